@@ -1,0 +1,29 @@
+"""The errors a user can meet: each is one sentence that names the culprit and what would be right."""
+
+
+class LatenteError(Exception):
+    """Anything that went wrong and can be told in one sentence."""
+
+
+class DataError(LatenteError, ValueError):
+    """The data cannot be used as they are; the message names the file, row or column."""
+
+
+class ParameterError(LatenteError, ValueError):
+    """A parameter has a value that cannot work; the message names it and the values that can."""
+
+
+class FileError(LatenteError, OSError):
+    """A file cannot be read or written; the message names it and why."""
+
+
+class MissingExtra(LatenteError, ImportError):
+    """An optional library is not installed; the message says what to install."""
+
+
+class TrainingError(LatenteError, RuntimeError):
+    """Training could not go on; the message names the epoch and step, and what to change."""
+
+
+class TrainingWarning(UserWarning):
+    """Training ended early, yet what was learned is kept."""
