@@ -1,0 +1,177 @@
+"""Corruptions: what the encoder sees instead of the clean input.
+
+::
+
+    x ──corrupt──▶ x̃        while the loss still holds the reconstruction against x
+
+Each works on a batch that is already in the model's scale, draws from the generator it is given, and
+returns a new tensor of the same shape.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .parts import Part, is_number, require, resolve
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+Bounds = tuple[float, float] | None
+
+
+@dataclass(kw_only=True)
+class Corruption(Part, ABC):
+    """A random change of the input, made anew for each batch while training."""
+
+    @abstractmethod
+    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
+        """Return a corrupted copy of a batch.
+
+        Parameters
+        ----------
+        x
+            Clean batch, shape (n, features) or (n, channels, height, width).
+        generator
+            Source of the random numbers, on the batch's device.
+        bounds
+            Lowest and highest value of the model's scale, where it has them: (0, 1) for pictures.
+        """
+
+
+@dataclass(kw_only=True)
+class GaussianNoise(Corruption):
+    """Add normal noise to every value, as in Vincent et al. (2010), section 3.3.
+
+    Parameters
+    ----------
+    mean, std
+        Of the noise, in the model's scale: pictures lie in [0, 1], table columns have unit variance.
+    clip
+        Whether to clip the result to the model's scale; "auto" clips where the scale has bounds.
+    """
+
+    mean: float = 0.0
+    std: float = 0.1
+    clip: bool | Literal["auto"] = "auto"
+
+    def check(self) -> None:
+        require(is_number(self.mean), self, "mean", self.mean, "a finite number")
+        require(is_number(self.std, low=0), self, "std", self.std, "a number of at least 0")
+        require(
+            isinstance(self.clip, bool) or self.clip == "auto",
+            self,
+            "clip",
+            self.clip,
+            "True, False or 'auto'",
+        )
+
+    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
+        import torch
+
+        noise = torch.empty_like(x).normal_(self.mean, self.std, generator=generator)
+        noisy = noise.add_(x)
+        if bounds is not None and self.clip:
+            noisy.clamp_(*bounds)
+        elif self.clip is True:
+            noisy.clamp_(0.0, 1.0)
+        return noisy
+
+
+@dataclass(kw_only=True)
+class Mask(Corruption):
+    """Set a random share of the values to a constant, as in Vincent et al. (2008).
+
+    A pixel of a colour picture is masked in all its channels at once.
+
+    Parameters
+    ----------
+    rate
+        Share of the values that is masked, from 0 to 1.
+    value
+        What masked values become, in the model's scale.
+    """
+
+    rate: float = 0.25
+    value: float = 0.0
+
+    def check(self) -> None:
+        require(is_number(self.rate, 0, 1), self, "rate", self.rate, "a number from 0 to 1")
+        require(is_number(self.value), self, "value", self.value, "a finite number")
+
+    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
+        return x.masked_fill(_uniform_per_pixel(x, generator) < self.rate, self.value)
+
+
+@dataclass(kw_only=True)
+class SaltAndPepper(Corruption):
+    """Set a random share of the values to the lowest or the highest, with equal chance.
+
+    A pixel of a colour picture is changed in all its channels at once.
+
+    Parameters
+    ----------
+    rate
+        Share of the values that is changed, from 0 to 1.
+    low, high
+        The two values; by default the bounds of the model's scale, or the batch's own extremes
+        where the scale has none.
+    """
+
+    rate: float = 0.1
+    low: float | None = None
+    high: float | None = None
+
+    def check(self) -> None:
+        require(is_number(self.rate, 0, 1), self, "rate", self.rate, "a number from 0 to 1")
+        for name in ("low", "high"):
+            value = getattr(self, name)
+            require(value is None or is_number(value), self, name, value, "a finite number or None")
+
+    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
+        import torch
+
+        draw = _uniform_per_pixel(x, generator)
+        low, high = bounds if bounds is not None else (x.amin(), x.amax())
+        pepper = torch.as_tensor(low if self.low is None else self.low, dtype=x.dtype).to(x.device)
+        salt = torch.as_tensor(high if self.high is None else self.high, dtype=x.dtype).to(x.device)
+        return torch.where(
+            draw < self.rate / 2, pepper, torch.where(draw > 1 - self.rate / 2, salt, x)
+        )
+
+
+CORRUPTIONS: dict[str, type[Corruption]] = {
+    "gaussian_noise": GaussianNoise,
+    "mask": Mask,
+    "salt_and_pepper": SaltAndPepper,
+}
+
+
+def resolve_corruptions(
+    spec: str | Corruption | Sequence[str | Corruption] | None,
+) -> tuple[Corruption, ...]:
+    """Return the corruptions that a name, an object, a sequence of them or None stands for."""
+    if spec is None:
+        return ()
+    if isinstance(spec, str | Corruption):
+        spec = [spec]
+    return tuple(resolve(item, CORRUPTIONS, "corruption") for item in spec)
+
+
+def corrupt(
+    x: Tensor, corruptions: Sequence[Corruption], generator: Generator, bounds: Bounds
+) -> Tensor:
+    """Apply corruptions one after the other."""
+    for corruption in corruptions:
+        x = corruption(x, generator, bounds)
+    return x
+
+
+def _uniform_per_pixel(x: Tensor, generator: Generator) -> Tensor:
+    import torch
+
+    shape = (x.shape[0], 1, *x.shape[2:]) if x.dim() == 4 else x.shape
+    return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)

@@ -1,0 +1,84 @@
+"""Hardware: which device to compute on, and in which precision it is fast."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+
+from ..errors import ParameterError
+
+PRECISIONS = ("auto", "float32", "bf16")
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device a name stands for; "auto" takes a GPU where there is one.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such device here.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, TypeError, NotImplementedError):
+        raise ParameterError(
+            f"device={name!r} is not to be had here; use 'auto', 'cpu', or one of "
+            f"{', '.join(_gpus()) or 'no GPU: none was found'}"
+        ) from None
+    return device
+
+
+def find_precision(name: str, device: torch.device, *, worthwhile: bool) -> str:
+    """Return "float32" or "bf16"; "auto" takes bf16 where the hardware multiplies in it.
+
+    Parameters
+    ----------
+    name
+        "auto", "float32" or "bf16".
+    device
+        Where the products are computed.
+    worthwhile
+        Whether the model gains by it: small networks and second derivatives do not.
+    """
+    if name not in PRECISIONS:
+        raise ParameterError(f"precision={name!r}: use 'auto', 'float32' or 'bf16'")
+    if name == "auto":
+        return "bf16" if worthwhile and multiplies_bf16(device) else "float32"
+    return name
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether the device has instructions for bf16 products (not merely emulates them)."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        return any(getattr(torch.cpu, probe, bool)() for probe in probes)
+    return False
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
+    """Return the context in which products run in that precision; weights stay float32."""
+    if precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the error says that the device's memory is full."""
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    )
+
+
+def _gpus() -> list[str]:
+    names = [f"'cuda:{i}'" for i in range(torch.cuda.device_count())]
+    return [*names, "'mps'"] if torch.backends.mps.is_available() else names
