@@ -1,0 +1,65 @@
+"""``latente parts``, ``datasets`` and ``demo``: what there is to choose from, and to begin with."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated, Any
+
+import typer
+
+from ..errors import ParameterError
+from ..parts import Part, listed
+from . import output as out
+from .families import FAMILIES
+from .inputs import Json
+from .signature import described, sentence
+
+Only = Annotated[
+    str | None, typer.Argument(metavar="[FAMILY]", help="One family only, such as bottleneck.")
+]
+
+
+def parts(family: Only = None, json: Json = False) -> None:
+    """List the parts an autoencoder can be made of, with their parameters and defaults."""
+    if family is not None and family not in FAMILIES:
+        raise ParameterError(f"there is no family {family!r}; choose {listed(FAMILIES)}")
+    shown = [family] if family is not None else list(FAMILIES)
+    found = {name: {key: about(cls) for key, cls in FAMILIES[name].table.items()} for name in shown}
+
+    def told() -> None:
+        for name, members in found.items():
+            rows = [row for key, facts in members.items() for row in lines(key, facts)]
+            title = f"--{name}: {FAMILIES[name].varies}"
+            out.table(title, ("part", "parameter ", "default ", "meaning "), rows)
+
+    out.answer(found, json, told)
+
+
+def about(cls: type[Part]) -> dict[str, Any]:
+    """Return what a part is, and each of its parameters with default and meaning."""
+    meanings: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        meanings |= described(inspect.cleandoc(vars(base).get("__doc__") or ""))
+    return {
+        "about": first_sentence(cls),
+        "parameters": {
+            name: {"default": value, "about": meanings.get(name, "")}
+            for name, value in cls().get_params().items()
+        },
+    }
+
+
+def first_sentence(cls: type[Part]) -> str:
+    """Return the first sentence of a part's docstring."""
+    return sentence((inspect.getdoc(cls) or "").split("\n\n")[0]).replace("`", "")
+
+
+def lines(name: str, facts: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Return the rows a part takes up: itself, then each of its parameters."""
+    return [
+        (name, "", "", facts["about"]),
+        *(
+            ("", parameter, str(each["default"]), each["about"].replace("`", ""))
+            for parameter, each in facts["parameters"].items()
+        ),
+    ]

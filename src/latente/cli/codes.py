@@ -1,0 +1,97 @@
+"""``latente encode``, ``decode`` and ``reconstruct``: data to codes and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .inputs import (
+    Data,
+    Json,
+    Label,
+    Limit,
+    MaybeOutput,
+    Model,
+    Size,
+    Split,
+    open_data,
+    open_model,
+    open_rows,
+)
+from .results import ANYTHING, deliver
+from .sinks import TABLES, checked
+
+Codes = Annotated[
+    str,
+    typer.Argument(
+        metavar="CODES", help="A file of codes (.npy, .csv, .parquet).", show_default=False
+    ),
+]
+
+
+def encode(
+    data: Data,
+    model: Model,
+    output: MaybeOutput = None,
+    split: Split = "train",
+    limit: Limit = None,
+    size: Size = None,
+    label: Label = None,
+    json: Json = False,
+) -> None:
+    """Turn data into codes.
+
+    Writes one row of numbers for each row of DATA to a .npy, .csv or .parquet file, or as CSV to
+    stdout.
+    """
+    path = checked(output, TABLES) if output else None
+    autoencoder = open_model(model)
+    rows = open_rows(data, split, limit, size, label)
+    codes = autoencoder.transform(rows.X)
+    deliver("codes", codes, path, json, columns=autoencoder.get_feature_names_out())
+
+
+def decode(codes: Codes, model: Model, output: MaybeOutput = None, json: Json = False) -> None:
+    """Turn codes back into data.
+
+    Writes what each row of CODES stands for: to a .npy, .csv or .parquet file, as CSV to stdout,
+    or pictures into a folder or, side by side, into one .png.
+    """
+    path = checked(output, ANYTHING) if output else None
+    autoencoder = open_model(model)
+    values = autoencoder.inverse_transform(open_data(codes).X)
+    deliver("decoded", values, path, json, model=autoencoder)
+
+
+def reconstruct(
+    data: Data,
+    model: Model,
+    output: MaybeOutput = None,
+    split: Split = "train",
+    limit: Limit = None,
+    size: Size = None,
+    label: Label = None,
+    json: Json = False,
+) -> None:
+    """Encode and decode: compress, denoise, restore.
+
+    Writes what comes back of each row: to a .npy, .csv or .parquet file, as CSV to stdout, or
+    pictures into a folder, under the names they had, or into one .png.
+    """
+    path = checked(output, ANYTHING) if output else None
+    autoencoder = open_model(model)
+    rows = open_rows(data, split, limit, size, label)
+    values = autoencoder.reconstruct(rows.X)
+    names = None if rows.paths is None else relative(rows.paths, Path(data))
+    deliver("reconstructed", values, path, json, model=autoencoder, names=names)
+
+
+def relative(paths: tuple[str, ...], folder: Path) -> list[str]:
+    """Return the files' names under the folder they were read from."""
+    inside = [Path(path).is_relative_to(folder) for path in paths]
+    return [
+        str(Path(path).relative_to(folder)) if within else Path(path).name
+        for path, within in zip(paths, inside, strict=True)
+    ]

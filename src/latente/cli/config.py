@@ -1,0 +1,137 @@
+"""Parameters in a TOML file: read for a fit, written back from a model.
+
+::
+
+    latent_dim = 2
+    epochs = 20
+
+    [bottleneck]                 # or: bottleneck = "gaussian(beta=4)"
+    name = "gaussian"
+    beta = 4
+
+None is written "none".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ParameterError
+from ..parts import Part, to_json
+from .families import FAMILIES, part, written
+from .guard import Refusal
+from .options import FLAGS, nearest, offered
+
+if TYPE_CHECKING:
+    from ..estimator import Autoencoder
+
+EXTRA = ("checkpoint", "limit", "size", "target")
+"""Options of ``latente fit`` beside the estimator's that a file can hold, too."""
+
+
+def read(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Read a TOML file into the estimator's parameters and the other options of a fit.
+
+    Raises
+    ------
+    Refusal
+        If there is no such file, or it is not TOML.
+    ParameterError
+        If it holds an unknown key or a value that cannot be; the message names file and key.
+    """
+    import tomllib
+
+    try:
+        found = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise Refusal(f"{path}: {error.strerror}") from None
+    except ValueError as error:
+        raise Refusal(f"{path} is not a TOML file: {error}") from None
+    return split(found, path)
+
+
+def split(found: Mapping[str, Any], path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part the estimator's parameters from the other options, and read their values."""
+    aliases = {option.removeprefix("--"): name for name, option in FLAGS.items()}
+    parameters: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    known = (*offered(), *EXTRA)
+    for key, raw in found.items():
+        name = aliases.get(key, key)
+        if name not in known:
+            raise ParameterError(f"{path}: no parameter {key!r}; {nearest(key, known)}")
+        item = nothing(raw)
+        if name in EXTRA:
+            others[name] = item
+            continue
+        try:
+            parameters[name] = part(item, name) if name in FAMILIES else item
+        except ParameterError as error:
+            raise ParameterError(f"{path}: {error}") from None
+    return parameters, others
+
+
+def nothing(raw: object) -> Any:
+    """Turn each "none" into None, all the way down."""
+    if isinstance(raw, Mapping):
+        return {key: nothing(item) for key, item in raw.items()}
+    if isinstance(raw, list):
+        return [nothing(item) for item in raw]
+    return None if isinstance(raw, str) and raw.lower() == "none" else raw
+
+
+def dump(model: Autoencoder) -> str:
+    """Write the parameters of a model as the TOML file that gives the same fit again."""
+    given = {name: getattr(model, name) for name in offered()}
+    plain = {name: item for name, item in given.items() if not is_table(name, item)}
+    tables = {name: item for name, item in given.items() if is_table(name, item)}
+    lines = [line(name, item, chosen(model, name, item)) for name, item in plain.items()]
+    for name, item in tables.items():
+        header = "[{}]" if isinstance(item, Part) else "[[{}]]"
+        for each in [item] if isinstance(item, Part) else item:
+            lines += ["", header.format(name), *table(each, name)]
+    return "\n".join(lines) + "\n"
+
+
+def is_table(name: str, item: object) -> bool:
+    """Whether a parameter's value is written as a table: a part, or several."""
+    several = isinstance(item, list | tuple) and all(isinstance(each, Part) for each in item)
+    return name in FAMILIES and (isinstance(item, Part) or (several and bool(item)))
+
+
+def chosen(model: Autoencoder, name: str, item: object) -> str:
+    """Return what "auto" stood for in a fit, as text for a comment."""
+    decided = getattr(model, name + "_", None)
+    if item != "auto" or decided is None:
+        return ""
+    return written(decided, name) if name in FAMILIES else str(decided)
+
+
+def line(name: str, item: object, comment: str = "") -> str:
+    """Write one ``name = value  # comment``."""
+    return f"{name} = {toml(item)}" + (f"  # {comment}" if comment else "")
+
+
+def table(each: Part, parameter: str) -> list[str]:
+    """Write a part's name and all its parameters."""
+    return [line(name, item) for name, item in to_json(each, FAMILIES[parameter].table).items()]
+
+
+def toml(item: object) -> str:
+    """Write a value in TOML."""
+    if item is None:
+        return '"none"'
+    if isinstance(item, str):
+        return json.dumps(item, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(item, bool):
+        return str(item).lower()
+    if isinstance(item, list | tuple):
+        return "[" + ", ".join(map(toml, item)) + "]"
+    if isinstance(item, int | float):
+        return repr(item)
+    if hasattr(item, "item"):
+        return toml(item.item())
+    raise ParameterError(f"{item!r} cannot be written in TOML")

@@ -1,0 +1,115 @@
+"""``latente fit``: train an autoencoder, save it, and tell how it went."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import config as toml
+from . import output as out
+from .guard import FAILED, say
+from .inputs import Data, Json, Label, Output, Size, open_data
+from .options import DEFAULTS, values, with_parameters
+from .sinks import checked
+from .summary import errors_of, facts_of, show_facts, show_terms
+
+if TYPE_CHECKING:
+    from ..data.dataset import Dataset
+    from ..estimator import Autoencoder
+
+SUFFIX = ".safetensors"
+
+Config = Annotated[
+    str | None, typer.Option(metavar="FILE", help="A TOML file with any of these parameters.")
+]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="Keep the state of the fit here, to go on when killed."),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(metavar="DATA", help="What to reconstruct instead of DATA, row by row."),
+]
+Limit = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Train on N rows, drawn with the seed.")
+]
+Pca = Annotated[bool, typer.Option("--pca", help="Compare with PCA of the same code size.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell of each epoch in a line.")]
+
+
+@with_parameters
+def fit(
+    data: Data,
+    output: Output,
+    config: Config = None,
+    target: Target = None,
+    limit: Limit = None,
+    size: Size = None,
+    label: Label = None,
+    checkpoint: Checkpoint = None,
+    pca: Pca = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    json: Json = False,
+    **given: Any,
+) -> None:
+    """Train an autoencoder on data and save it.
+
+    Trains on the data set's training part; the error on its test part is told where it has one. A
+    part is a name or a call, such as --bottleneck "gaussian(beta=4)" or --network
+    "dense(hidden=[128, 64])"; `latente parts` lists them all. Ctrl-C keeps what was learned.
+    """
+    path = checked(output, (SUFFIX,))
+    parameters, extra = toml.read(config) if config else ({}, {})
+    parameters = DEFAULTS | parameters | values(given)
+    ours = {
+        "target": target,
+        "limit": limit,
+        "size": size,
+        "label": label,
+        "checkpoint": checkpoint,
+    }
+    extra |= {name: value for name, value in ours.items() if value is not None}
+    dataset, wanted = read(data, parameters["random_state"], extra)
+    from ..estimator import Autoencoder
+
+    model = Autoencoder(**parameters, verbose=0 if quiet else 1 + verbose)
+    begun = time.perf_counter()
+    clean = None if wanted is None else wanted.X
+    model.fit(dataset.X, target=clean, checkpoint=extra.get("checkpoint"))
+    seconds = time.perf_counter() - begun
+    model.save(path)
+    errors = errors_of(model, dataset, wanted, pca=pca)
+    report(model, dataset, path, {"seconds": seconds, "mean_squared_error": errors}, json=json)
+    if model.stopped_ in ("interrupted", "diverged"):
+        say(f"{path} holds what was learned until then")
+        raise typer.Exit(FAILED)
+
+
+def read(data: str, seed: Any, extra: dict[str, Any]) -> tuple[Dataset, Dataset | None]:
+    """Read the data to train on, and the targets if there are other ones."""
+    specs = [data] if extra.get("target") is None else [data, extra["target"]]
+    read = [open_data(spec, extra.get("size"), extra.get("label")) for spec in specs]
+    if extra.get("limit") is not None:
+        read = [dataset.take(extra["limit"], seed) for dataset in read]
+    return read[0], read[1] if len(read) > 1 else None
+
+
+def report(
+    model: Autoencoder, data: Dataset, path: Path, measured: dict[str, Any], *, json: bool
+) -> None:
+    """Tell what was trained and how well it does."""
+    found = facts_of(model)
+
+    def told() -> None:
+        show_facts(f"{data.name} → {path}", {**found, "seconds": measured["seconds"]})
+        show_terms(model)
+        errors = measured["mean_squared_error"]
+        out.table("Mean squared error of a value", ("rows", "error"), list(errors.items()))
+
+    about = {"model": path, "data": data.name, "rows": len(data)}
+    out.answer({**about, **found, **measured, "history": model.history_}, json, told)

@@ -1,0 +1,60 @@
+"""``latente info`` and ``export``: what a model is, and its networks for other programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from . import config as toml
+from . import output as out
+from .inputs import Json, Model, open_model
+from .sinks import FOLDER, checked
+from .summary import facts_of, show_facts, show_terms
+
+if TYPE_CHECKING:
+    pass
+
+File = Annotated[
+    str,
+    typer.Argument(metavar="MODEL", help="The model, a .safetensors file.", show_default=False),
+]
+AsConfig = Annotated[
+    bool, typer.Option("--config", help="Print the TOML file that gives the same fit again.")
+]
+Folder = Annotated[
+    str, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write; made if missing.")
+]
+
+
+def info(model: File, config: AsConfig = False, json: Json = False) -> None:
+    """Show what a model is made of and how it was trained.
+
+    With --config, prints the parameters as a TOML file for `latente fit --config`.
+    """
+    autoencoder = open_model(model)
+    if config and not json:
+        typer.echo(toml.dump(autoencoder), nl=False)
+        return
+    facts = {"size": Path(model).stat().st_size, **facts_of(autoencoder)}
+
+    def told() -> None:
+        show_facts(str(model), facts)
+        show_terms(autoencoder)
+
+    result = {"model": model, **facts, "history": autoencoder.history_}
+    if config:
+        result["config"] = toml.dump(autoencoder)
+    out.answer(result, json, told)
+
+
+def export(model: Model, output: Folder, json: Json = False) -> None:
+    """Write encoder and decoder as ONNX.
+
+    Both take and give values in the scale of the data, and are checked against torch before they
+    are left in the folder.
+    """
+    folder = checked(output, (FOLDER,))
+    written = open_model(model).export_onnx(folder)
+    out.answer({"output": written}, json, lambda: typer.echo("\n".join(map(str, written))))

@@ -1,0 +1,202 @@
+"""Where results go: ``.npy``, ``.csv``, ``.parquet``, a folder of pictures, one picture of all.
+
+A path is checked before the work starts; a file is written beside and renamed at the end.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ..errors import MissingExtra
+from ..files import atomic
+from ..parts import listed
+from .guard import Refusal
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+FOLDER = "folder"
+TABLES = (".npy", ".csv", ".parquet")
+BLOCK = 1024
+"""Rows turned to text at a time."""
+
+
+def kind(path: str) -> str:
+    """Return a path's suffix, or "folder" where it has none."""
+    if path.endswith(("/", os.sep)) or Path(path).is_dir():
+        return FOLDER
+    return Path(path).suffix.lower() or FOLDER
+
+
+def checked(path: str, kinds: Sequence[str]) -> Path:
+    """Return the path if something of those kinds can be written there.
+
+    Raises
+    ------
+    Refusal
+        If the path is of another kind, or its folder is not there or cannot be written to.
+    """
+    if kind(path) not in kinds:
+        names = listed("a folder" if each == FOLDER else each for each in kinds)
+        raise Refusal(f"{path}: the output must be {names}")
+    parent = Path(path).resolve().parent
+    if not parent.is_dir():
+        raise Refusal(f"{path}: there is no folder {parent}")
+    place = Path(path) if kind(path) == FOLDER and Path(path).exists() else parent
+    if not place.is_dir():
+        raise Refusal(f"{path} is a file, not a folder")
+    if not os.access(place, os.W_OK):
+        raise Refusal(f"{path}: the folder {place} cannot be written to")
+    return Path(path)
+
+
+def write_values(values: Any, path: Path | None, columns: Sequence[str] = ()) -> None:
+    """Write an array or a data frame; without a path, as CSV to stdout.
+
+    Parameters
+    ----------
+    values
+        Array of any shape, one row a sample, or a data frame.
+    path
+        Ending in ``.npy``, ``.csv`` or ``.parquet``.
+    columns
+        Names for the columns of an array; CSV and Parquet hold each sample as one flat row.
+    """
+    import numpy as np
+
+    if path is None:
+        write_csv(values, columns, sys.stdout)
+        return
+    with atomic(path) as place:
+        if path.suffix.lower() == ".npy":
+            with open(place, "wb") as file:
+                np.save(file, matrix_only(values, path), allow_pickle=False)
+        elif path.suffix.lower() == ".parquet":
+            write_parquet(values, columns, place)
+        else:
+            with open(place, "w", encoding="utf-8", newline="") as text:
+                write_csv(values, columns, text)
+
+
+def matrix_only(values: Any, path: Path) -> NDArray[Any]:
+    """Return the values as an array, or refuse a data frame."""
+    import numpy as np
+
+    if is_frame(values):
+        raise Refusal(f"{path}: a data frame is written to .csv or .parquet")
+    return np.asarray(values)
+
+
+def write_csv(values: Any, columns: Sequence[str], file: TextIO) -> None:
+    """Write values as CSV with a line of column names."""
+    import numpy as np
+
+    if is_frame(values):
+        file.write(frames().from_native(values).write_csv(None))
+        return
+    flat = np.asarray(values).reshape(len(values), -1)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(named(flat, columns))
+    for block in blocks(flat):
+        writer.writerows(block.astype(str).tolist())
+
+
+def write_parquet(values: Any, columns: Sequence[str], place: Path) -> None:
+    """Write values as a Parquet file."""
+    import numpy as np
+
+    if is_frame(values):
+        frames().from_native(values).write_parquet(place)
+        return
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise missing() from None
+    flat = np.asarray(values).reshape(len(values), -1)
+    table = pyarrow.table(dict(zip(named(flat, columns), flat.T, strict=True)))
+    pyarrow.parquet.write_table(table, place)
+
+
+def is_frame(values: Any) -> bool:
+    """Whether the values are a data frame."""
+    return hasattr(values, "columns")
+
+
+def frames() -> Any:
+    """Return narwhals, which writes any data frame."""
+    try:
+        import narwhals
+    except ImportError:
+        raise missing() from None
+    return narwhals
+
+
+def missing() -> MissingExtra:
+    """Return the error for libraries that data frames need."""
+    return MissingExtra("data frames need two more libraries: pip install 'latente[frames]'")
+
+
+def named(flat: NDArray[Any], columns: Sequence[str]) -> list[str]:
+    """Return a name for each column."""
+    return list(columns) or [f"x{i}" for i in range(flat.shape[1])]
+
+
+def blocks(flat: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield the rows in blocks."""
+    for start in range(0, len(flat), BLOCK):
+        yield flat[start : start + BLOCK]
+
+
+def write_pictures(pictures: NDArray[Any], folder: Path, names: Sequence[str]) -> None:
+    """Write pictures (n, h, w) or (n, h, w, c) into a folder, which is made if it is not there."""
+    folder.mkdir(exist_ok=True)
+    for picture, name in zip(pictures, names, strict=True):
+        place = folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        save(image(picture), place)
+
+
+def write_grid(pictures: NDArray[Any], path: Path, columns: int | None = None) -> None:
+    """Write pictures side by side in one PNG, a thin line of paper between them."""
+    import numpy as np
+
+    columns = columns or int(np.ceil(np.sqrt(len(pictures))))
+    rows = -(-len(pictures) // columns)
+    height, width = (size + 1 for size in pictures.shape[1:3])
+    sheet = np.full(
+        (rows * height + 1, columns * width + 1, *pictures.shape[3:]), 255, dtype=np.uint8
+    )
+    for i, picture in enumerate(pictures):
+        top, left = (i // columns) * height + 1, (i % columns) * width + 1
+        sheet[top : top + height - 1, left : left + width - 1] = picture
+    save(image(sheet), path)
+
+
+def image(picture: NDArray[Any]) -> Image:
+    """Return a picture of 1 to 4 channels as Pillow has it."""
+    import numpy as np
+    from PIL import Image
+
+    if picture.ndim == 3 and picture.shape[2] == 1:
+        picture = picture[..., 0]
+    return Image.fromarray(np.ascontiguousarray(picture))
+
+
+def save(picture: Image, path: Path) -> None:
+    """Write a picture beside and rename it; its suffix tells the format."""
+    with atomic(path) as place:
+        picture.save(place, format=picture_format(path))
+
+
+def picture_format(path: Path) -> str:
+    """Return Pillow's name of the format that a suffix stands for."""
+    from PIL import Image
+
+    return Image.registered_extensions().get(path.suffix.lower(), "PNG")
