@@ -1,0 +1,248 @@
+"""Folders of pictures: class folders become labels, sizes are compared, all is decoded at once."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import DataError, ParameterError
+from ..parts import is_whole
+from . import memory
+from .dataset import Dataset
+from .order import natural
+from .pictures import SUFFIXES, Look, look, pixels, stretched
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SHOWN = 8
+"""How many sizes an error lists."""
+SMALL = 128 * 128
+"""Below this many pixels a picture is opened in more time than decoded: threads do not help."""
+SPLIT = ("train", "test")
+"""Folders so called hold the samples to learn from and those to test with."""
+
+
+def read_picture(
+    path: Path, *, size: tuple[int, int] | None = None, channels: int | None = None
+) -> Dataset:
+    """Read one picture as a data set of one sample."""
+    with decoder_warnings():
+        wanted = agreed([path], [look(path)], path.parent, size, channels)
+        X = pixels(path, wanted)[None]
+    return Dataset(X=X, name=path.stem, paths=(str(path),), source=str(path))
+
+
+def read_folder(
+    folder: Path, *, size: tuple[int, int] | None = None, channels: int | None = None
+) -> Dataset:
+    """Read all pictures of a folder and of the folders in it.
+
+    ::
+
+        folder/cat/1.png, folder/dog/2.png ──▶ X (n, h, w) or (n, h, w, 3); y; classes cat, dog
+
+    The first folder below is the class; where pictures lie directly in the folder, or there is
+    one class only, there are no labels. Where the first folders are ``train`` and ``test``, the
+    pictures of `test` are for testing and the classes are the folders below those. Pictures come
+    in natural order (s2 before s10); hidden files, those that are no pictures, and renderings of
+    another (1.pgm.png beside 1.pgm) are passed over.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    size
+        Height and width to which all are stretched; None where all are of one size.
+    channels
+        1 grey, 3 colour, 4 colour with alpha; None: colour where any picture has colours.
+
+    Raises
+    ------
+    DataError
+        If there are no pictures, or their sizes differ and none is asked for.
+    FileError
+        If a picture is broken.
+    """
+    paths = pictures(folder)
+    if not paths:
+        raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}){instead(folder)}")
+    with decoder_warnings():
+        wanted = agreed(paths, [look(path) for path in paths], folder, size, channels)
+        X = decoded(paths, wanted)
+    parts = [path.relative_to(folder).parts for path in paths]
+    split = all(len(p) > 1 for p in parts) and {p[0].casefold() for p in parts} == set(SPLIT)
+    y, classes = classed([p[1:] for p in parts] if split else parts)
+    first = np.array([not split or p[0].casefold() == "train" for p in parts])
+    return Dataset(
+        X=X[first] if split else X,
+        y=None if y is None else y[first],
+        X_test=X[~first] if split else None,
+        y_test=y[~first] if split and y is not None else None,
+        name=folder.resolve().name,
+        paths=tuple(str(path) for path, own in zip(paths, first, strict=True) if own),
+        classes=classes,
+        source=str(folder),
+    )
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and below, in natural order; links are followed once."""
+    found, seen = [], set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        names = {n for n in files if n.lower().endswith(SUFFIXES) and not is_hidden(n)}
+        found += [Path(parent, n) for n in names if n.rpartition(".")[0] not in names]
+    return sorted(found, key=lambda path: [natural(p) for p in path.relative_to(folder).parts])
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name is one that systems hide: a dot first, or what macOS packs beside files."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def instead(folder: Path) -> str:
+    """Return what a folder without pictures holds, as the end of a sentence."""
+    kinds = Counter(p.suffix.lower() or p.name for p in folder.rglob("*") if p.is_file())
+    most = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
+    return f"; it holds {most}" if most else "; it is empty"
+
+
+def classed(
+    parts: Sequence[tuple[str, ...]],
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...] | None]:
+    """Return labels and classes by the first folder of each path, or None where that tells none."""
+    if any(len(p) < 2 for p in parts):
+        return None, None
+    classes = tuple(sorted({p[0] for p in parts}, key=natural))
+    if len(classes) < 2:
+        return None, None
+    place = {name: i for i, name in enumerate(classes)}
+    return np.array([place[p[0]] for p in parts], dtype=np.int64), classes
+
+
+def agreed(
+    paths: Sequence[Path],
+    looks: Sequence[Look],
+    folder: Path,
+    size: tuple[int, int] | None,
+    channels: int | None,
+) -> Look:
+    """Return the one size and kind in which all the pictures are to be decoded."""
+    if channels not in (None, 1, 3, 4):
+        raise ParameterError(f"channels={channels!r}: channels must be 1, 3, 4 or None")
+    if size is None:
+        size = common([(each.height, each.width) for each in looks], paths, folder)
+    height, width = checked(size)
+    depths = {each.dtype for each in looks}
+    if "float32" in depths and len(depths) > 1:
+        odd = next(p for p, each in zip(paths, looks, strict=True) if each.dtype == "float32")
+        raise DataError(f"{odd} holds floating-point or 32-bit values, others in {folder} do not")
+    channels = channels or max(each.channels for each in looks)
+    if "float32" in depths and channels > 1:
+        raise ParameterError(
+            f"channels={channels}: the pictures of {folder} are grey, with 32 bits"
+        )
+    deepest = max(depths, key=("uint8", "uint16", "float32").index)
+    return Look(height, width, channels, "uint8" if channels > 1 else deepest)
+
+
+def checked(size: tuple[int, int]) -> tuple[int, int]:
+    """Return height and width, or raise `ParameterError` where they are not such."""
+    if len(tuple(size)) != 2 or not all(is_whole(length, 1, 2**16) for length in size):
+        raise ParameterError(f"size={size!r}: size must be (height, width) in pixels")
+    return int(size[0]), int(size[1])
+
+
+def common(
+    sizes: Sequence[tuple[int, int]], paths: Sequence[Path], folder: Path
+) -> tuple[int, int]:
+    """Return the size all have; otherwise raise an error that lists the sizes there are."""
+    counts = Counter(sizes)
+    if len(counts) == 1:
+        return sizes[0]
+    lines = [
+        f"{height}×{width} ({count:,}, such as {paths[sizes.index((height, width))]})"
+        for (height, width), count in counts.most_common(SHOWN)
+    ]
+    more = f", and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else ""
+    raise DataError(
+        f"{folder} holds pictures of {len(counts):,} sizes (height×width): {', '.join(lines)}"
+        f"{more}; ask for one with size=(height, width), --size HEIGHTxWIDTH"
+    )
+
+
+def decoded(paths: Sequence[Path], wanted: Look) -> NDArray[Any]:
+    """Decode all pictures into one array, shape ``(n, *wanted.shape)``."""
+    nbytes = len(paths) * int(np.prod(wanted.shape)) * np.dtype(wanted.dtype).itemsize
+    memory.guard(nbytes, paths[0].parent)
+    X = np.empty((len(paths), *wanted.shape), dtype=wanted.dtype)
+
+    def place(i: int) -> None:
+        X[i] = pixels(paths[i], wanted)
+
+    threads = 1 if wanted.height * wanted.width < SMALL else min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            deque(pool.map(place, range(len(paths))), maxlen=0)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return X
+
+
+@contextmanager
+def decoder_warnings() -> Iterator[None]:
+    """Keep decoders' remarks on odd metadata quiet; make a claim of too many pixels an error."""
+    from PIL import Image
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def resized(X: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return pictures stretched to another size.
+
+    Parameters
+    ----------
+    X
+        Shape ``(n, h, w)`` or ``(n, h, w, c)``.
+    size
+        Height and width, in pixels.
+
+    Returns
+    -------
+    Shape ``(n, height, width)`` or ``(n, height, width, c)``, of the same type.
+    """
+    from PIL import Image
+
+    height, width = checked(size)
+    if X.ndim < 3:
+        raise ParameterError(f"size={size!r}: the samples have shape {X.shape[1:]}: no pictures")
+    if X.shape[1:3] == (height, width):
+        return X
+    planes = X[..., None] if X.ndim == 3 else X
+    out = np.empty((len(X), height, width, planes.shape[-1]), dtype=np.float32)
+    wanted = Look(height, width, 1, "float32")
+    for i, channel in np.ndindex(len(X), planes.shape[-1]):
+        plane = Image.fromarray(planes[i, :, :, channel].astype(np.float32))
+        out[i, :, :, channel] = np.asarray(stretched(plane, wanted))
+    if X.dtype.kind in "iu":
+        limits = np.iinfo(X.dtype)
+        out = np.rint(np.clip(out, limits.min, limits.max))
+    return out.astype(X.dtype).reshape(len(X), height, width, *X.shape[3:])

@@ -1,0 +1,196 @@
+"""Read samples from a file or a folder: one table of readers, chosen by the file's name.
+
+A file whose name tells nothing is known by its first bytes.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import DataError, FileError, LatenteError, ParameterError
+from .arrays import load_npy, read_npy, read_npz
+from .dataset import Dataset, labelled
+from .dialect import text
+from .idx import is_idx, load_idx, read_idx, read_idx_folder, train_images
+from .images import pictures, read_folder, read_picture
+from .parquet import read_parquet
+from .pictures import SUFFIXES
+from .samples import labels as flat
+from .separated import read_separated
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One way to read samples.
+
+    Parameters
+    ----------
+    what
+        What it reads, in words.
+    read
+        From a path, and by keyword the options it takes, to a data set.
+    suffixes
+        How the names of such files end.
+    magic
+        How such files begin.
+    """
+
+    what: str
+    read: Callable[..., Dataset]
+    suffixes: tuple[str, ...] = ()
+    magic: bytes | None = None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of the options it takes."""
+        return tuple(inspect.signature(self.read).parameters)[1:]
+
+
+READERS: Mapping[str, Reader] = {
+    "npy": Reader("a NumPy array", read_npy, (".npy",), b"\x93NUMPY"),
+    "npz": Reader("NumPy arrays", read_npz, (".npz",), b"PK\x03\x04"),
+    "csv": Reader("a table as text", read_separated, (".csv", ".tsv")),
+    "parquet": Reader("a Parquet table", read_parquet, (".parquet", ".pq"), b"PAR1"),
+    "picture": Reader("a picture", read_picture, SUFFIXES),
+    "idx": Reader("an IDX file", read_idx, ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")),
+    "idx folder": Reader("a folder of IDX files", read_idx_folder),
+    "folder": Reader("a folder of pictures", read_folder),
+}
+"""What can be read. A new kind of file is one entry here and one function."""
+
+
+def read(
+    path: str | Path,
+    *,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    key: str | None = None,
+    target: str | int | None = None,
+    header: bool | None = None,
+    labels: str | Path | None = None,
+) -> Dataset:
+    """Read samples from a file or a folder.
+
+    ===========================  =========================================  ==================
+    what                         X                                          options
+    ===========================  =========================================  ==================
+    ``.npy``                     the array; mapped from disk from 256 MB    labels
+    ``.npz``                     X, x, X_train, x_train, data, images,      key, target,
+                                 arr_0, or the only array                   labels
+    IDX, gzipped or not          the array, with the labels beside it       labels
+    folder of IDX files          as MNIST's: train-images..., t10k-...
+    ``.csv``, ``.tsv``           float64, or a data frame where there are   target, header,
+                                 categories or missing values               labels
+    ``.parquet``                 the same                                   target, labels
+    folder of pictures           ``(n, h, w)`` or ``(n, h, w, 3)`` uint8    size, channels,
+                                 or uint16; class folders are labels        labels
+    a picture                    the same, one sample                       size, channels
+    ===========================  =========================================  ==================
+
+    Parameters
+    ----------
+    path
+        The file or folder.
+    size
+        Height and width in pixels to which pictures are stretched.
+    channels
+        1 for grey pictures, 3 for colour, 4 for colour with alpha; by itself as they are.
+    key
+        Which array of an ``.npz`` holds the samples.
+    target
+        Which column of a table, by name or place, or array of an ``.npz``, holds the labels.
+    header
+        Whether a table's first line names its columns; found out by itself.
+    labels
+        A file with one label a sample: ``.npy``, IDX, or text with one a line.
+
+    Raises
+    ------
+    FileError
+        If the path is not there, cannot be opened, is empty, cut short or of no known kind.
+    DataError
+        If what it holds cannot be used as samples; the message names the row, column or picture.
+    ParameterError
+        If an option is given that such data do not take.
+    MissingExtra
+        If an optional library is needed.
+    """
+    path = Path(path).expanduser()
+    given = {
+        "size": size, "channels": channels, "key": key, "target": target, "header": header,
+    }  # fmt: skip
+    options = {name: value for name, value in given.items() if value is not None}
+    try:
+        reader = chosen(path)
+        for name in options:
+            if name not in reader.options:
+                raise ParameterError(
+                    f"{name}={options[name]!r} does not apply to {path}, {reader.what}"
+                )
+        data = reader.read(path, **options)
+        return data if labels is None else with_labels(data, Path(labels).expanduser())
+    except LatenteError:
+        raise
+    except OSError as error:
+        raise FileError(f"{error.filename or path}: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise DataError(f"{path} does not fit in memory") from error
+
+
+def chosen(path: Path) -> Reader:
+    """Return the reader for a path: by its being a folder, its name, or its first bytes.
+
+    Raises
+    ------
+    FileError
+        If there is no such path, or it is of no known kind.
+    """
+    if path.is_dir():
+        return READERS["idx folder" if train_images(path) and not pictures(path) else "folder"]
+    if not path.exists():
+        raise FileError(f"{path}: there is no such file or folder")
+    name = path.name.lower()
+    for reader in READERS.values():
+        if reader.suffixes and name.endswith(reader.suffixes):
+            return reader
+    with path.open("rb") as file:
+        head = file.read(16)
+    for reader in READERS.values():
+        if reader.magic is not None and head.startswith(reader.magic):
+            return reader
+    if is_idx(path):
+        return READERS["idx"]
+    raise FileError(
+        f"{path} is {'empty' if not head else 'of no known kind'}; "
+        ".npy, .npz, .csv, .tsv, .parquet, IDX, pictures and folders of pictures can be read"
+    )
+
+
+def with_labels(data: Dataset, path: Path) -> Dataset:
+    """Return the data with labels read from a file of their own.
+
+    Raises
+    ------
+    DataError
+        If there are not as many labels as samples.
+    """
+    if path.suffix.lower() == ".npy":
+        values = flat(load_npy(path), str(path))
+    elif is_idx(path):
+        values = flat(load_idx(path), str(path))
+    else:
+        with text(path) as file:
+            lines = [line.strip() for line in file if line.strip()]
+        try:
+            values = np.array([float(line) for line in lines])
+        except ValueError:
+            values = np.array(lines)
+    if len(values) != len(data):
+        raise DataError(f"{path} holds {len(values):,} labels for {len(data):,} samples")
+    y, classes = labelled(values)
+    return replace(data, y=y, classes=classes)
