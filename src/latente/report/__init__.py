@@ -1,0 +1,1 @@
+"""Figures of a fitted autoencoder, and the page of the demo."""

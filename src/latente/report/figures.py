@@ -1,0 +1,21 @@
+"""Every figure of a fitted autoencoder; each is a function that returns a matplotlib `Figure`.
+
+Pictures are drawn as pictures, rows as small bar charts (as lines from 33 columns on), in standard
+deviations from each column's mean. ``figure.savefig(path)`` writes PNG, SVG or PDF.
+"""
+
+from .anomalies import anomalies
+from .history import history
+from .maps import latent_map, latent_map_beside_pca
+from .pictures import decode_grid, interpolation, reconstructions, samples
+
+__all__ = [
+    "anomalies",
+    "decode_grid",
+    "history",
+    "interpolation",
+    "latent_map",
+    "latent_map_beside_pca",
+    "reconstructions",
+    "samples",
+]

@@ -1,0 +1,78 @@
+"""The look all figures share: colours, canvases and axes.
+
+Figures are matplotlib `Figure` objects made without pyplot, so that no backend is chosen and no
+global state is touched.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.text import Text
+
+INK = "#1c2733"
+MUTED = "#66727f"
+LINE = "#d5dbe2"
+TILE = "#f1f3f6"
+PAPER = "#ffffff"
+
+# Petroff (2021), "Accessible Color Sequences for Data Visualization", ten colours, reordered so
+# that the first ones differ most.
+COLOURS = (
+    "#3f90da",
+    "#e76300",
+    "#832db6",
+    "#bd1f01",
+    "#a96b59",
+    "#ffa90e",
+    "#717581",
+    "#92dadd",
+    "#b9ac70",
+    "#94a4a2",
+)
+TRAIN, VALIDATION = COLOURS[0], COLOURS[1]
+SMALL, NORMAL = 8.0, 9.5
+
+
+def canvas(width: float, height: float) -> Figure:
+    """Return an empty white figure of that size in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), facecolor=PAPER, dpi=144)
+
+
+def panel(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Add axes at a place given in inches from the figure's lower left corner."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def dress(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
+    """Give axes with numbers on them the shared look: two spines, a light grid, small labels."""
+    axes.set_facecolor("none")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(LINE)
+    axes.tick_params(which="both", colors=MUTED, labelsize=SMALL, length=0, pad=4)
+    axes.grid(True, color=LINE, linewidth=0.6, alpha=0.7)
+    axes.set_axisbelow(True)
+    axes.set_xlabel(xlabel, color=MUTED, fontsize=SMALL)
+    axes.set_ylabel(ylabel, color=MUTED, fontsize=SMALL)
+
+
+def bare(axes: Axes) -> None:
+    """Take everything but the content off axes that hold pictures."""
+    axes.set_axis_off()
+    axes.set_facecolor("none")
+
+
+def heading(axes: Axes, text: str, note: str = "") -> Text:
+    """Write a panel's title at its upper left, with a quieter note behind it."""
+    title = axes.set_title(text, loc="left", color=INK, fontsize=NORMAL, fontweight="bold", pad=8)
+    if note:
+        axes.set_title(note, loc="right", color=MUTED, fontsize=SMALL, pad=8)
+    return title
