@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 A = TypeVar("A", "NDArray[Any]", "Tensor", "NDArray[Any] | Tensor")
 
-BLOCK = 2**20
+BLOCK = 2**18
 """About how many values a block holds: few enough to stay in the processor's cache."""
 
 

@@ -1,0 +1,347 @@
+"""Encoders: one column of a data frame, to numbers and 0/1 flags and back, learned at fit.
+
+::
+
+    number, moment ──▶ one value, its gaps filled │ flag "missing", where there were any
+    boolean        ──▶ flag                       │ flag "missing", where there were any
+    category       ──▶ a flag for each level, one of which may be "missing"
+
+`ENCODERS` is the table, by the kinds of `schema.Field`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+
+from ..errors import DataError
+from .libraries import as_json
+from .schema import Field, classify, kind_of, numbers, shortened
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    from numpy.typing import NDArray
+
+    Series = nw.Series[Any]
+    Bools = NDArray[np.bool_]
+    Floats = NDArray[np.float64]
+    Column = tuple[NDArray[Any], Bools]
+
+MOST_LEVELS = 255
+"""More levels than these are no category."""
+FEW = 50
+"""From so many rows on, text that hardly ever repeats is no category."""
+STEPS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
+"""Microseconds in a day, an hour, a minute, a second, a millisecond, and one."""
+YEAR_1, YEAR_9999 = -62_135_596_800_000_000, 253_402_300_799_999_999
+NANOSECONDS = 9_223_372_036_000_000
+"""As many microseconds are what 64 bits of nanoseconds hold, on either side of 1970."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoder(ABC):
+    """One column.
+
+    Parameters
+    ----------
+    missing
+        Whether values were missing at fit, so that a flag tells where they are.
+    """
+
+    missing: bool
+    numbers: ClassVar[int] = 0
+    """How many values it has, besides flags: 0 or 1."""
+
+    @property
+    def flags(self) -> int:
+        """How many flags it has."""
+        return int(self.missing)
+
+    @classmethod
+    @abstractmethod
+    def learn(cls, series: Series, field: Field) -> Self:
+        """Learn a column, or raise `DataError` where it cannot be."""
+
+    @abstractmethod
+    def encode(self, series: Series, flags: NDArray[np.float32], *, unseen: str) -> Floats | None:
+        """Set a column's flags (n, flags), all 0 as given, and return its value (n,) if it has one.
+
+        Raises
+        ------
+        DataError
+            If the column holds something else than at fit; ``unseen="ignore"`` leaves the flags of
+            a level never seen at 0.
+        """
+
+    @abstractmethod
+    def decode(self, values: Floats | None, flags: NDArray[np.float32]) -> Column:
+        """Return a column's values and where they are missing."""
+
+    def titles(self, name: str) -> tuple[list[str], list[str]]:
+        """Return what its value and its flags are called."""
+        return [name] * self.numbers, [f"{name}_missing"] * self.missing
+
+    def gaps(self, flags: NDArray[np.float32]) -> Bools:
+        """Return where the flag says that a value is missing."""
+        return flags[:, -1] >= 0.5 if self.missing else np.zeros(len(flags), np.bool_)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Number(Encoder):
+    """A column of numbers; the median stands for what is missing."""
+
+    numbers: ClassVar[int] = 1
+    fill: float
+
+    @classmethod
+    def learn(cls, series: Series, field: Field) -> Self:
+        values = cls.read(series)
+        gaps = np.isnan(values)
+        known = values[~gaps]
+        fill = float(np.median(known)) if len(known) else 0.0
+        return cls(missing=bool(gaps.any()), fill=fill)
+
+    def encode(self, series: Series, flags: NDArray[np.float32], *, unseen: str) -> Floats:
+        values = self.read(series)
+        gaps = np.isnan(values)
+        if self.missing:
+            flags[:, -1] = gaps
+        return np.where(gaps, self.fill, values) if gaps.any() else values
+
+    def decode(self, values: Floats | None, flags: NDArray[np.float32]) -> Column:
+        assert values is not None
+        return values, self.gaps(flags)
+
+    @staticmethod
+    def read(series: Series) -> Floats:
+        """Return the numbers, NaN where they are missing."""
+        if is_empty(series):
+            return np.full(len(series), np.nan)
+        if classify(series)[0] not in ("number", "boolean"):
+            raise DataError(changed(series, "numbers"))
+        try:
+            values = numbers(series).astype(np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise DataError(f"column {series.name!r} cannot be read as numbers: {error}") from error
+        infinite = np.isinf(values)
+        if infinite.any():
+            raise DataError(
+                f"column {series.name!r} has infinity at row {int(np.argmax(infinite))}; "
+                "every value must be finite, or missing"
+            )
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moment(Encoder):
+    """A column of dates, of instants or of durations, as microseconds.
+
+    float32 tells about 16 million of them apart between the first and the last at fit, so they
+    come back rounded to the coarsest step that all had then: whole days stay whole days.
+    """
+
+    numbers: ClassVar[int] = 1
+    fill: float
+    step: int
+    duration: bool
+    nanoseconds: bool
+
+    @classmethod
+    def learn(cls, series: Series, field: Field) -> Self:
+        values = cls.read(series)
+        gaps = np.isnan(values)
+        known = values[~gaps]
+        step = next(step for step in STEPS if not (known % step).any())
+        fill = float(np.round(np.median(known) / step) * step) if len(known) else 0.0
+        return cls(
+            missing=bool(gaps.any()),
+            fill=fill,
+            step=step,
+            duration=type(series.dtype).__name__ == "Duration",
+            nanoseconds=getattr(series.dtype, "time_unit", "us") == "ns",
+        )
+
+    encode = Number.encode
+
+    def decode(self, values: Floats | None, flags: NDArray[np.float32]) -> Column:
+        assert values is not None
+        low, high = (-NANOSECONDS, NANOSECONDS) if self.nanoseconds else (YEAR_1, YEAR_9999)
+        steps = np.rint(values / self.step)
+        whole = np.clip(steps, -(-low // self.step), high // self.step).astype(np.int64) * self.step
+        return whole.view("m8[us]" if self.duration else "M8[us]"), self.gaps(flags)
+
+    @staticmethod
+    def read(series: Series) -> Floats:
+        """Return the microseconds, since 1970 in UTC or as they last, NaN where missing."""
+        name = type(series.dtype).__name__
+        if name in ("Datetime", "Date"):
+            ticks = series.dt.timestamp("us")
+        elif name == "Duration":
+            ticks = series.dt.total_microseconds()
+        elif is_empty(series):
+            return np.full(len(series), np.nan)
+        else:
+            raise DataError(changed(series, "dates or durations"))
+        return numbers(ticks).astype(np.float64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boolean(Encoder):
+    """A column of true and false; the more frequent stands for what is missing."""
+
+    fill: bool
+
+    @classmethod
+    def learn(cls, series: Series, field: Field) -> Self:
+        values = cls.read(series)
+        known = values[~np.isnan(values)]
+        return cls(missing=len(known) < len(values), fill=bool(known.mean() >= 0.5))
+
+    @property
+    def flags(self) -> int:
+        return 1 + self.missing
+
+    def encode(self, series: Series, flags: NDArray[np.float32], *, unseen: str) -> None:
+        values = self.read(series)
+        gaps = np.isnan(values)
+        flags[:, 0] = np.where(gaps, self.fill, values)
+        if self.missing:
+            flags[:, 1] = gaps
+
+    def decode(self, values: Floats | None, flags: NDArray[np.float32]) -> Column:
+        return flags[:, 0], self.gaps(flags)
+
+    def titles(self, name: str) -> tuple[list[str], list[str]]:
+        values, flags = super().titles(name)
+        return values, [name, *flags]
+
+    @staticmethod
+    def read(series: Series) -> Floats:
+        """Return 0 and 1, NaN where they are missing."""
+        values = Number.read(series)
+        odd = ~np.isnan(values) & (values != 0) & (values != 1)
+        if odd.any():
+            row = int(np.argmax(odd))
+            raise DataError(
+                f"column {series.name!r} held true and false at fit, "
+                f"and has {values[row]:.6g} now, at row {row}"
+            )
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Category(Encoder):
+    """A column of levels, each a flag of its own; the last is "missing", where values were.
+
+    Where none were, the most frequent level stands for what is missing.
+    """
+
+    levels: tuple[str | int | float | bool, ...]
+    fill: int
+
+    @classmethod
+    def learn(cls, series: Series, field: Field) -> Self:
+        values, gaps = cls.read(series)
+        known = [value for value, gap in zip(values, gaps.tolist(), strict=True) if not gap]
+        counts: Counter[tuple[str, Any]] = Counter()
+        for (_, value), count in Counter(zip(map(type, known), known, strict=True)).items():
+            counts[told_apart(value)] += count
+        text = type(series.dtype).__name__ in ("String", "Object")
+        check_levels(series.name, len(counts), len(known), known, text=text)
+        order = sorted(counts, key=lambda key: (key[0], key[1]))
+        fill = max(range(len(order)), key=lambda i: counts[order[i]]) if order else 0
+        return cls(missing=bool(gaps.any()), levels=tuple(key[1] for key in order), fill=fill)
+
+    @property
+    def flags(self) -> int:
+        return len(self.levels) + self.missing
+
+    def encode(self, series: Series, flags: NDArray[np.float32], *, unseen: str) -> None:
+        values, gaps = self.read(series)
+        codes = self.codes(values)
+        codes[gaps] = len(self.levels) if self.missing else self.fill
+        odd = codes < 0
+        if odd.any() and unseen == "error":
+            row = int(np.argmax(odd))
+            raise DataError(
+                f"column {series.name!r} has {values[row]!r:.60} at row {row}, which the fit never "
+                f"saw; it knows {shortened(self.levels)}"
+            )
+        rows = np.flatnonzero(~odd)
+        if flags.shape[1]:
+            flags[rows, codes[rows]] = 1
+
+    def codes(self, values: Sequence[Any]) -> NDArray[np.int64]:
+        """Return the place of each value among the levels, -1 where it is none of them."""
+        if len(set(self.levels)) == len(self.levels):
+            place: dict[Any, int] = {level: i for i, level in enumerate(self.levels)}
+            return np.fromiter((place.get(v, -1) for v in values), np.int64, len(values))
+        place = {told_apart(level): i for i, level in enumerate(self.levels)}
+        return np.fromiter((place.get(told_apart(v), -1) for v in values), np.int64, len(values))
+
+    def decode(self, values: Floats | None, flags: NDArray[np.float32]) -> Column:
+        objects = np.empty(self.flags, object)
+        objects[: len(self.levels)] = self.levels
+        codes = flags.argmax(axis=1)
+        return objects[codes], np.asarray(codes >= len(self.levels))
+
+    def titles(self, name: str) -> tuple[list[str], list[str]]:
+        values, missing = super().titles(name)
+        return values, [f"{name}_{level}" for level in self.levels] + missing
+
+    @staticmethod
+    def read(series: Series) -> tuple[list[Any], Bools]:
+        """Return the values as Python has them, and where they are missing."""
+        if classify(series)[0] not in ("category", "number", "boolean"):
+            raise DataError(changed(series, "levels"))
+        return series.to_list(), series.is_null().to_numpy().astype(np.bool_)
+
+
+ENCODERS: dict[str, type[Encoder]] = {
+    "number": Number,
+    "boolean": Boolean,
+    "moment": Moment,
+    "category": Category,
+}
+
+
+def is_empty(series: Series) -> bool:
+    """Whether a column of no particular type has no value at all."""
+    return classify(series)[0] == "category" and bool(series.is_null().all())
+
+
+def told_apart(value: Any) -> tuple[str, Any]:
+    """Return a key that keeps 1, "1", 1.0 and True apart, as Python's own equality does not."""
+    plain = as_json(value)
+    return type(plain).__name__, plain
+
+
+def check_levels(name: Any, levels: int, rows: int, known: list[Any], *, text: bool) -> None:
+    """Raise `DataError` where a column is free text, names or numbers of things, not levels."""
+    example = f"such as {known[0]!r:.40}" if known else ""
+    if levels > MOST_LEVELS:
+        raise DataError(
+            f"column {name!r} has {levels:,} different values in {rows:,} rows, {example}; "
+            f"at most {MOST_LEVELS} can be learned, so drop the column or group its values"
+        )
+    if text and rows >= FEW and levels > 0.9 * rows:
+        raise DataError(
+            f"column {name!r} has {levels:,} different values in {rows:,} rows, {example}; "
+            "text that hardly repeats has nothing to learn, so drop the column"
+        )
+
+
+def changed(series: Series, held: str) -> str:
+    """Return the sentence on a column that is of another kind than at fit."""
+    gaps = series.is_null().to_list()
+    values = zip(range(len(series)), series.to_list(), gaps, strict=True)
+    row, first = next(((i, value) for i, value, gap in values if not gap), (0, None))
+    return (
+        f"column {series.name!r} held {held} at fit, and holds {kind_of(series)} now: "
+        f"{first!r:.40} at row {row}"
+    )

@@ -1,0 +1,227 @@
+"""Tables: data frames with numbers, dates, categories and gaps, to one matrix and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ..errors import DataError, ParameterError
+from .encoders import ENCODERS, Encoder
+from .scaling import Scaling
+from .schema import Schema
+
+if TYPE_CHECKING:
+    import narwhals as nw
+    from numpy.typing import NDArray
+
+UNSEEN = ("error", "ignore")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TableEncoder:
+    """A data frame's columns as one float32 matrix, learned at fit.
+
+    ::
+
+        frame ──▶ numbers and dates, scaled │ 0/1 flags: booleans, levels, what is missing ──▶ frame
+                  (n, numbers)              │ (n, flags)
+
+    Parameters
+    ----------
+    schema
+        The frame's library, column names and types, which the way back restores.
+    encoders
+        One for each column.
+    scaling_map
+        Of the numbers; None where there are none.
+    unseen
+        What becomes of a level that the fit never saw: "error", or "ignore", which leaves all its
+        column's flags at 0.
+    """
+
+    schema: Schema
+    encoders: tuple[Encoder, ...]
+    scaling_map: Scaling | None
+    unseen: str = "error"
+
+    @classmethod
+    def learn(cls, X: Any, scaling: str = "auto", *, unseen: str = "error") -> Self:
+        """Learn a data frame of pandas, polars or pyarrow.
+
+        Parameters
+        ----------
+        X
+            Its columns hold numbers, booleans, dates, durations, or up to 255 levels; any may have
+            gaps.
+        scaling
+            Of numbers and dates, a name of `scaling.SCALINGS`; "auto" is "standard".
+        unseen
+            "error" or "ignore".
+
+        Raises
+        ------
+        DataError
+            If a column cannot be learned: free text, infinity, nested values.
+        MissingExtra
+            If narwhals is not installed.
+        """
+        if unseen not in UNSEEN:
+            raise ParameterError(f"unseen={unseen!r}: unseen must be 'error' or 'ignore'")
+        schema = Schema.of(X)
+        frame = schema.check(X)
+        if not len(frame) or not schema.fields:
+            raise DataError(f"X has {len(frame)} rows and {len(schema.fields)} columns; give some")
+        encoders = tuple(
+            ENCODERS[field.kind].learn(series, field)
+            for field, series in zip(schema.fields, frame.iter_columns(), strict=True)
+        )
+        raw = cls(schema=schema, encoders=encoders, scaling_map=None, unseen=unseen)
+        if not raw.numbers:
+            return raw
+        values, _ = raw.encode(frame)
+        name = "standard" if scaling == "auto" else scaling
+        learned = Scaling.learn(values, name, names=raw.titles[: raw.numbers])
+        return cls(schema=schema, encoders=encoders, scaling_map=learned, unseen=unseen)
+
+    @property
+    def scaling(self) -> str:
+        """The name of the numbers' scaling."""
+        return "none" if self.scaling_map is None else self.scaling_map.name
+
+    @property
+    def numbers(self) -> int:
+        """How many columns of the matrix are numbers; they come first."""
+        return sum(encoder.numbers for encoder in self.encoders)
+
+    @property
+    def width(self) -> int:
+        """How many columns the matrix has."""
+        return self.numbers + sum(encoder.flags for encoder in self.encoders)
+
+    @property
+    def titles(self) -> list[str]:
+        """What the matrix's columns are called: ``["age", "age_missing", "colour_red", ...]``."""
+        both = [
+            encoder.titles(str(name))
+            for name, encoder in zip(self.schema.names, self.encoders, strict=True)
+        ]
+        return [title for values, _ in both for title in values] + [
+            title for _, flags in both for title in flags
+        ]
+
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """(0.0, 1.0) where the matrix is known to lie in there, else None."""
+        return (0.0, 1.0) if self.scaling_map is None else self.scaling_map.bounds
+
+    @property
+    def binary(self) -> bool:
+        """Whether the matrix held only 0 and 1 at fit."""
+        return self.scaling_map is None or self.scaling_map.binary
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Return a data frame as a matrix.
+
+        Parameters
+        ----------
+        X
+            A frame of any library, with the columns of the fit. What is missing in a column where
+            nothing was then is filled without a flag.
+
+        Returns
+        -------
+        ndarray
+            Shape (n, width), float32.
+
+        Raises
+        ------
+        DataError
+            If the columns are not those of the fit, or hold something else, or a level not seen.
+        """
+        frame = self.schema.check(X)
+        values, flags = self.encode(frame)
+        if self.scaling_map is None:
+            return flags
+        if not len(frame):
+            return np.empty((0, self.width), np.float32)
+        return np.concatenate([self.scaling_map.transform(values), flags], axis=1)
+
+    def inverse(self, matrix: NDArray[Any], *, index: Any = None) -> Any:
+        """Return a matrix as a data frame of the library, columns and types of the fit.
+
+        Whole numbers are rounded, each category is its level of the highest flag, and a value is
+        missing where its flag is 0.5 or more.
+
+        Parameters
+        ----------
+        matrix
+            Shape (n, width).
+        index
+            For a pandas frame, its index.
+        """
+        if matrix.ndim != 2 or matrix.shape[1] != self.width:
+            raise DataError(
+                f"a matrix of shape {matrix.shape} is no table of this kind; "
+                f"it has {self.width} columns"
+            )
+        values = np.empty((len(matrix), 0))
+        if self.scaling_map is not None:
+            values = self.scaling_map.inverse(matrix[:, : self.numbers])
+        flags = np.asarray(matrix[:, self.numbers :], np.float32)
+        columns, number, flag = [], 0, 0
+        for encoder in self.encoders:
+            value = values[:, number] if encoder.numbers else None
+            columns.append(encoder.decode(value, flags[:, flag : flag + encoder.flags]))
+            number, flag = number + encoder.numbers, flag + encoder.flags
+        return self.schema.frame(columns, index)
+
+    def encode(self, frame: nw.DataFrame[Any]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """Return a checked frame's numbers, not yet scaled, and its flags."""
+        values = np.empty((len(frame), self.numbers))
+        flags = np.zeros((len(frame), self.width - self.numbers), np.float32)
+        number = flag = 0
+        for encoder, series in zip(self.encoders, frame.iter_columns(), strict=True):
+            own = flags[:, flag : flag + encoder.flags]
+            value = encoder.encode(series, own, unseen=self.unseen)
+            if value is not None:
+                values[:, number] = value
+            number, flag = number + encoder.numbers, flag + encoder.flags
+        return values, flags
+
+    def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return what a file keeps: plain JSON values, and arrays by name."""
+        scaling, arrays = self.scaling_map.state() if self.scaling_map else (None, {})
+        plain = {
+            "schema": self.schema.to_json(),
+            "encoders": [asdict(encoder) for encoder in self.encoders],
+            "scaling": scaling,
+            "unseen": self.unseen,
+        }
+        return plain, arrays
+
+    @classmethod
+    def from_state(cls, plain: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Return the encoder of what `state` returned; anything else is a `DataError`."""
+        try:
+            schema = Schema.from_json(plain["schema"])
+            encoders = tuple(
+                ENCODERS[field.kind](**encoder_fields(given))
+                for field, given in zip(schema.fields, plain["encoders"], strict=True)
+            )
+            scaling, unseen = plain["scaling"], plain["unseen"]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError("this is not the state of a table") from error
+        learned = None if scaling is None else Scaling.from_state(scaling, arrays)
+        made = cls(schema=schema, encoders=encoders, scaling_map=learned, unseen=unseen)
+        width = learned.span.size if learned is not None and learned.span.ndim else made.numbers
+        if unseen not in UNSEEN or width != made.numbers or (made.numbers > 0) != bool(learned):
+            raise DataError("this is not the state of a table")
+        return made
+
+
+def encoder_fields(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an encoder's fields from JSON, where the levels are a list."""
+    return {key: tuple(item) if key == "levels" else item for key, item in given.items()}
