@@ -20,7 +20,7 @@ Only = Annotated[
 
 
 def parts(family: Only = None, json: Json = False) -> None:
-    """List the parts an autoencoder can be made of, with their parameters and defaults."""
+    """List the parts of autoencoders, with their parameters and defaults."""
     if family is not None and family not in FAMILIES:
         raise ParameterError(f"there is no family {family!r}; choose {listed(FAMILIES)}")
     shown = [family] if family is not None else list(FAMILIES)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from .inputs import (
+    READING,
     Data,
     Json,
-    Label,
     Limit,
     MaybeOutput,
     Model,
-    Size,
     Split,
     open_data,
     open_model,
     open_rows,
+    with_options,
 )
 from .results import ANYTHING, deliver
 from .sinks import TABLES, checked
@@ -31,15 +31,15 @@ Codes = Annotated[
 ]
 
 
+@with_options(READING)
 def encode(
     data: Data,
     model: Model,
     output: MaybeOutput = None,
     split: Split = "train",
     limit: Limit = None,
-    size: Size = None,
-    label: Label = None,
     json: Json = False,
+    **reading: Any,
 ) -> None:
     """Turn data into codes.
 
@@ -48,9 +48,9 @@ def encode(
     """
     path = checked(output, TABLES) if output else None
     autoencoder = open_model(model)
-    rows = open_rows(data, split, limit, size, label)
+    rows = open_rows(data, split, limit, **reading)
     codes = autoencoder.transform(rows.X)
-    deliver("codes", codes, path, json, columns=autoencoder.get_feature_names_out())
+    deliver("codes", codes, path, json, autoencoder, columns=autoencoder.get_feature_names_out())
 
 
 def decode(codes: Codes, model: Model, output: MaybeOutput = None, json: Json = False) -> None:
@@ -62,18 +62,18 @@ def decode(codes: Codes, model: Model, output: MaybeOutput = None, json: Json = 
     path = checked(output, ANYTHING) if output else None
     autoencoder = open_model(model)
     values = autoencoder.inverse_transform(open_data(codes).X)
-    deliver("decoded", values, path, json, model=autoencoder)
+    deliver("decoded", values, path, json, autoencoder)
 
 
+@with_options(READING)
 def reconstruct(
     data: Data,
     model: Model,
     output: MaybeOutput = None,
     split: Split = "train",
     limit: Limit = None,
-    size: Size = None,
-    label: Label = None,
     json: Json = False,
+    **reading: Any,
 ) -> None:
     """Encode and decode: compress, denoise, restore.
 
@@ -82,10 +82,10 @@ def reconstruct(
     """
     path = checked(output, ANYTHING) if output else None
     autoencoder = open_model(model)
-    rows = open_rows(data, split, limit, size, label)
+    rows = open_rows(data, split, limit, **reading)
     values = autoencoder.reconstruct(rows.X)
     names = None if rows.paths is None else relative(rows.paths, Path(data))
-    deliver("reconstructed", values, path, json, model=autoencoder, names=names)
+    deliver("reconstructed", values, path, json, autoencoder, names=names)
 
 
 def relative(paths: tuple[str, ...], folder: Path) -> list[str]:

@@ -23,12 +23,13 @@ from ..errors import ParameterError
 from ..parts import Part, to_json
 from .families import FAMILIES, part, written
 from .guard import Refusal
+from .inputs import READING
 from .options import FLAGS, nearest, offered
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
 
-EXTRA = ("checkpoint", "limit", "size", "target")
+EXTRA = ("checkpoint", "limit", "target", *READING)
 """Options of ``latente fit`` beside the estimator's that a file can hold, too."""
 
 

@@ -11,8 +11,8 @@ import typer
 from . import config as toml
 from . import output as out
 from .guard import FAILED, say
-from .inputs import Data, Json, Label, Output, Size, open_data
-from .options import DEFAULTS, values, with_parameters
+from .inputs import READING, Data, Json, Output, open_data, with_options
+from .options import DEFAULTS, estimator_options, values
 from .sinks import checked
 from .summary import errors_of, facts_of, show_facts, show_terms
 
@@ -41,15 +41,13 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell of each epoch in a line.")]
 
 
-@with_parameters
+@with_options(READING, estimator_options())
 def fit(
     data: Data,
     output: Output,
     config: Config = None,
     target: Target = None,
     limit: Limit = None,
-    size: Size = None,
-    label: Label = None,
     checkpoint: Checkpoint = None,
     pca: Pca = False,
     quiet: Quiet = False,
@@ -65,15 +63,10 @@ def fit(
     """
     path = checked(output, (SUFFIX,))
     parameters, extra = toml.read(config) if config else ({}, {})
-    parameters = DEFAULTS | parameters | values(given)
-    ours = {
-        "target": target,
-        "limit": limit,
-        "size": size,
-        "label": label,
-        "checkpoint": checkpoint,
-    }
+    ours = {"target": target, "limit": limit, "checkpoint": checkpoint}
+    ours |= {name: given.pop(name) for name in READING}
     extra |= {name: value for name, value in ours.items() if value is not None}
+    parameters = DEFAULTS | parameters | values(given)
     dataset, wanted = read(data, parameters["random_state"], extra)
     from ..estimator import Autoencoder
 
@@ -93,7 +86,8 @@ def fit(
 def read(data: str, seed: Any, extra: dict[str, Any]) -> tuple[Dataset, Dataset | None]:
     """Read the data to train on, and the targets if there are other ones."""
     specs = [data] if extra.get("target") is None else [data, extra["target"]]
-    read = [open_data(spec, extra.get("size"), extra.get("label")) for spec in specs]
+    reading = {name: extra.get(name) for name in READING}
+    read = [open_data(spec, **reading) for spec in specs]
     if extra.get("limit") is not None:
         read = [dataset.take(extra["limit"], seed) for dataset in read]
     return read[0], read[1] if len(read) > 1 else None

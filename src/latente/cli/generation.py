@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import ParameterError
-from .inputs import Data, Json, Label, MaybeOutput, Model, Seed, Size, Split, open_model, open_rows
+from .inputs import (
+    READING,
+    Data,
+    Json,
+    MaybeOutput,
+    Model,
+    Seed,
+    Split,
+    open_model,
+    open_rows,
+    with_options,
+)
 from .results import ANYTHING, deliver
 from .sinks import checked
 
@@ -38,9 +49,10 @@ def sample(
     path = checked(output, ANYTHING) if output else None
     autoencoder = open_model(model)
     drawn = autoencoder.sample(number, random_state=seed)
-    deliver("samples", drawn, path, json, model=autoencoder)
+    deliver("samples", drawn, path, json, autoencoder)
 
 
+@with_options(READING)
 def interpolate(
     data: Data,
     start: From,
@@ -49,9 +61,8 @@ def interpolate(
     steps: Steps = 10,
     output: MaybeOutput = None,
     split: Split = "train",
-    size: Size = None,
-    label: Label = None,
     json: Json = False,
+    **reading: Any,
 ) -> None:
     """Walk through the latent space from one row to another.
 
@@ -62,10 +73,10 @@ def interpolate(
 
     path = checked(output, ANYTHING) if output else None
     autoencoder = open_model(model)
-    codes = autoencoder.transform(ends(open_rows(data, split, None, size, label), start, end))
+    codes = autoencoder.transform(ends(open_rows(data, split, None, **reading), start, end))
     shares = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
     walk = autoencoder.inverse_transform((1 - shares) * codes[0] + shares * codes[1])
-    deliver("steps", walk, path, json, model=autoencoder, across=steps)
+    deliver("steps", walk, path, json, autoencoder, across=steps)
 
 
 def ends(rows: Rows, start: int, end: int) -> object:

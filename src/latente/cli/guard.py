@@ -1,8 +1,6 @@
 """What becomes of errors: one sentence on stderr and an exit code, never a traceback.
 
-0  done
-1  the work failed or ended early
-2  the call was wrong
+Exit code 0 means done, 1 that the work failed or ended early, 2 that the call was wrong.
 """
 
 from __future__ import annotations
@@ -36,6 +34,7 @@ def guarded() -> Iterator[None]:
     """Turn whatever goes wrong inside into a sentence and an exit code."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *rest, **more: say(message)
+        warnings.simplefilter("always", UserWarning)
         try:
             yield
             sys.stdout.flush()
@@ -48,7 +47,7 @@ def guarded() -> Iterator[None]:
         except BrokenPipeError:
             silence()
             raise typer.Exit(FAILED) from None
-        except (typer.Exit, typer.Abort, typer.BadParameter):
+        except (typer.Exit, typer.Abort):
             raise
         except Exception as error:
             unexpected(error)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from ..errors import LatenteError, ParameterError
+from ..errors import ParameterError
 from ..parts import listed
 from .guard import Refusal
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
     from ..estimator import Autoencoder
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 Data = Annotated[
     str,
@@ -27,14 +31,6 @@ Data = Annotated[
 ]
 Model = Annotated[
     str, typer.Option("--model", "-m", metavar="FILE", help="The model, a .safetensors file.")
-]
-Size = Annotated[
-    str | None,
-    typer.Option(metavar="WxH", help="Resize the pictures of a folder, such as 64x64."),
-]
-Label = Annotated[
-    str | None,
-    typer.Option(metavar="COLUMN", help="The column of a table that holds labels, not data."),
 ]
 Limit = Annotated[int | None, typer.Option(metavar="N", min=1, help="Use the first N rows only.")]
 Split = Annotated[
@@ -49,8 +45,22 @@ MaybeOutput = Annotated[
 Seed = Annotated[int, typer.Option("--seed", metavar="INTEGER", help="Of the random numbers.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON object on stdout.")]
 
+READING: dict[str, Any] = {
+    "size": Annotated[
+        str | None,
+        typer.Option(metavar="WxH", help="Bring the pictures of a folder to one size: 64x64."),
+    ],
+    "label": Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The column or array that holds labels, not data."),
+    ],
+    "key": Annotated[
+        str | None, typer.Option(metavar="NAME", help="The array of an .npz that holds the data.")
+    ],
+}
+"""Options that say how DATA are to be read, of every command that reads some."""
+
 SPLITS = ("train", "test", "all")
-HELD_OUT = "held-out"
 
 
 @dataclass(frozen=True)
@@ -85,57 +95,97 @@ class Rows:
         return [self.data.classes[label] for label in self.y]
 
 
-def open_data(spec: str, size: str | None = None, label: str | None = None) -> Dataset:
+def with_options(*groups: Mapping[str, Any]) -> Callable[[F], F]:
+    """Give a command options for what its ``**`` parameter receives: annotations by name.
+
+    Each is None unless it is given.
+    """
+
+    def added(function: F) -> F:
+        signature = inspect.signature(function, eval_str=True)
+        kept = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+        kind = inspect.Parameter.KEYWORD_ONLY
+        new = [
+            inspect.Parameter(name, kind, default=None, annotation=annotation)
+            for group in groups
+            for name, annotation in group.items()
+        ]
+        vars(function)["__signature__"] = signature.replace(parameters=[*kept, *new])
+        return function
+
+    return added
+
+
+def open_data(
+    spec: str, size: str | None = None, label: str | None = None, key: str | None = None
+) -> Dataset:
     """Read the data that a name, a file or a folder stands for.
 
     Parameters
     ----------
     spec
-        As given for DATA.
+        As given for DATA; a data set's name goes before a file of that name.
     size
-        Size of pictures to resize to, ``"64x64"``.
+        Width and height to bring pictures to, ``"64x48"``.
     label
-        Name of the column that holds labels.
+        Name or place of the column, or name of the array, that holds labels.
+    key
+        Name of the array that holds the samples.
 
     Raises
     ------
     Refusal
         If there is no such thing.
     """
+    from .. import datasets
     from ..data import readers
-    from ..datasets import DATASETS
 
-    try:
-        return readers.open_data(spec, size=size, label=label)
-    except LatenteError as error:
-        if Path(spec).exists() or spec in DATASETS:
-            raise
-        raise Refusal(str(error)) from None
+    if spec in datasets.DATASETS:
+        return datasets.load(spec)
+    if not Path(spec).exists():
+        raise Refusal(
+            f"{spec!r} is no file or folder, and no data set; there are {listed(datasets.DATASETS)}"
+        )
+    place = int(label) if label is not None and label.isdecimal() else label
+    return readers.read(spec, size=height_and_width(size), target=place, key=key)
+
+
+def height_and_width(size: str | None) -> tuple[int, int] | None:
+    """Read a size such as ``64x48``, width first, as (height, width)."""
+    if size is None:
+        return None
+    width, _, height = size.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise ParameterError(f"--size {size}: give width and height in pixels, such as 64x64")
+    return int(height), int(width)
 
 
 def open_rows(
     spec: str,
-    split: str = "train",
+    split: str | None = "train",
     limit: int | None = None,
-    size: str | None = None,
-    label: str | None = None,
+    **reading: str | None,
 ) -> Rows:
     """Read data and take the rows to work on.
 
     Parameters
     ----------
-    spec, size, label
+    spec, reading
         As for `open_data`.
     split
-        "train", "test" or "all"; "held-out" is the test part of data that have one, else all there
-        is. "test" of data without a test part is an error.
+        "train", "test" or "all"; None is the test part of data that have one, else all there is.
     limit
         How many rows to take, from the first.
+
+    Raises
+    ------
+    ParameterError
+        If the test part is asked for of data that have none.
     """
-    if split not in (*SPLITS, HELD_OUT):
+    if split not in (*SPLITS, None):
         raise ParameterError(f"--split {split}: choose {listed(SPLITS)}")
-    data = open_data(spec, size, label)
-    if split == HELD_OUT:
+    data = open_data(spec, **reading)
+    if split is None:
         split = "train" if data.X_test is None else "test"
     if split == "test" and data.X_test is None:
         raise ParameterError(f"{data.name} has no test part; leave out --split test")

@@ -21,11 +21,19 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "score": ("Use", "scores", "Tell how normal each row is; find what does not belong."),
     "sample": ("Use", "generation", "Draw new data from the model."),
     "interpolate": ("Use", "generation", "Walk through the latent space from one row to another."),
-    "plot": ("Look", "plot", "Draw a figure: history, reconstructions, map, grid, samples."),
+    "plot": (
+        "Look",
+        "plot",
+        "Draw a figure: history, reconstructions, map, grid, samples, anomalies.",
+    ),
     "info": ("Look", "models", "Show what a model is made of and how it was trained."),
     "export": ("Look", "models", "Write encoder and decoder as ONNX."),
     "datasets": ("Learn", "catalogue", "List the data sets known by name."),
-    "parts": ("Learn", "catalogue", "List the parts an autoencoder can be made of."),
+    "parts": (
+        "Learn",
+        "catalogue",
+        "List the parts of autoencoders, with their parameters and defaults.",
+    ),
     "demo": ("Learn", "catalogue", "Train three autoencoders and write a page about them."),
 }
 """Each command with the section of the help it is listed in, its module, and its help in a line."""

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ast
-import inspect
-from collections.abc import Callable, Iterable
-from typing import Annotated, Any, TypeVar
+from collections.abc import Iterable
+from typing import Annotated, Any
 
 import typer
 
 from .families import FAMILIES, SEVERAL, part
 from .signature import Parameter, parameters
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 OUR_OWN = frozenset({"warm_start", "callbacks", "verbose"})
 """What the command line decides itself."""
@@ -34,35 +31,19 @@ def flag(name: str) -> str:
     return FLAGS.get(name, "--" + name.replace("_", "-"))
 
 
-def with_parameters(function: F) -> F:
-    """Give a command one option for each parameter of the estimator.
-
-    They take the place of the function's ``**given``, which receives what was given and None for
-    the rest.
-    """
-    signature = inspect.signature(function, eval_str=True)
-    kept = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    added = [option(each) for each in offered().values()]
-    vars(function)["__signature__"] = signature.replace(parameters=[*kept, *added])
-    return function
-
-
-def option(parameter: Parameter) -> inspect.Parameter:
-    """Return the option for one parameter of the estimator; its value is text or None."""
-    several = parameter.name in SEVERAL
-    info = typer.Option(
-        flag(parameter.name),
-        metavar=metavar(parameter),
-        help=help_of(parameter),
-        show_default=False,
-        rich_help_panel="Model" if parameter.name in MODEL else "Training",
-    )
-    return inspect.Parameter(
-        parameter.name,
-        inspect.Parameter.KEYWORD_ONLY,
-        default=None,
-        annotation=Annotated[list[str] | None if several else str | None, info],
-    )
+def estimator_options() -> dict[str, Any]:
+    """Return one option for each parameter of the estimator; its value is text or None."""
+    found = {}
+    for name, each in offered().items():
+        info = typer.Option(
+            flag(name),
+            metavar=metavar(each),
+            help=help_of(each),
+            show_default=False,
+            rich_help_panel="Model" if name in MODEL else "Training",
+        )
+        found[name] = Annotated[list[str] | None if name in SEVERAL else str | None, info]
+    return found
 
 
 def metavar(parameter: Parameter) -> str:

@@ -13,24 +13,21 @@ from ..files import atomic
 from . import output as out
 from .guard import say
 from .inputs import (
-    HELD_OUT,
+    READING,
     Data,
     Json,
-    Label,
     Limit,
     Model,
     Seed,
-    Size,
     open_model,
     open_rows,
+    with_options,
 )
 from .sections import HELP, Command, application
 from .sinks import checked
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from .inputs import Rows
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
@@ -51,7 +48,10 @@ Shape = Annotated[
 ]
 Pca = Annotated[bool, typer.Option("--pca", help="Put the map that PCA makes beside it.")]
 
-plot = application(add_completion=False, help="Draw a figure of a model.")
+plot = application(
+    add_completion=False,
+    help="Draw a figure: history, reconstructions, map, grid, samples, anomalies.",
+)
 
 
 def number(text: str) -> Any:
@@ -75,6 +75,7 @@ def history(model: Model, output: Target, json: Json = False) -> None:
 
 
 @figure("reconstructions")
+@with_options(READING)
 def reconstructions(
     data: Data,
     model: Model,
@@ -82,15 +83,14 @@ def reconstructions(
     n: Annotated[int, number("How many, spread evenly over DATA.")] = 10,
     shape: Shape = None,
     split: Split = None,
-    size: Size = None,
-    label: Label = None,
     seed: Seed = 0,
     json: Json = False,
+    **reading: Any,
 ) -> None:
     """Draw originals over what comes back of them, and what the encoder saw if corrupted."""
     path = checked(output, SUFFIXES)
     autoencoder = open_model(model)
-    rows = held_out(data, split, None, size, label)
+    rows = open_rows(data, split, None, **reading)
     from ..report import figures
 
     drawn = figures.reconstructions(autoencoder, rows.X, n, shape=sides(shape), random_state=seed)
@@ -98,6 +98,7 @@ def reconstructions(
 
 
 @figure("map")
+@with_options(READING)
 def latent_map(
     data: Data,
     model: Model,
@@ -106,14 +107,13 @@ def latent_map(
     limit: Limit = None,
     shape: Shape = None,
     split: Split = None,
-    size: Size = None,
-    label: Label = None,
     json: Json = False,
+    **reading: Any,
 ) -> None:
     """Draw where rows lie in code space, coloured by class."""
     path = checked(output, SUFFIXES)
     autoencoder = open_model(model)
-    rows = held_out(data, split, limit, size, label)
+    rows = open_rows(data, split, limit, **reading)
     from ..report import figures
 
     draw = figures.latent_map_beside_pca if pca else figures.latent_map
@@ -154,6 +154,7 @@ def samples(
 
 
 @figure("anomalies")
+@with_options(READING)
 def anomalies(
     data: Data,
     model: Model,
@@ -161,24 +162,16 @@ def anomalies(
     n: Annotated[int, number("How many.")] = 10,
     shape: Shape = None,
     split: Split = None,
-    size: Size = None,
-    label: Label = None,
     json: Json = False,
+    **reading: Any,
 ) -> None:
     """Draw the rows that belong least, and how the scores of all are spread."""
     path = checked(output, SUFFIXES)
     autoencoder = open_model(model)
-    rows = held_out(data, split, None, size, label)
+    rows = open_rows(data, split, None, **reading)
     from ..report import figures
 
     save(figures.anomalies(autoencoder, rows.X, n, shape=sides(shape)), path, json)
-
-
-def held_out(
-    data: str, split: str | None, limit: int | None, size: str | None, label: str | None
-) -> Rows:
-    """Read the rows to draw: the test part where there is one and nothing else was asked for."""
-    return open_rows(data, split or HELD_OUT, limit, size, label)
 
 
 def sides(shape: str | None) -> tuple[int, ...] | None:

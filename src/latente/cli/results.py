@@ -24,8 +24,8 @@ def deliver(
     values: Any,
     path: Path | None,
     json: bool,
+    model: Autoencoder,
     *,
-    model: Autoencoder | None = None,
     columns: Sequence[str] = (),
     names: Sequence[str] | None = None,
     across: int | None = None,
@@ -43,7 +43,7 @@ def deliver(
     json
         Whether to answer with a JSON object, which holds the values where there is no path.
     model
-        The model whose scale pictures have.
+        The model that gave them; pictures have its scale.
     columns
         Names of an array's columns.
     names
@@ -77,7 +77,7 @@ def listed(values: Any) -> Any:
 def write_pictures(
     values: Any,
     path: Path,
-    model: Autoencoder | None,
+    model: Autoencoder,
     names: Sequence[str] | None,
     across: int | None,
 ) -> None:
@@ -90,12 +90,14 @@ def write_pictures(
     sinks.write_pictures(drawn, path, names or [f"{i:0{digits}}.png" for i in range(len(drawn))])
 
 
-def pictures(values: Any, path: Path, model: Autoencoder | None) -> NDArray[Any]:
-    """Return values as bytes, (n, h, w) or (n, h, w, c), the model's bounds as black and white."""
+def pictures(values: Any, path: Path, model: Autoencoder) -> NDArray[Any]:
+    """Return values as pictures of bytes, (n, h, w, c), black and white the ends of their scale."""
     import numpy as np
 
-    if sinks.is_frame(values) or np.ndim(values) < 3:
+    data = model.fitted_.wanted
+    if len(data.shape) != 3:
         raise Refusal(f"{path}: rows of numbers are no pictures; write a .npy, .csv or .parquet")
-    low, high = (0.0, 255.0) if model is None else bounds(model)
-    scaled = (np.asarray(values, dtype=np.float64) - low) * (255 / (high - low))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    scaled = data.scaling_map.transform(data.layout.to_model_shape(np.asarray(values)))
+    low, high = data.bounds or data.range
+    shades = np.rint((scaled - low) * (255 / (high - low))).clip(0, 255)
+    return np.moveaxis(shades.astype(np.uint8), 1, -1)

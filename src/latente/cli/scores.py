@@ -9,16 +9,16 @@ import typer
 from . import output as out
 from .guard import say
 from .inputs import (
+    READING,
     Data,
     Json,
-    Label,
     Limit,
     MaybeOutput,
     Model,
-    Size,
     Split,
     open_model,
     open_rows,
+    with_options,
 )
 from .sinks import TABLES, checked, write_values
 
@@ -33,6 +33,7 @@ Top = Annotated[
 ]
 
 
+@with_options(READING)
 def score(
     data: Data,
     model: Model,
@@ -40,9 +41,8 @@ def score(
     top: Top = None,
     split: Split = "train",
     limit: Limit = None,
-    size: Size = None,
-    label: Label = None,
     json: Json = False,
+    **reading: Any,
 ) -> None:
     """Tell how normal each row is; find what does not belong.
 
@@ -52,7 +52,7 @@ def score(
     """
     path = checked(output, TABLES) if output else None
     autoencoder = open_model(model)
-    rows = open_rows(data, split, limit, size, label)
+    rows = open_rows(data, split, limit, **reading)
     scores = autoencoder.score_samples(rows.X)
     if path is not None:
         write_values(scores, path, ("score",))

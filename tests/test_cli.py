@@ -1,0 +1,733 @@
+"""The command line: what it answers, where it writes, how it fails."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+import io
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from typer.testing import CliRunner
+
+from latente import Autoencoder, Gaussian
+from latente.cli import config
+from latente.cli.families import FAMILIES, part, written
+from latente.cli.main import COMMANDS, app, load
+from latente.cli.options import literal, offered
+from latente.cli.signature import parameters
+from latente.errors import ParameterError
+from latente.parts import Part
+
+Run = Callable[..., Any]
+HEAVY = ("torch", "numpy", "sklearn", "matplotlib", "pandas", "scipy")
+TINY = ("--epochs", "2", "--network", "dense(hidden=[16])", "--latent-dim", "3")
+
+
+def run(*args: object) -> Any:
+    """Call the command line and return exit_code, stdout and stderr."""
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+def good(*args: object) -> Any:
+    """Call the command line, which must succeed."""
+    result = run(*args)
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+def refused(code: int, *args: object) -> str:
+    """Call the command line, which must fail with one sentence on stderr; return it."""
+    result = run(*args)
+    assert result.exit_code == code, (result.exit_code, result.output)
+    assert result.stdout == ""
+    assert result.stderr.startswith("latente: ")
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    return str(result.stderr)
+
+
+def answered(*args: object) -> Any:
+    """Call the command line with --json and return the object it answers with."""
+    return json.loads(good(*args, "--json").stdout)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with models of pictures, of rows, of a table, and the data they were fitted on."""
+    home = tmp_path_factory.mktemp("cli")
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.save(home / "pictures.npy", pictures)
+    np.save(home / "rows.npy", rng.normal(size=(60, 5)).astype(np.float32))
+    (home / "photos" / "dark").mkdir(parents=True)
+    (home / "photos" / "light").mkdir()
+    for i, picture in enumerate(pictures[:24]):
+        Image.fromarray(picture).save(home / "photos" / ("dark", "light")[i % 2] / f"p{i}.png")
+    with (home / "table.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["size", "colour", "kind"])
+        for i in range(60):
+            writer.writerow([f"{i / 7:.3f}", ("red", "green", "")[i % 3], "ab"[i % 2]])
+    for name in ("pictures.npy", "rows.npy", "photos", "table.csv"):
+        good("fit", home / name, "-o", home / f"{Path(name).stem}.safetensors", *TINY)
+    return home
+
+
+class TestHelp:
+    @pytest.mark.parametrize("args", [["--help"], ["fit", "--help"], ["plot", "--help"]])
+    def test_imports_nothing_heavy(self, args: list[str]) -> None:
+        code = (
+            "import sys; from latente.cli.main import app\n"
+            f"try: app({args!r})\nexcept SystemExit: pass\n"
+            f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert done.stderr.strip() == "[]"
+        assert "Usage" in done.stdout
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_each_command_tells_about_itself(self, name: str) -> None:
+        page = good(name, "--help").stdout
+        assert "Usage" in page
+        assert load(name).get_short_help_str(200) == COMMANDS[name][2]
+
+    def test_lists_the_commands_under_headings(self) -> None:
+        page = good("--help").stdout
+        assert all(f"\n  {name} " in page for name in COMMANDS)
+        assert page.index("Train:") < page.index("Use:") < page.index("Learn:")
+
+    def test_version(self) -> None:
+        from latente import __version__
+
+        assert good("--version").stdout == f"latente {__version__}\n"
+
+    def test_options_are_the_estimators_parameters(self) -> None:
+        signature = inspect.signature(Autoencoder.__init__).parameters
+        read = parameters()
+        assert list(read) == [name for name in signature if name != "self"]
+        assert all(read[name].default == signature[name].default for name in read)
+        assert all(each.help for each in read.values())
+        page = good("fit", "--help").stdout
+        assert all(f"--{name.replace('_', '-')} " in page for name in set(offered()) - {"random_state"})
+        assert "--seed " in page
+
+    def test_a_part_in_the_help_is_a_part_in_the_table(self) -> None:
+        page = " ".join(good("fit", "--help").stdout.split())
+        assert all(", ".join(family.table) in page for family in FAMILIES.values())
+
+    def test_parts_lists_every_parameter_of_every_part(self) -> None:
+        found = answered("parts")
+        for name, family in FAMILIES.items():
+            for key, cls in family.table.items():
+                listed = found[name][key]["parameters"]
+                assert list(listed) == list(cls.parameter_names())
+                assert all(each["about"] for each in listed.values()), (name, key)
+        assert "free_bits" in good("parts", "bottleneck").stdout
+
+    def test_parts_knows_its_families(self) -> None:
+        assert "bottleneck" in refused(2, "parts", "bottlenecks")
+
+
+class TestValues:
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("3", 3), ("1e-3", 0.001), ("none", None), ("None", None), ("cpu", "cpu"),
+            ("auto", "auto"), ("cuda:1", "cuda:1"), ("-1", -1), ("(", "("), ("", ""),
+        ],
+    )  # fmt: skip
+    def test_text_is_read_as_python_would(self, text: str, value: object) -> None:
+        assert literal(text) == value
+
+    def test_a_part_is_a_name_a_call_or_a_table(self) -> None:
+        wanted = Gaussian(beta=4)
+        assert part("gaussian(beta=4)", "bottleneck") == wanted
+        assert part({"name": "gaussian", "beta": 4}, "bottleneck") == wanted
+        assert part("auto", "network") == "auto"
+        assert part(["mask", "mask(rate=0.5)"], "corruption")[1].rate == 0.5
+
+    @pytest.mark.parametrize(
+        "spec", ["gausian", "gaussian(betta=4)", "gaussian(", "auto", 3, {"beta": 4}, {"name": 3}]
+    )
+    def test_what_is_no_part_is_refused(self, spec: object) -> None:
+        with pytest.raises(ParameterError, match="bottleneck"):
+            part(spec, "bottleneck")
+
+    def test_written_can_be_read_back(self) -> None:
+        for name, family in FAMILIES.items():
+            for cls in family.table.values():
+                assert part(written(cls(), name), name) == cls()
+        assert written(Gaussian(beta=0.5, samples=5), "bottleneck") == "gaussian(beta=0.5, samples=5)"
+
+
+NUMBERS = st.one_of(
+    st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.booleans(), st.none()
+)
+WORDS = st.text(st.characters(exclude_categories=["Cs"])).filter(lambda s: s.lower() != "none")
+VALUES = st.recursive(st.one_of(NUMBERS, WORDS), lambda inner: st.lists(inner, max_size=4))
+
+
+class TestToml:
+    @given(VALUES)
+    def test_any_value_comes_back(self, value: object) -> None:
+        read = tomllib.loads(config.line("key", value))["key"]
+        assert config.nothing(read) == value
+        assert type(config.nothing(read)) is type(value)
+
+    @given(st.data())
+    def test_any_part_comes_back(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(FAMILIES)))
+        original = data.draw(changed(data.draw(st.sampled_from(list(FAMILIES[name].table.values())))))
+        text = f"[{name}]\n" + "\n".join(config.table(original, name))
+        parameters_, others = config.split(tomllib.loads(text), "run.toml")
+        assert parameters_ == {name: original}
+        assert others == {}
+
+    def test_corruptions_come_back_as_a_list(self) -> None:
+        model = Autoencoder(corruption=["mask(rate=0.5)", part("gaussian_noise(std=0.3)", "corruption")])
+        model.corruption = part(list(model.corruption), "corruption")
+        read, _ = config.split(tomllib.loads(config.dump(model)), "run.toml")
+        assert read["corruption"] == model.corruption
+
+    def test_the_file_is_read_like_the_options(self, tmp_path: Path) -> None:
+        path = tmp_path / "run.toml"
+        path.write_text(
+            'seed = 3\nlimit = 40\nnetwork = "dense(hidden=[8])"\npatience = "none"\n'
+            '[bottleneck]\nname = "sparse"\nweight = 2\n[[corruption]]\nname = "mask"\n'
+        )
+        read, others = config.read(str(path))
+        assert read["random_state"] == 3
+        assert read["patience"] is None
+        assert read["network"].hidden == (8,)
+        assert read["bottleneck"].weight == 2
+        assert [type(each).__name__ for each in read["corruption"]] == ["Mask"]
+        assert others == {"limit": 40}
+
+    @pytest.mark.parametrize(
+        ("text", "hint"),
+        [
+            ("learnig_rate = 1", "did you mean 'learning_rate'?"),
+            ("batch-size = 1", "did you mean 'batch_size'?"),
+            ("zzz = 1", "latent_dim"),
+            ("verbose = 1", "'verbose'"),
+            ('bottleneck = "gausian"', "'gaussian'"),
+            ('[bottleneck]\nname = "gaussian"\nbetta = 4', "beta"),
+            ("[bottleneck]\nbeta = 4", "bottleneck"),
+            ("bottleneck = 3", "bottleneck"),
+            ("epochs = ", "not a TOML file"),
+        ],
+    )
+    def test_what_it_cannot_mean_is_refused(self, tmp_path: Path, text: str, hint: str) -> None:
+        path = tmp_path / "run.toml"
+        path.write_text(text)
+        told = refused(2, "fit", "digits", "-o", tmp_path / "m.safetensors", "--config", path)
+        assert hint in told
+        assert "run.toml" in told
+        assert not (tmp_path / "m.safetensors").exists()
+
+    def test_no_such_file(self, tmp_path: Path) -> None:
+        told = refused(2, "fit", "digits", "-o", tmp_path / "m.safetensors", "--config", "no.toml")
+        assert "no.toml" in told
+
+
+def changed(cls: type[Part]) -> st.SearchStrategy[Part]:
+    """Parts of a class, their numeric parameters changed to what the class accepts."""
+    plain = cls().get_params()
+    numbers = {name: value for name, value in plain.items() if type(value) in (int, float)}
+
+    def made(factors: list[float]) -> Part:
+        drawn = cls()
+        for (name, value), factor in zip(numbers.items(), factors, strict=True):
+            try:
+                drawn.set_params(**{name: type(value)(value * factor)})
+            except ParameterError:
+                drawn.set_params(**{name: value})
+        return drawn
+
+    share = st.floats(0.01, 3)
+    return st.lists(share, min_size=len(numbers), max_size=len(numbers)).map(made)
+
+
+class TestFit:
+    def test_saves_a_model_and_tells_of_it(self, tmp_path: Path) -> None:
+        path = tmp_path / "m.safetensors"
+        result = good("fit", "digits", "-o", path, "--limit", 100, *TINY)
+        assert path.exists()
+        assert result.stderr == ""
+        for word in ("digits", "dense(hidden=(16,))", "reconstruction", "validation", "test"):
+            assert word in result.stdout
+
+    def test_json_is_one_object_with_history_and_errors(self, tmp_path: Path) -> None:
+        path = tmp_path / "m.safetensors"
+        found = answered("fit", "digits", "-o", path, "--limit", 100, "--pca", *TINY)
+        assert found["rows"] == 100
+        assert found["latent_dim"] == 3
+        assert [record["epoch"] for record in found["history"]] == [1, 2]
+        errors = found["mean_squared_error"]
+        assert list(errors) == ["training", "training, PCA", "test", "test, PCA"]
+        model = Autoencoder.load(path)
+        from latente import datasets
+
+        test = datasets.load("digits").X_test
+        assert errors["test"] == pytest.approx(model.reconstruction_error(test).mean(), rel=1e-5)
+        assert errors["training, PCA"] < errors["training"]
+
+    def test_pca_beside_is_pca(self, home: Path, tmp_path: Path) -> None:
+        from sklearn.decomposition import PCA
+
+        args = ("fit", home / "rows.npy", "-o", tmp_path / "m.safetensors", "--scaling", "none")
+        found = answered(*args, "--pca", *TINY)
+        X = np.load(home / "rows.npy")
+        pca = PCA(3).fit(X)
+        wanted = np.square(pca.inverse_transform(pca.transform(X)) - X).mean()
+        assert found["mean_squared_error"]["training, PCA"] == pytest.approx(wanted, rel=1e-4)
+
+    def test_the_same_command_gives_the_same_model(self, home: Path, tmp_path: Path) -> None:
+        found = []
+        for name in ("a", "b"):
+            path = tmp_path / f"{name}.safetensors"
+            good("fit", home / "rows.npy", "-o", path, *TINY)
+            found.append(Autoencoder.load(path).transform(np.load(home / "rows.npy")))
+        assert np.array_equal(*found)
+
+    def test_options_reach_the_estimator(self, home: Path, tmp_path: Path) -> None:
+        path = tmp_path / "m.safetensors"
+        good(
+            "fit", home / "rows.npy", "-o", path, *TINY, "--bottleneck", "gaussian(beta=0.5)",
+            "--corruption", "mask(rate=0.1)", "--corruption", "gaussian_noise", "--loss", "huber",
+            "--optimizer", "sgd(momentum=0.5)", "--schedule", "cosine", "--learning-rate", "1e-3",
+            "--weight-decay", "1e-4", "--gradient-clip", "1", "--batch-size", "16",
+            "--validation-fraction", "0.25", "--patience", "3", "--scaling", "standard",
+            "--device", "cpu", "--precision", "float32", "--seed", "7",
+        )  # fmt: skip
+        model = Autoencoder.load(path)
+        assert model.bottleneck_.beta == 0.5
+        assert [type(each).__name__ for each in model.corruption_] == ["Mask", "GaussianNoise"]
+        assert type(model.loss_).__name__ == "Huber"
+        assert model.optimizer_.momentum == 0.5
+        given = {
+            "learning_rate": 1e-3, "weight_decay": 1e-4, "gradient_clip": 1, "batch_size": 16,
+            "validation_fraction": 0.25, "patience": 3, "scaling": "standard", "device": "cpu",
+            "precision": "float32", "random_state": 7, "epochs": 2, "latent_dim": 3,
+        }  # fmt: skip
+        assert {name: getattr(model, name) for name in given} == given
+
+    def test_options_win_over_the_file(self, home: Path, tmp_path: Path) -> None:
+        (tmp_path / "run.toml").write_text("epochs = 1\nlatent_dim = 2\nlimit = 30\n")
+        path = tmp_path / "m.safetensors"
+        args = ("fit", home / "rows.npy", "-o", path, "--config", tmp_path / "run.toml")
+        found = answered(*args, "--latent-dim", 4)
+        assert (found["latent_dim"], found["epochs"], found["rows"]) == (4, 1, 30)
+
+    def test_info_prints_a_file_that_gives_the_same_fit(self, home: Path, tmp_path: Path) -> None:
+        first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+        args = ("--bottleneck", "gaussian(warmup=1)", "--corruption", "mask", "--seed", 5)
+        good("fit", home / "rows.npy", "-o", first, *TINY, *args)
+        text = good("info", first, "--config").stdout
+        (tmp_path / "again.toml").write_text(text)
+        good("fit", home / "rows.npy", "-o", second, "--config", tmp_path / "again.toml")
+        X = np.load(home / "rows.npy")
+        models = [Autoencoder.load(path) for path in (first, second)]
+        assert np.array_equal(models[0].transform(X), models[1].transform(X))
+        assert good("info", second, "--config").stdout == text
+        assert "# " in text  # what "auto" stood for
+
+    def test_a_target_is_learned_row_by_row(self, home: Path, tmp_path: Path) -> None:
+        X = np.load(home / "rows.npy")
+        np.save(tmp_path / "sums.npy", X @ np.ones((5, 2), np.float32))
+        path = tmp_path / "m.safetensors"
+        good("fit", home / "rows.npy", "-o", path, "--target", tmp_path / "sums.npy", *TINY)
+        assert Autoencoder.load(path).reconstruct(X).shape == (60, 2)
+
+    def test_a_checkpoint_folder_is_kept(self, home: Path, tmp_path: Path) -> None:
+        folder = tmp_path / "state"
+        path = tmp_path / "m.safetensors"
+        good("fit", home / "rows.npy", "-o", path, "--checkpoint", folder, *TINY)
+        assert list(folder.iterdir())
+
+    def test_verbose_tells_each_epoch_on_stderr(self, home: Path, tmp_path: Path) -> None:
+        args = ("fit", home / "rows.npy", "-o", tmp_path / "m.safetensors", *TINY)
+        told = good(*args, "--verbose", "--json")
+        assert told.stderr.count("epoch") == 2
+        json.loads(told.stdout)
+
+    def test_an_interrupt_keeps_what_was_learned(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from latente.training.loop import Trainer
+
+        train = Trainer._train
+
+        def interrupted(self: Trainer, *args: Any) -> Any:
+            if self.state.epoch == 1:
+                raise KeyboardInterrupt
+            return train(self, *args)
+
+        monkeypatch.setattr(Trainer, "_train", interrupted)
+        path = tmp_path / "m.safetensors"
+        result = run("fit", home / "rows.npy", "-o", path, *TINY, "--json")
+        assert result.exit_code == 1
+        assert "interrupted" in result.stderr
+        assert str(path) in result.stderr
+        assert json.loads(result.stdout)["stopped"] == "interrupted"
+        assert Autoencoder.load(path).stopped_ == "interrupted"
+
+    def test_a_loss_that_diverges_is_told(self, home: Path, tmp_path: Path) -> None:
+        args = ("fit", home / "rows.npy", "-o", tmp_path / "m.safetensors", *TINY)
+        result = run(*args, "--optimizer", "sgd", "--learning-rate", "1e30")
+        assert result.exit_code == 1
+        assert "learning_rate" in result.stderr
+        assert "Traceback" not in result.output
+
+
+class TestUse:
+    @pytest.mark.parametrize("suffix", ["npy", "csv", "parquet"])
+    def test_codes_go_out_and_come_back(self, home: Path, tmp_path: Path, suffix: str) -> None:
+        codes = tmp_path / f"codes.{suffix}"
+        model = home / "pictures.safetensors"
+        told = good("encode", home / "pictures.npy", "-m", model, "-o", codes)
+        assert told.stdout == ""
+        assert "60 × 3" in told.stderr
+        good("decode", codes, "-m", model, "-o", tmp_path / "back.npy")
+        good("reconstruct", home / "pictures.npy", "-m", model, "-o", tmp_path / "same.npy")
+        back, same = np.load(tmp_path / "back.npy"), np.load(tmp_path / "same.npy")
+        assert back.dtype == np.uint8
+        assert back.shape == (60, 8, 8)
+        assert np.array_equal(back, same)
+
+    def test_codes_go_to_stdout_as_csv(self, home: Path) -> None:
+        model = home / "rows.safetensors"
+        text = good("encode", home / "rows.npy", "-m", model).stdout
+        header, *rows = csv.reader(io.StringIO(text))
+        loaded = Autoencoder.load(model)
+        assert header == list(loaded.get_feature_names_out())
+        wanted = loaded.transform(np.load(home / "rows.npy"))
+        assert np.array_equal(np.array(rows, dtype=np.float32), wanted)
+
+    def test_json_holds_the_codes(self, home: Path) -> None:
+        found = answered("encode", home / "rows.npy", "-m", home / "rows.safetensors", "--limit", 4)
+        assert found["shape"] == [4, 3]
+        assert np.shape(found["codes"]) == (4, 3)
+
+    def test_a_folder_comes_back_under_the_same_names(self, home: Path, tmp_path: Path) -> None:
+        out = tmp_path / "clean"
+        good("reconstruct", home / "photos", "-m", home / "photos.safetensors", "-o", out)
+        before = sorted(p.relative_to(home / "photos") for p in (home / "photos").rglob("*.png"))
+        assert sorted(p.relative_to(out) for p in out.rglob("*") if p.is_file()) == before
+        from latente.data.readers import open_data
+
+        data = open_data(str(home / "photos"))
+        wanted = Autoencoder.load(home / "photos.safetensors").reconstruct(data.X)
+        name = Path(data.paths[5]).relative_to(home / "photos")
+        assert np.array_equal(np.asarray(Image.open(out / name)), wanted[5].reshape(8, 8))
+
+    def test_a_table_comes_back_as_a_table(self, home: Path, tmp_path: Path) -> None:
+        import pandas as pd
+
+        before = pd.read_csv(home / "table.csv")
+        for suffix, read in (("csv", pd.read_csv), ("parquet", pd.read_parquet)):
+            path = tmp_path / f"back.{suffix}"
+            good("reconstruct", home / "table.csv", "-m", home / "table.safetensors", "-o", path)
+            after = read(path)
+            assert list(after.columns) == list(before.columns)
+            assert set(after["kind"]) <= set(before["kind"])
+            assert len(after) == 60
+        told = refused(
+            2, "reconstruct", home / "table.csv", "-m", home / "table.safetensors",
+            "-o", tmp_path / "back.npy",
+        )  # fmt: skip
+        assert ".csv" in told
+
+    def test_split_takes_the_test_part(self, tmp_path: Path) -> None:
+        from latente import datasets
+
+        digits = datasets.load("digits")
+        path = tmp_path / "m.safetensors"
+        good("fit", "digits", "-o", path, "--limit", 60, *TINY)
+        rows = {s: answered("score", "digits", "-m", path, "--split", s)["rows"] for s in
+                ("train", "test", "all")}  # fmt: skip
+        assert rows["train"] == len(digits.X)
+        assert rows["test"] == len(digits.X_test)
+        assert rows["all"] == rows["train"] + rows["test"]
+        assert "--split" in refused(2, "score", "digits", "-m", path, "--split", "half")
+
+    def test_data_without_a_test_part(self, home: Path) -> None:
+        model = home / "rows.safetensors"
+        assert "test part" in refused(2, "score", home / "rows.npy", "-m", model, "--split", "test")
+
+    def test_scores_one_a_line(self, home: Path, tmp_path: Path) -> None:
+        model = home / "rows.safetensors"
+        wanted = Autoencoder.load(model).score_samples(np.load(home / "rows.npy"))
+        lines = good("score", home / "rows.npy", "-m", model).stdout.splitlines()
+        assert np.array_equal(np.array(lines, dtype=np.float32), wanted)
+        good("score", home / "rows.npy", "-m", model, "-o", tmp_path / "s.csv")
+        header, *rows = (tmp_path / "s.csv").read_text().splitlines()
+        assert header == "score"
+        assert np.array_equal(np.array(rows, dtype=np.float32), wanted)
+
+    def test_top_tells_the_most_anomalous(self, home: Path) -> None:
+        model = home / "photos.safetensors"
+        found = answered("score", home / "photos", "-m", model, "--top", 3)
+        scores = answered("score", home / "photos", "-m", model)["scores"]
+        assert [row["score"] for row in found["top"]] == sorted(scores)[:3]
+        worst = found["top"][0]
+        assert scores[worst["row"]] == min(scores)
+        assert worst["path"].endswith(".png")
+        assert worst["label"] in ("dark", "light")
+        shown = good("score", home / "photos", "-m", model, "--top", 3).stdout
+        assert "path" in shown
+        assert len(shown.strip().splitlines()) == 5
+
+    def test_samples_are_drawn_with_a_seed(self, home: Path, tmp_path: Path) -> None:
+        model = home / "pictures.safetensors"
+        drawn = []
+        for i, seed in enumerate((1, 1, 2)):
+            path = tmp_path / f"{i}.npy"
+            good("sample", "-m", model, "-n", 9, "--seed", seed, "-o", path)
+            drawn.append(np.load(path))
+        assert drawn[0].shape == (9, 8, 8)
+        assert np.array_equal(drawn[0], drawn[1])
+        assert not np.array_equal(drawn[0], drawn[2])
+
+    def test_samples_as_one_picture_or_many(self, home: Path, tmp_path: Path) -> None:
+        model = home / "pictures.safetensors"
+        good("sample", "-m", model, "-n", 10, "--seed", 1, "-o", tmp_path / "grid.png")
+        good("sample", "-m", model, "-n", 10, "--seed", 1, "-o", tmp_path / "many")
+        grid = np.asarray(Image.open(tmp_path / "grid.png"))
+        many = [np.asarray(Image.open(path)) for path in sorted((tmp_path / "many").iterdir())]
+        assert len(many) == 10
+        assert grid.shape == (3 * 9 + 1, 4 * 9 + 1)
+        assert np.array_equal(grid[10:18, 1:9], many[4])
+
+    def test_a_walk_starts_and_ends_at_the_rows(self, home: Path, tmp_path: Path) -> None:
+        model, path = home / "pictures.safetensors", tmp_path / "walk.npy"
+        good("interpolate", home / "pictures.npy", 3, 8, "-m", model, "--steps", 5, "-o", path)
+        walk = np.load(path)
+        pictures = np.load(home / "pictures.npy")
+        ends = Autoencoder.load(model).reconstruct(pictures[[3, 8]])
+        assert walk.shape == (5, 8, 8)
+        assert np.abs(walk[[0, -1]].astype(int) - ends.astype(int)).max() <= 1
+        strip = tmp_path / "walk.png"
+        good("interpolate", home / "pictures.npy", 3, 8, "-m", model, "--steps", 5, "-o", strip)
+        assert Image.open(strip).size == (5 * 9 + 1, 10)
+        told = refused(2, "interpolate", home / "pictures.npy", 3, 60, "-m", model)
+        assert "0 to 59" in told
+
+    def test_rows_are_no_pictures(self, home: Path, tmp_path: Path) -> None:
+        told = refused(2, "sample", "-m", home / "rows.safetensors", "-o", tmp_path / "grid.png")
+        assert ".npy" in told
+        assert not (tmp_path / "grid.png").exists()
+
+    def test_info_tells_parts_sizes_and_training(self, home: Path) -> None:
+        page = good("info", home / "rows.safetensors").stdout
+        for word in ("dense(hidden=(16,))", "plain", "parameters", "validation", "adam"):
+            assert word in page
+        found = answered("info", home / "rows.safetensors")
+        assert found["latent_dim"] == 3
+        assert len(found["history"]) == 2
+
+    def test_export_writes_two_networks(self, home: Path, tmp_path: Path) -> None:
+        out = tmp_path / "onnx"
+        found = answered("export", "-m", home / "rows.safetensors", "-o", out)
+        names = sorted(path.name for path in out.iterdir())
+        assert names == ["decoder.onnx", "encoder.onnx"]
+        assert [Path(each).name for each in found["output"]] == ["encoder.onnx", "decoder.onnx"]
+
+
+class TestPlot:
+    @pytest.mark.parametrize(
+        "args",
+        [
+            ("history",),
+            ("reconstructions", "pictures.npy", "-n", 3),
+            ("map", "pictures.npy"),
+            ("map", "pictures.npy", "--pca", "--limit", 40),
+            ("grid", "-n", 3),
+            ("samples", "-n", 4),
+            ("anomalies", "pictures.npy", "-n", 3),
+        ],
+    )
+    def test_each_figure_is_drawn(self, home: Path, tmp_path: Path, args: tuple[Any, ...]) -> None:
+        path = tmp_path / "figure.png"
+        name, *rest = (home / a if str(a).endswith(".npy") else a for a in args)
+        found = answered("plot", name, *rest, "-m", home / "pictures.safetensors", "-o", path)
+        assert Image.open(path).size == (found["width"], found["height"])
+
+    def test_other_formats(self, home: Path, tmp_path: Path) -> None:
+        model = home / "rows.safetensors"
+        for suffix, start in (("svg", b"<?xml"), ("pdf", b"%PDF")):
+            path = tmp_path / f"h.{suffix}"
+            good("plot", "history", "-m", model, "-o", path)
+            assert path.read_bytes().startswith(start)
+        assert ".svg" in refused(2, "plot", "history", "-m", model, "-o", tmp_path / "h.bmp")
+
+    def test_shape_must_be_one(self, home: Path, tmp_path: Path) -> None:
+        args = ("plot", "samples", "-m", home / "rows.safetensors", "-o", tmp_path / "s.png")
+        assert "28x28" in refused(2, *args, "--shape", "5")
+
+
+class TestRefusals:
+    """Bad input: a sentence, an exit code, and nothing left behind."""
+
+    @pytest.mark.parametrize(
+        ("make", "words"),
+        [
+            (lambda X: np.where(np.eye(60, 5) > 0, np.nan, X), ["NaN"]),
+            (lambda X: np.where(np.eye(60, 5) > 0, np.inf, X), ["inf"]),
+            (lambda X: X[:0], ["no"]),
+            (lambda X: X[0], ["shape"]),
+            (lambda X: X.astype("U9"), ["numbers"]),
+        ],
+    )
+    def test_values(self, home: Path, tmp_path: Path, make: Any, words: list[str]) -> None:
+        np.save(tmp_path / "X.npy", make(np.load(home / "rows.npy")))
+        told = refused(1, "fit", tmp_path / "X.npy", "-o", tmp_path / "m.safetensors", *TINY)
+        assert all(word in told for word in words), told
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["X.npy"]
+
+    @pytest.mark.parametrize("shape", [(60, 1), (1, 5), (3, 5)])
+    def test_small_data_are_fine(self, tmp_path: Path, shape: tuple[int, int]) -> None:
+        np.save(tmp_path / "X.npy", np.random.default_rng(0).normal(size=shape))
+        result = run("fit", tmp_path / "X.npy", "-o", tmp_path / "m.safetensors", *TINY)
+        assert result.exit_code in (0, 1)
+        assert "Traceback" not in result.output
+        if result.exit_code == 1:
+            assert result.stderr.startswith("latente: ")
+
+    @pytest.mark.parametrize(
+        ("option", "value"),
+        [
+            ("--epochs", "five"), ("--latent-dim", "0"), ("--learning-rate", "-1"),
+            ("--loss", "square"), ("--network", "dense(hiden=[8])"), ("--device", "gpu9"),
+            ("--validation-fraction", "1.5"), ("--batch-size", "0"), ("--patience", "0"),
+            ("--optimizer", "adam(betas=1)"), ("--scaling", "log"), ("--precision", "int4"),
+            ("--seed", "x"), ("--loss", "bernoulli"),
+        ],
+    )  # fmt: skip
+    def test_parameters(self, home: Path, tmp_path: Path, option: str, value: str) -> None:
+        args = [*TINY, option, value]
+        if option == "--loss":
+            args += ["--scaling", "none"]
+        told = refused(2, "fit", home / "rows.npy", "-o", tmp_path / "m.safetensors", *args)
+        name = option.removeprefix("--").replace("-", "_")
+        assert name in told or (name == "seed" and "random_state" in told) or "optimizer" in told
+        assert not list(tmp_path.iterdir())
+
+    def test_inputs_that_are_not_there(self, home: Path, tmp_path: Path) -> None:
+        model, out = home / "rows.safetensors", tmp_path / "out.npy"
+        assert "no.npy" in refused(2, "fit", "no.npy", "-o", tmp_path / "m.safetensors")
+        assert "mnits" in refused(2, "fit", "mnits", "-o", tmp_path / "m.safetensors")
+        assert "no.npy" in refused(2, "encode", "no.npy", "-m", model, "-o", out)
+        assert "no.safetensors" in refused(2, "sample", "-m", "no.safetensors", "-o", out)
+        assert "no.safetensors" in refused(2, "info", "no.safetensors")
+        assert "no.npy" in refused(2, "decode", "no.npy", "-m", model)
+
+    def test_outputs_that_cannot_be(self, home: Path, tmp_path: Path) -> None:
+        rows, model = home / "rows.npy", home / "rows.safetensors"
+        assert ".safetensors" in refused(2, "fit", rows, "-o", tmp_path / "m.pt")
+        assert "no folder" in refused(2, "fit", rows, "-o", tmp_path / "no" / "m.safetensors")
+        assert ".npy" in refused(2, "encode", rows, "-m", model, "-o", tmp_path / "codes.txt")
+        assert "folder" in refused(2, "encode", rows, "-m", model, "-o", tmp_path)
+        (tmp_path / "file").write_text("")
+        assert "file" in refused(2, "export", "-m", model, "-o", tmp_path / "file")
+
+    @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
+    def test_a_folder_that_cannot_be_written(self, home: Path, tmp_path: Path) -> None:
+        tmp_path.chmod(0o500)
+        told = refused(2, "fit", home / "rows.npy", "-o", tmp_path / "m.safetensors")
+        assert "written" in told
+
+    def test_other_data_than_at_fit(self, home: Path, tmp_path: Path) -> None:
+        rng = np.random.default_rng(0)
+        np.save(tmp_path / "wide.npy", rng.normal(size=(4, 6)))
+        np.save(tmp_path / "large.npy", rng.integers(0, 256, (4, 9, 9), dtype=np.uint8))
+        assert "5" in refused(1, "encode", tmp_path / "wide.npy", "-m", home / "rows.safetensors")
+        told = refused(1, "encode", tmp_path / "large.npy", "-m", home / "pictures.safetensors")
+        assert "8" in told
+        assert "3" in refused(1, "decode", tmp_path / "wide.npy", "-m", home / "rows.safetensors")
+
+    def test_files_that_are_broken(self, home: Path, tmp_path: Path) -> None:
+        model = home / "rows.safetensors"
+        (tmp_path / "cut.npy").write_bytes((home / "rows.npy").read_bytes()[:200])
+        (tmp_path / "cut.safetensors").write_bytes(model.read_bytes()[:-100])
+        (tmp_path / "text.safetensors").write_text("no model at all, only words" * 9)
+        (tmp_path / "row.csv").write_text("a,b\n1,2\n3\n4,5\n")
+        (tmp_path / "train.gz").write_bytes(b"\x1f\x8b\x08\x00" + b"\0" * 20)
+        (tmp_path / "empty").mkdir()
+        assert "cut.npy" in refused(1, "encode", tmp_path / "cut.npy", "-m", model)
+        for name in ("cut", "text"):
+            assert name in refused(1, "info", tmp_path / f"{name}.safetensors")
+        for name in ("row.csv", "train.gz", "empty"):
+            told = refused(1, "fit", tmp_path / name, "-o", tmp_path / "m.safetensors")
+            assert name in told
+
+    def test_a_full_disk(self, home: Path) -> None:
+        if not Path("/dev/full").exists():
+            pytest.skip("there is no /dev/full here")
+        done = subprocess.run(
+            [sys.executable, "-m", "latente", "parts", "--json"],
+            stdout=open("/dev/full", "w"),  # noqa: SIM115
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert done.returncode == 1
+        assert done.stderr.startswith("latente: ")
+        assert "Traceback" not in done.stderr
+
+    def test_an_output_stays_where_the_work_fails(self, home: Path, tmp_path: Path) -> None:
+        path = tmp_path / "codes.npy"
+        path.write_bytes(b"before")
+        np.save(tmp_path / "wide.npy", np.zeros((4, 6)))
+        refused(1, "encode", tmp_path / "wide.npy", "-m", home / "rows.safetensors", "-o", path)
+        assert path.read_bytes() == b"before"
+
+    def test_errors_nobody_foresaw_are_told_in_a_line(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*args: object) -> None:
+            raise ZeroDivisionError("by zero")
+
+        monkeypatch.setattr(Autoencoder, "sample", broken)
+        told = refused(1, "sample", "-m", home / "rows.safetensors")
+        assert "ZeroDivisionError: by zero" in told
+        assert "LATENTE_DEBUG=1" in told
+        monkeypatch.setenv("LATENTE_DEBUG", "1")
+        assert isinstance(run("sample", "-m", home / "rows.safetensors").exception, ZeroDivisionError)
+
+    def test_usage_errors_exit_with_2(self, home: Path) -> None:
+        for args in (["fit"], ["nothing"], ["fit", "digits", "--nothing"], ["score", "digits"]):
+            result = run(*args)
+            assert result.exit_code == 2
+            assert result.stdout == ""
+            assert "Usage" in result.stderr
+
+    def test_who_reads_may_leave_early(self, home: Path) -> None:
+        command = [sys.executable, "-m", "latente", "encode", home / "rows.npy", "-m",
+                   home / "rows.safetensors"]  # fmt: skip
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            process.stdout.close()
+            told = process.stderr.read()
+        assert told == b""
+
+
+class TestCatalogue:
+    def test_datasets_are_listed(self) -> None:
+        found = answered("datasets")
+        names = [each["name"] for each in found["datasets"]]
+        assert {"digits", "font", "shapes", "mnist"} <= set(names)
+        page = good("datasets").stdout
+        assert all(name in page for name in names)
