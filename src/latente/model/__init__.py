@@ -1,0 +1,1 @@
+"""The model: its networks, bottleneck and loss, and the module that joins them."""
