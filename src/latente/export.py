@@ -1,0 +1,250 @@
+"""ONNX: the encoder and the decoder for other programs, checked against torch before they are left.
+
+::
+
+    encoder.onnx    input (batch, ...), as the data come  ──▶ code (batch, latent)
+    decoder.onnx    code (batch, latent)  ──▶ output (batch, ...), in the scale of the data
+
+Exported through `torch.onnx.export`: https://docs.pytorch.org/docs/stable/onnx_export.html
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .errors import FileError, MissingExtra
+from .files import StrPath, staging
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .data.preparation import Preparation
+    from .fitted import Fitted
+
+LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
+EXAMPLES = 16
+"""Rows from which the batches of the check are drawn."""
+BATCHES = (1, 2, 7, 1, 2, 7)
+"""Sizes of the batches on which an exported network is held against torch."""
+TOLERANCE = 1e-4
+"""Difference that is let pass, as a share of the largest output."""
+LARGEST_FILE = 2_000_000_000
+"""Bytes of weights beyond which they go to a file beside: protobuf ends at 2 GiB."""
+
+
+class RawEncoder(nn.Module):
+    """An encoder that takes samples as they come.
+
+    ::
+
+        input (n, *given) ──▶ model's shape and scale ──encoder──▶ code (n, latent)
+    """
+
+    def __init__(self, encoder: nn.Module, preparation: Preparation) -> None:
+        super().__init__()
+        self.layout = preparation.layout
+        self.scale = preparation.scaling_map.module()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor) -> Tensor:
+        code: Tensor = self.encoder(self.scale(self.layout.to_model_shape(x)))
+        return code.flatten(1)
+
+
+class RawDecoder(nn.Module):
+    """A decoder that gives samples as they come, not rounded.
+
+    ::
+
+        code (n, latent) ──decoder──▶ model's shape and scale ──▶ output (n, *given)
+    """
+
+    def __init__(
+        self, decoder: nn.Module, preparation: Preparation, code_shape: tuple[int, ...]
+    ) -> None:
+        super().__init__()
+        self.shape = preparation.layout.shape
+        self.unscale = preparation.scaling_map.inverse_module()
+        self.decoder = decoder
+        self.code_shape = code_shape
+
+    def forward(self, z: Tensor) -> Tensor:
+        x: Tensor = self.unscale(self.decoder(z.reshape(-1, *self.code_shape)))
+        return x.movedim(1, 3) if len(self.shape) == 3 else x.reshape(-1, *self.shape)
+
+
+def export_onnx(fitted: Fitted, folder: StrPath) -> tuple[Path, Path]:
+    """Write the networks of a fitted model, the scaling of the data included.
+
+    They take and give float32 in the shape and scale of the data; of a data frame with columns
+    that are encoded, the encoded matrix.
+
+    Parameters
+    ----------
+    fitted
+        What a fit left behind.
+    folder
+        Where ``encoder.onnx`` and ``decoder.onnx`` are written; made if it is not there.
+
+    Returns
+    -------
+    tuple of Path
+        The two files.
+
+    Raises
+    ------
+    FileError
+        If the files cannot be written, or give other values than torch; none is left then.
+    MissingExtra
+        If ONNX's libraries are not installed.
+    """
+    encoder = RawEncoder(fitted.model.encoder, fitted.given)
+    decoder = RawDecoder(fitted.model.decoder, fitted.wanted, fitted.code_shape)
+    return export_modules(encoder, decoder, _examples(fitted.given), folder)
+
+
+def _examples(preparation: Preparation) -> Tensor:
+    """Return random samples as they come, within the range that the fit has seen."""
+    low, high = preparation.range
+    generator = torch.Generator().manual_seed(0)
+    inside = low + (high - low) * torch.rand(EXAMPLES, *preparation.shape, generator=generator)
+    raw = RawDecoder(nn.Identity(), preparation, preparation.shape)
+    with torch.no_grad():
+        return raw(inside.flatten(1))  # type: ignore[no-any-return]
+
+
+def export_modules(
+    encoder: nn.Module, decoder: nn.Module, examples: Tensor, folder: StrPath
+) -> tuple[Path, Path]:
+    """Write two modules as ``encoder.onnx`` and ``decoder.onnx``, checked against torch.
+
+    Parameters
+    ----------
+    encoder, decoder
+        From samples to codes and back, each with one input and one output whose first axis is the
+        batch; on any device.
+    examples
+        Some samples, (m, ...).
+    folder
+        Where to; made if it is not there.
+
+    Returns
+    -------
+    tuple of Path
+        The two files.
+
+    Raises
+    ------
+    FileError
+        If a module cannot be exported, a file cannot be written or gives other values than torch.
+    MissingExtra
+        If ONNX's libraries are not installed.
+    """
+    missing = [name for name in LIBRARIES if find_spec(name) is None]
+    if missing:
+        raise MissingExtra(
+            f"ONNX export needs {missing[0]}, which is not installed: pip install 'latente[onnx]'"
+        )
+    encoder, decoder = (copy.deepcopy(module).cpu().eval() for module in (encoder, decoder))
+    examples = examples.detach().cpu()
+    with torch.no_grad():
+        codes = encoder(examples)
+    with staging(folder) as stage:
+        _write(encoder, examples, stage / "encoder.onnx", ("input", "code"))
+        _write(decoder, codes, stage / "decoder.onnx", ("code", "output"))
+    return Path(folder) / "encoder.onnx", Path(folder) / "decoder.onnx"
+
+
+def _write(module: nn.Module, examples: Tensor, path: Path, names: tuple[str, str]) -> None:
+    """Write one module, or raise `FileError` if what was written differs from it."""
+    weights = [*module.parameters(), *module.buffers()]
+    size = sum(tensor.numel() * tensor.itemsize for tensor in weights)
+    try:
+        with _quiet():
+            program = _program(module, examples[:3], names)
+            program.save(path, external_data=size > LARGEST_FILE)
+            difference, largest = _difference(module, examples, path, names)
+    except OSError:
+        raise
+    except Exception as error:  # what exporter and runtime raise differs by release
+        why = " ".join(str(error.__cause__ or error).split())[:200]
+        raise FileError(f"the {path.stem} cannot be written as ONNX: {why}") from error
+    if not difference <= TOLERANCE * largest + 1e-6:
+        raise FileError(
+            f"{path.name} is not left: it differs from torch by up to {difference:.2g} "
+            f"where values reach {largest:.2g}"
+        )
+
+
+def _program(module: nn.Module, examples: Tensor, names: tuple[str, str]) -> Any:
+    """Return the module as an ONNX program whose first axis may be of any length."""
+    program = torch.onnx.export(
+        module,
+        (examples,),
+        dynamo=True,
+        verbose=False,
+        input_names=names[:1],
+        output_names=names[1:],
+        dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
+    )
+    assert program is not None
+    for node in program.model.graph:
+        # Where each node comes from in the source: paths of this machine, larger than the network.
+        node.metadata_props.clear()
+    return program
+
+
+def _difference(
+    module: nn.Module, examples: Tensor, path: Path, names: tuple[str, str]
+) -> tuple[float, float]:
+    """Return the largest difference from torch over some batches, and the largest value of all."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(1)
+    spread = 0.1 * examples.std(0, correction=0)
+    difference = largest = 0.0
+    for size in BATCHES:
+        rows = torch.randint(len(examples), (size,), generator=generator)
+        batch = examples[rows]
+        batch = batch + spread * torch.randn(batch.shape, generator=generator)
+        with torch.no_grad():
+            ours: NDArray[Any] = module(batch).numpy()
+        (theirs,) = session.run(list(names[1:]), {names[0]: batch.numpy()})
+        if theirs.shape != ours.shape:
+            return np.inf, float(np.abs(ours).max())
+        apart = np.where((ours == theirs) | (np.isnan(ours) & np.isnan(theirs)), 0, ours - theirs)
+        difference = float(np.maximum(difference, np.abs(apart).max()))  # NaN stays NaN
+        largest = max(largest, float(np.abs(np.nan_to_num(ours, posinf=0, neginf=0)).max()))
+    return difference, largest
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence an exporter that tells of its steps, its deprecations and what is not installed."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            redirect_stdout(io.StringIO()),
+            redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
