@@ -1,8 +1,8 @@
 # Every target sets up .venv by itself, from the lock; all it needs is Python 3.11 or newer and pip.
 
-VENV  := .venv
-BIN   := $(VENV)/bin
-STAMP := $(VENV)/.complete
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint requirements.lock
 
 # The first Python that will do; `make PYTHON=/path/to/python` takes another.
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
@@ -17,29 +17,29 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:  ## Tell what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
-demo: $(STAMP)  ## Fit three autoencoders on digits and write a page about them (2 minutes)
+demo: $(VENV)/.core  ## Fit three autoencoders on digits and write a page about them (2 minutes)
 	@$(BIN)/latente demo
 
-test: $(STAMP)  ## Run the tests, with coverage
+test: $(VENV)/.all  ## Run the tests, with coverage
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov
 
-lint: $(STAMP)  ## Check style, format and types
+lint: $(VENV)/.all  ## Check style, format and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict src
 
-format: $(STAMP)  ## Put the code in its format
+format: $(VENV)/.all  ## Put the code in its format
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-bench: $(STAMP)  ## Measure training speed against the peers, each in an environment of its own
+bench: $(VENV)/.all  ## Measure training speed against the peers, each in an environment of its own
 	@$(BIN)/python benchmarks/training.py
 
-docs: $(STAMP)  ## Build the documentation into site/
+docs: $(VENV)/.all  ## Build the documentation into site/
 	@$(BIN)/mkdocs build --strict --quiet
 	@echo "The documentation is in $(CURDIR)/site/index.html"
 
-lock: $(STAMP)  ## Resolve the newest versions and write them to requirements.lock
+lock: $(VENV)/.core  ## Resolve the newest versions and write them to requirements.lock
 	@$(BIN)/python tools/lock.py
 
 clean:  ## Remove everything that these targets made, .venv included
@@ -47,10 +47,16 @@ clean:  ## Remove everything that these targets made, .venv included
 		.mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(STAMP): pyproject.toml requirements.lock
+# The package and what it needs; with --no-compile, Python compiles what is used when it is used.
+$(VENV)/.core: pyproject.toml requirements.lock
 	@test -n "$(PYTHON)" || { echo "latente needs Python 3.11 or newer; none was found." >&2; exit 1; }
 	@echo "Setting up $(VENV) with $(PYTHON); this happens once and takes some minutes." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --requirement requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(INSTALL) hatchling editables
+	@$(INSTALL) --no-build-isolation --editable .
+	@touch $@
+
+# All extras, and what tests, checks and builds the documentation.
+$(VENV)/.all: $(VENV)/.core
+	@$(INSTALL) --requirement requirements.lock
 	@touch $@

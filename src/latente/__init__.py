@@ -10,9 +10,10 @@ Each public name is loaded, and torch with it, when it is first asked for.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from .version import __version__
+
+TYPE_CHECKING = False  # as type checkers understand it, without the cost of importing typing
 
 if TYPE_CHECKING:
     from . import datasets as datasets
