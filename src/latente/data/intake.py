@@ -213,7 +213,8 @@ def from_objects(array: NDArray[Any], name: str) -> NDArray[np.float64]:
     numbers = np.empty(array.shape)
     for place, value in np.ndenumerate(array):
         try:
-            numbers[place] = np.nan if type(value).__name__ == "NAType" else float(value)
+            missing = value is None or type(value).__name__ == "NAType"
+            numbers[place] = np.nan if missing else float(value)
         except (TypeError, ValueError, OverflowError):
             at = ", ".join(f"{word} {i}" for word, i in zip(("row", "column"), place, strict=False))
             raise NotNumeric(
