@@ -308,6 +308,10 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 }
 
 
+CAPTURABLE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adadelta")
+"""Optimisers of torch whose step can be part of a CUDA graph."""
+
+
 def _torch(
     title: str,
     parameters: Iterable[nn.Parameter],
@@ -321,6 +325,9 @@ def _torch(
 
     if fused and device.type in ("cpu", "cuda"):
         options["fused"] = True
-    if title == "Adam" and device.type == "cuda":
+    rate: float | torch.Tensor = lr
+    if title in CAPTURABLE and device.type == "cuda":
+        # A CUDA graph reads the rate from the device, so that a schedule can move it.
         options["capturable"] = True
-    return getattr(torch.optim, title)(list(parameters), lr=lr, **options)  # type: ignore[no-any-return]
+        rate = torch.tensor(lr, device=device)
+    return getattr(torch.optim, title)(list(parameters), lr=rate, **options)  # type: ignore[no-any-return]

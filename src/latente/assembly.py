@@ -1,0 +1,197 @@
+"""Assembly: from an estimator's keywords and its data to a model and a plan to train it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from . import choices
+from .corruptions import Corruption, resolve_corruptions
+from .data.preparation import Preparation
+from .errors import ParameterError
+from .model.bottlenecks import BOTTLENECKS, Bottleneck
+from .model.layers import activation
+from .model.losses import LOSSES, Loss
+from .model.module import Model
+from .model.network import Network
+from .model.networks import NETWORKS
+from .parts import is_number, is_whole, resolve
+from .training.checkpoint import data_fingerprint
+from .training.hardware import find_precision
+from .training.loop import Plan
+from .training.optimizers import OPTIMIZERS, Optimizer
+from .training.schedules import SCHEDULES, Schedule
+
+if TYPE_CHECKING:
+    from .data.batches import Batches
+    from .estimator import Autoencoder
+
+TABLES: dict[str, dict[str, type[Any]]] = {
+    "network": NETWORKS,
+    "bottleneck": BOTTLENECKS,
+    "loss": LOSSES,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+}
+"""The tables of the keywords that take one part by name."""
+
+WORTH_BF16 = 50_000
+"""Parameters from which a network is large enough for bf16 to pay."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The five parts of one autoencoder, and the schedule, as objects."""
+
+    network: Network
+    bottleneck: Bottleneck
+    corruptions: tuple[Corruption, ...]
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule
+
+
+def resolve_parts(keywords: Autoencoder, given: Preparation, wanted: Preparation) -> Parts:
+    """Return the parts that the keywords stand for, given what the data look like.
+
+    Raises
+    ------
+    ParameterError
+        If a name is unknown, or parts cannot go together.
+    """
+    bottleneck = resolve(keywords.bottleneck, BOTTLENECKS, "bottleneck")
+    loss = choices.choose_loss(keywords.loss, bottleneck, wanted)
+    network = choices.choose_network(keywords.network, given.shape)
+    if loss.on_logits and network.output_activation not in ("auto", "sigmoid"):
+        raise ParameterError(
+            f"loss='bernoulli' works on logits, so output_activation="
+            f"{network.output_activation!r} cannot be; use 'auto' or 'sigmoid'"
+        )
+    return Parts(
+        network=network,
+        bottleneck=bottleneck,
+        corruptions=resolve_corruptions(keywords.corruption),
+        loss=loss,
+        optimizer=resolve(keywords.optimizer, OPTIMIZERS, "optimizer"),
+        schedule=resolve(keywords.schedule, SCHEDULES, "schedule"),
+    )
+
+
+def build_model(
+    parts: Parts, given: Preparation, wanted: Preparation, latent_dim: int | None, seed: int
+) -> tuple[Model, tuple[int, ...]]:
+    """Return the model on the CPU, with the weights that the seed gives, and its code's shape."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        pair = parts.network.build(given.shape, wanted.shape, latent_dim, parts.bottleneck.heads)
+        output = parts.network.output_activation
+        model = Model(
+            pair.encoder,
+            pair.decoder,
+            activation(parts.loss.link if output == "auto" else output),
+            bottleneck=parts.bottleneck,
+            loss=parts.loss,
+            corruptions=parts.corruptions,
+            output_shape=wanted.shape,
+            bounds=given.bounds,
+        )
+    return model, pair.code_shape
+
+
+def make_plan(
+    keywords: Autoencoder, parts: Parts, rows: int, model: Model, seed: int
+) -> Plan:
+    """Return how to train.
+
+    Parameters
+    ----------
+    keywords
+        The estimator.
+    parts
+        Its parts.
+    rows
+        Rows to train on.
+    model
+        On the device it is trained on.
+    seed
+        Of everything random.
+    """
+    parameters = list(model.parameters())
+    batch_size = choices.choose_batch_size(keywords.batch_size, rows, parts.optimizer)
+    large = sum(p.numel() for p in parameters) >= WORTH_BF16
+    worthwhile = large and not (parts.bottleneck.differentiates or parts.optimizer.whole)
+    return Plan(
+        optimizer=parts.optimizer,
+        schedule=parts.schedule,
+        learning_rate=choices.choose_learning_rate(keywords.learning_rate, parts.optimizer),
+        weight_decay=float(keywords.weight_decay),
+        gradient_clip=keywords.gradient_clip,
+        batch_size=batch_size,
+        epochs=choices.choose_epochs(keywords.epochs, rows, batch_size),
+        patience=keywords.patience,
+        precision=find_precision(
+            str(keywords.precision), parameters[0].device, worthwhile=worthwhile
+        ),
+        seed=seed,
+        verbose=int(keywords.verbose),
+        callbacks=as_callbacks(keywords.callbacks),
+    )
+
+
+def check_keywords(keywords: Autoencoder) -> None:
+    """Raise `ParameterError` at the first plain keyword that cannot work."""
+    rules: list[tuple[str, bool, str]] = [
+        ("weight_decay", is_number(keywords.weight_decay, 0), "a number of at least 0"),
+        (
+            "gradient_clip",
+            keywords.gradient_clip is None
+            or (is_number(keywords.gradient_clip, 0) and keywords.gradient_clip > 0),
+            "None or a positive number",
+        ),
+        (
+            "validation_fraction",
+            is_number(keywords.validation_fraction, 0, 1) and keywords.validation_fraction < 1,
+            "a number from 0 to below 1",
+        ),
+        (
+            "patience",
+            keywords.patience is None or is_whole(keywords.patience, 1),
+            "None or a whole number from 1",
+        ),
+        ("verbose", is_whole(keywords.verbose, 0) or isinstance(keywords.verbose, bool), "0, 1 or 2"),
+    ]
+    for name, good, right in rules:
+        if not good:
+            raise ParameterError(f"{name}={getattr(keywords, name)!r}: use {right}")
+    if keywords.patience is not None and keywords.validation_fraction == 0:
+        raise ParameterError(
+            f"patience={keywords.patience!r} watches the validation loss, but "
+            "validation_fraction=0 holds nothing out; use 0.1, or patience=None"
+        )
+
+
+def as_callbacks(callbacks: Any) -> Sequence[Any]:
+    """Return the callbacks as a sequence, each checked to have ``on_epoch_end``."""
+    if callbacks is None:
+        return ()
+    listed = list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+    for callback in listed:
+        if not callable(getattr(callback, "on_epoch_end", None)):
+            raise ParameterError(
+                f"callbacks={callback!r}: a callback has a method on_epoch_end(state)"
+            )
+    return listed
+
+
+def fingerprint(keywords: Autoencoder, batches: Batches) -> dict[str, Any]:
+    """Return what makes two fits the same one: the keywords that shape it, and the data."""
+    params = keywords.get_params(deep=False)
+    apart = ("callbacks", "verbose", "device", "warm_start")
+    found = {name: repr(value) for name, value in params.items() if name not in apart}
+    found["X"] = data_fingerprint(batches.x)
+    if batches.target is not None:
+        found["target"] = data_fingerprint(batches.target)
+    return found

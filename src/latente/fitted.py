@@ -1,0 +1,156 @@
+"""What a fit leaves behind: a model, and how its data are brought to it and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from . import inference
+from .data.batches import Batches
+from .data.preparation import Preparation
+from .errors import DataError
+from .model.mixture import kept_codes, sample_near
+from .model.module import Model
+
+Floats = NDArray[np.float32]
+
+LOOKED_AT = 4096
+"""Training rows whose codes are looked at after a fit."""
+ACTIVE = 0.01
+"""Variance over the rows above which a code dimension counts as active (Burda et al., 2016)."""
+
+
+@dataclass
+class Fitted:
+    """A model with the scales of its input and its target.
+
+    ::
+
+        X ──given──▶ x ──model──▶ x̂ ──wanted──▶ X̂
+
+    Parameters
+    ----------
+    model
+        On the device it runs on.
+    given, wanted
+        How inputs and targets are brought to the model's scale; one object where the input is its
+        own target.
+    code_shape
+        Shape of one code.
+    seed
+        Of everything random in the fit.
+    codes
+        Codes of some training rows, (m, latent); what `sample` draws near where there is no prior.
+    """
+
+    model: Model
+    given: Preparation
+    wanted: Preparation
+    code_shape: tuple[int, ...]
+    seed: int
+    codes: Floats | None = None
+    divergence: Floats | None = None
+    active: int | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model lies."""
+        return next(self.model.parameters()).device
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers of work a row means, about."""
+        return int(np.prod(self.given.shape) + np.prod(self.wanted.shape))
+
+    def batches(self, X: Any, target: Any = None) -> Batches:
+        """Return rows and targets, checked, in their compact type on the model's device."""
+        x = self.given.store(X, "X").to(self.device)
+        if self.wanted is self.given and target is None:
+            return Batches(x, self.given.convert)
+        y = self.wanted.store(X if target is None else target, "target").to(self.device)
+        if len(y) != len(x):
+            raise DataError(f"target has {len(y)} rows but X has {len(x)}; they go row by row")
+        return Batches(x, self.given.convert, y, self.wanted.convert)
+
+    def encode(self, X: Any) -> Floats:
+        """Return the codes of rows, (n, latent)."""
+        return self._run(lambda x: self.model.encoder(x).flatten(1), self.given.store(X, "X"))
+
+    def decode(self, Z: Floats) -> Any:
+        """Return what codes (n, latent) stand for, in the target's shape, scale and dtype."""
+        codes = torch.from_numpy(Z).unflatten(1, self.code_shape)
+        values = inference.run(self.model.decoder, codes, device=self.device, numbers=self.numbers)
+        return self.wanted.restore(values)
+
+    def reconstruct(self, X: Any) -> Any:
+        """Return rows as they come back through their code."""
+        return self.wanted.restore(self._run(self.model, self.given.store(X, "X")))
+
+    def score(self, X: Any, target: Any = None) -> Floats:
+        """Return minus the loss of each row through its deterministic code, (n,)."""
+        return self._per_row(inference.negative_loss, X, target)
+
+    def error(self, X: Any, target: Any = None) -> Floats:
+        """Return the mean squared error of each row in the model's scale, (n,)."""
+
+        def squared(model: Model, x: Tensor, y: Tensor) -> Tensor:
+            return (model(x) - y).square().flatten(1).mean(1)
+
+        return self._per_row(squared, X, target)
+
+    def log_likelihood(self, X: Any, samples: int, seed: int) -> Floats:
+        """Return an importance-weighted estimate of ``log p(x)`` in nats, (n,)."""
+        generator = torch.Generator(self.device).manual_seed(seed)
+
+        def estimate(model: Model, x: Tensor, y: Tensor) -> Tensor:
+            return inference.log_likelihood(model, x, y, samples, generator)
+
+        return self._per_row(estimate, X, None)
+
+    def sample(self, n: int, generator: np.random.Generator) -> Any:
+        """Return n new rows: from the prior, or near the codes of the training rows."""
+        if self.codes is None:
+            z = generator.standard_normal((n, int(np.prod(self.code_shape))), dtype=np.float32)
+        else:
+            z = sample_near(self.codes, n, generator)
+        return self.decode(z)
+
+    def look(self, batches: Batches) -> None:
+        """Look at the codes of some training rows, once the weights are final."""
+        order = np.random.default_rng(self.seed).permutation(len(batches))[:LOOKED_AT]
+        index = torch.from_numpy(np.sort(order)).to(self.device)
+        parts = index.split(inference.block_rows(self.numbers))
+        if self.model.bottleneck.variational:
+            x: Iterator[Tensor] = (batches.take(part)[0] for part in parts)
+            divergence, spread = inference.latent_use(self.model, x)
+            self.divergence = divergence.cpu().numpy()
+            self.active = int((spread > ACTIVE).sum())
+            self.codes = None
+        else:
+            with torch.no_grad():
+                codes = [self.model.encoder(batches.take(part)[0]).flatten(1) for part in parts]
+            self.codes = kept_codes(torch.cat(codes).float().cpu().numpy(), self.seed)
+
+    def _run(self, function: Any, stored: Tensor) -> Floats:
+        return inference.run(
+            lambda rows: function(self.given.convert(rows)),
+            stored,
+            device=self.device,
+            numbers=self.numbers,
+        )
+
+    def _per_row(self, function: Any, X: Any, target: Any) -> Floats:
+        batches = self.batches(X, target)
+        index = torch.arange(len(batches), device=self.device)
+        return inference.run(
+            lambda rows: function(self.model, *batches.take(rows)),
+            index,
+            device=self.device,
+            numbers=self.numbers,
+        )

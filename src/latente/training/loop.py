@@ -1,0 +1,345 @@
+"""The training loop: the only one, for every variant.
+
+::
+
+    epoch:  permutation ──▶ index batches ──take──▶ x, target ──objective──▶ terms ──▶ step
+    then:   validation objective ──▶ record ──▶ best weights, patience, callbacks, checkpoint
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.batches import Batches
+from ..errors import TrainingError
+from ..model.bottlenecks import Moment, Terms
+from ..model.module import Model
+from .checkpoint import Checkpoint
+from .hardware import autocast, is_out_of_memory
+from .optimizers import Optimizer
+from .progress import Progress
+from .schedules import Schedule
+from .state import Callback, Record, TrainingState
+from .steps import Stepper, make_stepper
+
+LOOK_EVERY = 200
+"""Steps between two looks at the losses: each look waits for the device."""
+CHECKPOINT_SECONDS = 2.0
+"""Least time between two checkpoints, so that short epochs are not spent on writing."""
+VALIDATION_STREAM = 2**32 - 1
+
+
+class Diverged(Exception):
+    """The loss is no longer finite."""
+
+    def __init__(self, step: int, epoch: int, value: float) -> None:
+        super().__init__(step, epoch, value)
+        self.step, self.epoch, self.value = step, epoch, value
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: everything about a fit that is neither data nor model."""
+
+    optimizer: Optimizer
+    schedule: Schedule
+    learning_rate: float
+    weight_decay: float
+    gradient_clip: float | None
+    batch_size: int
+    epochs: int
+    patience: int | None
+    precision: str
+    seed: int
+    verbose: int = 0
+    callbacks: Sequence[Callback] = ()
+
+
+class Trainer:
+    """One fit: a model, its optimiser, and what they have come to.
+
+    Parameters
+    ----------
+    model
+        On the device it is trained on.
+    plan
+        How to train.
+    """
+
+    def __init__(self, model: Model, plan: Plan) -> None:
+        self.model = model
+        self.plan = plan
+        self.device = next(model.parameters()).device
+        self.optimizer = plan.optimizer.build(
+            model.parameters(), plan.learning_rate, plan.weight_decay, self.device
+        )
+        self.scheduler: Any = None
+        self.state = TrainingState(model, plan.epochs)
+        self.clock = torch.zeros((), device=self.device)
+        self.stopped: str | None = None
+        self.message = ""
+
+    def fit(
+        self, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None = None
+    ) -> None:
+        """Train until the planned epochs are done, patience ends or something stops it.
+
+        `stopped` tells afterwards what ended it early (None, "patience", "callback",
+        "interrupted" or "diverged") and `message` says so in a sentence. The model holds the best
+        weights: the lowest validation loss, or the last finite ones where nothing was held out.
+
+        Raises
+        ------
+        TrainingError
+            If not even one epoch gave finite weights, or the device's memory is full.
+        """
+        self._schedule(len(batches))
+        if checkpoint is not None:
+            self._resume(checkpoint)
+        self.stopped, self.message = None, ""
+        stepper = make_stepper(self.model, self.optimizer, self.plan, self.device)
+        with (
+            _own_randomness(self.device),
+            Progress(self.plan.verbose, self.plan.epochs, self.state.epoch) as progress,
+        ):
+            try:
+                self._epochs(batches, validation, stepper, checkpoint, progress)
+            except KeyboardInterrupt:
+                self._interrupted()
+            except Diverged as bad:
+                self._diverged(bad)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise self._out_of_memory(batches) from None
+        if validation is not None or self.stopped in ("diverged", "interrupted"):
+            self.state.restore()
+        self.model.eval()
+
+    def go_on(self, history: list[Record], before: Trainer | None) -> None:
+        """Count on from an earlier fit's epochs, with its optimiser's state if that is the same."""
+        self.state.history = list(history)
+        self.state.epoch = self.state.best_epoch = len(history)
+        self.plan = replace(self.plan, epochs=self.plan.epochs + len(history))
+        self.state.epochs = self.plan.epochs
+        if before is not None and before.plan.optimizer == self.plan.optimizer:
+            self.optimizer.load_state_dict(before.optimizer.state_dict())
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.plan.learning_rate
+                group["weight_decay"] = self.plan.weight_decay
+
+    def _epochs(
+        self,
+        batches: Batches,
+        validation: Batches | None,
+        stepper: Stepper,
+        checkpoint: Checkpoint | None,
+        progress: Progress,
+    ) -> None:
+        written = -CHECKPOINT_SECONDS
+        while self.state.epoch < self.plan.epochs and not self._out_of_patience(validation):
+            begun = time.perf_counter()
+            record: Record = {"epoch": self.state.epoch + 1}
+            record |= self._train(batches, stepper, progress)
+            record["per_pixel"] = record["reconstruction"] / self._features(batches)
+            if validation is not None:
+                terms = self.validate(validation)
+                record |= {f"validation_{name}": value for name, value in terms.items()}
+            record["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
+            record["seconds"] = time.perf_counter() - begun
+            record["samples_per_second"] = len(batches) / record["seconds"]
+            self._close(record, validation is not None)
+            progress.epoch(record)
+            for callback in self.plan.callbacks:
+                callback.on_epoch_end(self.state)
+            last = self.state.epoch >= self.plan.epochs or self.state.stop
+            if checkpoint is not None and (last or time.monotonic() - written > CHECKPOINT_SECONDS):
+                checkpoint.save(self.to_dict())
+                written = time.monotonic()
+            if self.state.stop:
+                self.stopped = "callback"
+                self.message = f"a callback ended the fit after epoch {self.state.epoch}"
+                return
+
+    def _train(self, batches: Batches, stepper: Stepper, progress: Progress) -> Record:
+        """Train one epoch and return the mean of each term over its samples."""
+        epoch, n, size = self.state.epoch, len(batches), self.plan.batch_size
+        generator = self._seeded(epoch)
+        torch.manual_seed(generator.initial_seed())
+        order = torch.randperm(n, generator=generator, device=self.device).split(size)
+        self.clock.fill_(epoch)
+        self.model.train()
+        stepper.start(generator, self.clock)
+        rows: list[Tensor] = []
+        for i, index in enumerate(order):
+            rows.append(stepper.step(batches, index))
+            self.clock += 1 / len(order)
+            if self.scheduler is not None and self.plan.schedule.every_step:
+                self.scheduler.step()
+            if (i + 1) % LOOK_EVERY == 0:
+                self._look(rows, epoch, len(order))
+            progress.step(epoch + (i + 1) / len(order))
+        self._look(rows, epoch, len(order))
+        sizes = torch.tensor([len(index) for index in order], dtype=torch.float64)
+        means = (torch.stack(rows).cpu().double() * sizes[:, None]).sum(0) / n
+        return dict(zip(stepper.names, means.tolist(), strict=True))
+
+    def validate(self, validation: Batches) -> Record:
+        """Return the mean of each term of the training objective over held-out rows.
+
+        The random numbers are the same at every call, and costs count in full even while a
+        warm-up has not ended, so that epochs can be compared.
+        """
+        self.model.eval()
+        moment = Moment(self._seeded(VALIDATION_STREAM))
+        sums: dict[str, Tensor] = {}
+        index = torch.arange(len(validation), device=self.device)
+        with torch.no_grad(), autocast(self.device, self.plan.precision):
+            for part in index.split(max(self.plan.batch_size, 512)):
+                terms: Terms = self.model.objective(*validation.take(part), moment)
+                for name, value in terms.items():
+                    sums[name] = sums.get(name, torch.zeros(())).to(value) + value.detach().sum()
+        return {name: float(value) / len(validation) for name, value in sums.items()}
+
+    def _close(self, record: Record, validated: bool) -> None:
+        """Enter an epoch into the history, and keep its weights if they are the best."""
+        state = self.state
+        finite = all(bool(p.isfinite().all()) for p in self.model.parameters())
+        if not finite:
+            raise Diverged(-1, state.epoch + 1, float("nan"))
+        state.epoch += 1
+        state.history.append(record)
+        watched = record["validation_total" if validated else "total"]
+        if not np.isfinite(watched):
+            raise Diverged(-1, state.epoch, watched)
+        if not validated or watched < state.best_loss:
+            state.best_loss = watched
+            state.keep()
+        if self.scheduler is not None and not self.plan.schedule.every_step:
+            self.scheduler.step(*([watched] if self.plan.schedule.watches else []))
+
+    def _out_of_patience(self, validation: Batches | None) -> bool:
+        patience, state = self.plan.patience, self.state
+        if patience is None or validation is None or state.epoch - state.best_epoch < patience:
+            return False
+        if state.epoch > state.best_epoch:
+            self.stopped = "patience"
+            self.message = (
+                f"no lower validation loss for {patience} epochs; "
+                f"the weights of epoch {state.best_epoch} are kept"
+            )
+            return True
+        return False
+
+    def _schedule(self, rows: int) -> None:
+        """Lay the schedule over the planned epochs."""
+        schedule = self.plan.schedule
+        steps = -(-rows // self.plan.batch_size) if schedule.every_step else 1
+        remaining = max(self.plan.epochs - self.state.epoch, 1)
+        self.scheduler = schedule.build(self.optimizer, remaining * steps)
+
+    def _look(self, rows: list[Tensor], epoch: int, steps: int) -> None:
+        """Raise `Diverged` at the first step whose loss is not finite."""
+        recent = rows[-LOOK_EVERY:]
+        totals = torch.stack([row[0] for row in recent])
+        bad = totals.isfinite().logical_not()
+        if bool(bad.any()):
+            first = int(bad.nonzero()[0, 0])
+            step = epoch * steps + len(rows) - len(recent) + first + 1
+            raise Diverged(step, epoch + 1, float(totals[first]))
+
+    def _interrupted(self) -> None:
+        state = self.state
+        if state.best_weights is None and not all(
+            bool(p.isfinite().all()) for p in self.model.parameters()
+        ):
+            raise TrainingError("interrupted before anything was learned")
+        self.stopped = "interrupted"
+        kept = f"the weights of epoch {state.best_epoch} are kept"
+        if state.best_weights is None:
+            kept = "the weights reached so far are kept"
+        self.message = f"interrupted after {state.epoch} of {self.plan.epochs} epochs; {kept}"
+
+    def _diverged(self, bad: Diverged) -> None:
+        where = f"in step {bad.step} (epoch {bad.epoch})" if bad.step > 0 else f"in epoch {bad.epoch}"
+        rate = self.plan.learning_rate
+        advice = f"try learning_rate={rate / 10:.2g} (it was {rate:.2g}) or gradient_clip=1.0"
+        what = f"the loss became {bad.value} {where}"
+        if self.state.best_weights is None:
+            raise TrainingError(f"{what}, before one epoch was done; {advice}")
+        self.stopped = "diverged"
+        self.message = f"{what}; the weights of epoch {self.state.best_epoch} are kept; {advice}"
+
+    def _out_of_memory(self, batches: Batches) -> TrainingError:
+        """Return an error that says which batch size would fit, found by trying."""
+        size = self.plan.batch_size
+        self.optimizer.zero_grad(set_to_none=True)
+        fits = min(size, len(batches)) // 2
+        while fits >= 1 and not self._fits(batches, fits):
+            fits //= 2
+        advice = f"batch_size={fits} fits" if fits else "not even one row at a time fits"
+        return TrainingError(f"{self.device} is out of memory at batch_size={size}; {advice}")
+
+    def _fits(self, batches: Batches, size: int) -> bool:
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        try:
+            x, target = batches.take(torch.arange(size, device=self.device))
+            with autocast(self.device, self.plan.precision):
+                terms = self.model.objective(x, target, Moment(self._seeded(0)))
+            terms["total"].mean().backward()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            if is_out_of_memory(error):
+                return False
+            raise
+        finally:
+            self.optimizer.zero_grad(set_to_none=True)
+        return True
+
+    def _seeded(self, stream: int) -> torch.Generator:
+        """Return a generator for one stream: an epoch's number, or the validation's.
+
+        Every epoch starts from its own seed, so that a resumed fit needs no generator's state.
+        """
+        word = np.random.SeedSequence([self.plan.seed, stream]).generate_state(1, np.uint64)[0]
+        return torch.Generator(self.device).manual_seed(int(word >> np.uint64(1)))
+
+    def _features(self, batches: Batches) -> int:
+        """Return how many numbers one target has."""
+        _, target = batches.take(torch.zeros(1, dtype=torch.long, device=self.device))
+        return target.numel()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the whole state of the fit as nested values and tensors."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "state": self.state.to_dict(),
+        }
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        saved = checkpoint.load()
+        if saved is None:
+            return
+        self.model.load_state_dict(saved["model"])
+        self.optimizer.load_state_dict(saved["optimizer"])
+        if self.scheduler is not None and saved["scheduler"] is not None:
+            self.scheduler.load_state_dict(saved["scheduler"])
+        self.state.from_dict(saved["state"])
+
+
+@contextmanager
+def _own_randomness(device: torch.device) -> Iterator[None]:
+    """Leave torch's global generators as they were: dropout layers draw from them."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        yield

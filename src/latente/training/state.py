@@ -1,0 +1,75 @@
+"""What a fit has come to: epochs, history, the best weights so far."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from torch import Tensor, nn
+
+Record = dict[str, float]
+Weights = dict[str, Tensor]
+
+
+@dataclass
+class TrainingState:
+    """The state of a fit after an epoch, as callbacks see it.
+
+    Set `stop` to end the fit after this epoch.
+    """
+
+    model: nn.Module
+    epochs: int
+    epoch: int = 0
+    history: list[Record] = field(default_factory=list)
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    best_weights: Weights | None = None
+    stop: bool = False
+
+    @property
+    def record(self) -> Record:
+        """The terms of the last epoch."""
+        return self.history[-1]
+
+    def keep(self) -> None:
+        """Remember the present weights as the best."""
+        weights = self.model.state_dict()
+        if self.best_weights is None:
+            self.best_weights = {name: value.detach().clone() for name, value in weights.items()}
+        else:
+            for name, value in weights.items():
+                self.best_weights[name].copy_(value)
+        self.best_epoch = self.epoch
+
+    def restore(self) -> None:
+        """Go back to the best weights, where there are any."""
+        if self.best_weights is not None:
+            self.model.load_state_dict(self.best_weights)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the model, as nested values and tensors."""
+        return {
+            "epoch": self.epoch,
+            "history": self.history,
+            "best_loss": self.best_loss,
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+        }
+
+    def from_dict(self, values: dict[str, Any]) -> None:
+        """Take over what `to_dict` returned."""
+        for name in ("epoch", "history", "best_loss", "best_epoch"):
+            setattr(self, name, values[name])
+        weights = values["best_weights"]
+        if weights is not None:
+            present = self.model.state_dict()
+            weights = {name: value.to(present[name].device) for name, value in weights.items()}
+        self.best_weights = weights
+
+
+class Callback(Protocol):
+    """An object that is told of every epoch."""
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Look at the state of the fit, or set ``state.stop``."""

@@ -1,0 +1,77 @@
+"""Corruptions change what they say they change, by as much as they say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from latente import GaussianNoise, Mask, SaltAndPepper
+from latente.corruptions import CORRUPTIONS, corrupt
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def grey(n: int = 64) -> Tensor:
+    return torch.full((n, 1, 28, 28), 0.5)
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+@pytest.mark.parametrize("shape", [(32, 20), (32, 1, 9, 7), (32, 3, 8, 8)])
+def test_shape_and_input_are_kept_and_draws_depend_on_the_seed_alone(
+    name: str, shape: tuple[int, ...]
+) -> None:
+    corruption = CORRUPTIONS[name]()
+    x = torch.rand(shape, generator=seeded())
+    before = x.clone()
+    first, again, other = (corruption(x, seeded(s), (0, 1)) for s in (1, 1, 2))
+    assert first.shape == x.shape
+    assert torch.equal(x, before)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert not torch.equal(first, x)
+    assert 0 <= float(first.min()) <= float(first.max()) <= 1
+
+
+def test_noise_has_the_mean_and_the_spread_asked_for() -> None:
+    noise = GaussianNoise(mean=0.5, std=0.1)(torch.zeros(200, 500), seeded(), None)
+    assert float(noise.mean()) == pytest.approx(0.5, abs=2e-3)
+    assert float(noise.std()) == pytest.approx(0.1, abs=2e-3)
+
+
+def test_noise_is_clipped_to_the_scale_only_where_asked() -> None:
+    loud = GaussianNoise(std=3)
+    assert float(loud(grey(), seeded(), (0, 1)).max()) == 1
+    assert float(loud(grey(), seeded(), None).max()) > 1
+    assert float(GaussianNoise(std=3, clip=False)(grey(), seeded(), (0, 1)).max()) > 1
+    assert float(GaussianNoise(std=3, clip=True)(grey(), seeded(), None).max()) == 1
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1, 0.6, 1.0])
+def test_a_mask_hides_the_share_asked_for(rate: float) -> None:
+    hidden = Mask(rate=rate, value=-1)(grey(), seeded(), (0, 1)) == -1
+    assert float(hidden.float().mean()) == pytest.approx(rate, abs=0.01)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.2, 1.0])
+def test_salt_and_pepper_come_in_equal_parts(rate: float) -> None:
+    spiced = SaltAndPepper(rate=rate)(grey(), seeded(), (0, 1))
+    assert float((spiced == 0).float().mean()) == pytest.approx(rate / 2, abs=0.01)
+    assert float((spiced == 1).float().mean()) == pytest.approx(rate / 2, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["mask", "salt_and_pepper"])
+def test_a_colour_pixel_changes_in_all_its_channels(name: str) -> None:
+    x = torch.full((16, 3, 8, 8), 0.5)
+    changed = CORRUPTIONS[name]()(x, seeded(), (0, 1)) != 0.5
+    assert torch.equal(changed.any(1), changed.all(1))
+
+
+def test_corruptions_are_applied_in_order() -> None:
+    x = grey()
+    masked_last = corrupt(x, [GaussianNoise(mean=1, std=0), Mask(rate=1)], seeded(), None)
+    noised_last = corrupt(x, [Mask(rate=1), GaussianNoise(mean=1, std=0)], seeded(), None)
+    assert float(masked_last.max()) == 0
+    assert float(noised_last.min()) == 1

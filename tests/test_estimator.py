@@ -1,0 +1,477 @@
+"""The estimator keeps scikit-learn's manners and learns what it says it learns."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from latente import (
+    Autoencoder,
+    DataError,
+    Dense,
+    Gaussian,
+    GaussianNoise,
+    ParameterError,
+    TrainingError,
+    TrainingWarning,
+    datasets,
+)
+from latente.corruptions import CORRUPTIONS
+from latente.model.bottlenecks import BOTTLENECKS
+from latente.model.losses import LOSSES
+from latente.model.networks import NETWORKS
+from latente.training.optimizers import OPTIMIZERS
+from latente.training.schedules import SCHEDULES
+
+DIGITS = datasets.load("digits")
+FONT = datasets.load("font")
+
+
+def small(**keywords: Any) -> Autoencoder:
+    given: dict[str, Any] = {
+        "latent_dim": 4,
+        "network": Dense(hidden=(32,)),
+        "epochs": 3,
+        "batch_size": 64,
+        "random_state": 0,
+        "device": "cpu",
+    }
+    return Autoencoder(**(given | keywords))
+
+
+@parametrize_with_checks([Autoencoder(latent_dim=2, network=Dense(hidden=(8,)), epochs=2)])
+def test_scikit_learns_own_checks(estimator: Autoencoder, check: Any) -> None:
+    check(estimator)
+
+
+VARIANTS = [
+    *({"network": name} for name in NETWORKS),
+    *({"bottleneck": name} for name in BOTTLENECKS),
+    *({"corruption": name} for name in CORRUPTIONS),
+    *({"loss": name} for name in LOSSES),
+    *({"optimizer": name} for name in OPTIMIZERS),
+    *({"schedule": name} for name in SCHEDULES),
+]
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, *v.items())))
+def test_every_entry_of_every_table_trains_and_comes_back(variant: dict[str, Any]) -> None:
+    """It learns, its results have the right form, and a saved one gives the very same."""
+    X = DIGITS.X[:300]
+    untrained = small(**variant, epochs=0).fit(X)
+    ae = small(**variant, epochs=8, learning_rate=0.02 if "optimizer" not in variant else "auto")
+    ae.set_params(learning_rate=1e-4) if variant == {"optimizer": "sgd"} else None
+    ae.fit(X)
+    assert ae.transform(X).shape == (300, ae.latent_dim_)
+    assert ae.reconstruct(X).shape == X.shape
+    assert ae.reconstruct(X).dtype == X.dtype
+    assert ae.sample(3, random_state=0).shape == (3, 8, 8)
+    assert ae.score(X) > untrained.score(X)
+    assert np.isfinite(ae.history_[-1]["validation_total"])
+
+
+def test_a_fit_lowers_every_loss_term_it_reports() -> None:
+    ae = small(epochs=10).fit(DIGITS.X)
+    first, last = ae.history_[0], ae.history_[-1]
+    for name in ("total", "reconstruction", "per_pixel", "validation_total"):
+        assert last[name] < 0.8 * first[name]
+
+
+@pytest.mark.parametrize("name", ["digits", "font", "shapes"])
+def test_the_defaults_beat_pca_on_held_out_data(name: str) -> None:
+    data = datasets.load(name) if name != "shapes" else datasets.load("shapes", n=1200)
+    X = data.X
+    train, test = (X[:-40], X[-40:]) if data.X_test is None else (X, data.X_test)
+    ae = Autoencoder(random_state=0).fit(train)
+    rows, held = train.reshape(len(train), -1), test.reshape(len(test), -1).astype(float)
+    pca = PCA(ae.latent_dim_).fit(rows.astype(float))
+    theirs = np.square(pca.inverse_transform(pca.transform(held)) - held).mean()
+    ours = np.square(ae.reconstruct(test).reshape(len(test), -1).astype(float) - held).mean()
+    assert ours < theirs
+
+
+def test_codes_come_back_in_shape_scale_and_type() -> None:
+    for X in (
+        DIGITS.X,
+        DIGITS.X.astype(np.float64),
+        DIGITS.X.reshape(len(DIGITS.X), -1),
+        DIGITS.X.astype(np.uint8),
+        np.repeat(DIGITS.X[..., None], 3, axis=3),
+        np.pad(DIGITS.X, ((0, 0), (0, 1), (0, 3))),
+    ):
+        ae = small(epochs=1).fit(X[:100])
+        back = ae.inverse_transform(ae.transform(X[:7]))
+        assert back.shape == X[:7].shape
+        assert back.dtype == X.dtype
+        np.testing.assert_array_equal(back, ae.reconstruct(X[:7]))
+
+
+def test_tensors_and_memory_maps_are_taken(tmp_path: Any) -> None:
+    X = DIGITS.X[:100].astype(np.float32)
+    path = tmp_path / "x.npy"
+    np.save(path, X)
+    expected = small().fit(X).transform(X)
+    np.testing.assert_array_equal(small().fit(torch.from_numpy(X)).transform(X), expected)
+    np.testing.assert_array_equal(small().fit(np.load(path, mmap_mode="r")).transform(X), expected)
+
+
+def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generators_alone() -> None:
+    torch.manual_seed(7)
+    np.random.seed(7)
+    random.seed(7)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    keywords = {"network": Dense(hidden=(32,), dropout=0.2), "corruption": "mask"}
+    one, two, other = (
+        small(**keywords, bottleneck="gaussian", random_state=seed).fit(DIGITS.X[:200])
+        for seed in (3, 3, 4)
+    )
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+    assert random.getstate() == before[2]
+    np.testing.assert_array_equal(one.transform(DIGITS.X), two.transform(DIGITS.X))
+    assert not np.array_equal(one.transform(DIGITS.X), other.transform(DIGITS.X))
+    np.testing.assert_array_equal(one.sample(4, random_state=1), two.sample(4, random_state=1))
+
+
+def test_a_rows_code_does_not_depend_on_the_rows_beside_it() -> None:
+    ae = small().fit(DIGITS.X)
+    together = ae.transform(DIGITS.X[:50])
+    alone = np.concatenate([ae.transform(DIGITS.X[i : i + 1]) for i in range(50)])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_the_clean_target_is_what_is_learned() -> None:
+    rng = np.random.default_rng(0)
+    clean = DIGITS.X.astype(np.float32)
+    noisy = clean + rng.normal(0, 4, clean.shape).astype(np.float32)
+    ae = small(epochs=30, latent_dim=16).fit(noisy[:-200], target=clean[:-200])
+    restored = ae.reconstruct(noisy[-200:])
+    assert np.square(restored - clean[-200:]).mean() < 0.5 * np.square(
+        noisy[-200:] - clean[-200:]
+    ).mean()
+
+
+def test_a_target_may_have_another_shape() -> None:
+    X = DIGITS.X[:100].astype(np.float32)
+    colour = np.stack([X, 16 - X, X / 2], axis=-1)
+    ae = small().fit(X, target=colour)
+    assert ae.reconstruct(X).shape == colour.shape
+    assert ae.score_samples(X, target=colour).shape == (100,)
+    with pytest.raises(DataError, match="rows"):
+        small().fit(X, target=colour[:50])
+
+
+def test_it_denoises_better_than_a_plain_one() -> None:
+    clean = DIGITS.X.astype(np.float32) / 16
+    noisy = clean[-200:] + np.random.default_rng(0).normal(0, 0.5, clean[-200:].shape)
+    noisy = noisy.clip(0, 1).astype(np.float32)
+    errors = {
+        corruption: np.square(
+            small(corruption=corruption, epochs=30, latent_dim=16)
+            .fit(clean[:-200])
+            .reconstruct(noisy)
+            - clean[-200:]
+        ).mean()
+        for corruption in (None, "gaussian_noise(std=0.5)")
+    }
+    assert errors["gaussian_noise(std=0.5)"] < 0.9 * errors[None]
+
+
+def test_a_sparse_code_is_less_active_and_weight_zero_is_plain() -> None:
+    X = DIGITS.X
+    keywords = {"network": "dense(hidden=[32], code_activation=relu)", "epochs": 15}
+    plain = small(**keywords).fit(X)
+    zero = small(**keywords, bottleneck="sparse(weight=0)").fit(X)
+    sparse = small(**keywords, bottleneck="sparse(weight=0.3)").fit(X)
+    np.testing.assert_array_equal(plain.transform(X), zero.transform(X))
+    assert np.abs(sparse.transform(X)).mean() < 0.6 * np.abs(plain.transform(X)).mean()
+
+
+def test_a_contractive_code_moves_less() -> None:
+    X = DIGITS.X.astype(np.float32)
+    nudged = X + np.random.default_rng(0).normal(0, 1, X.shape).astype(np.float32)
+    moves = {}
+    for weight in (0, 1.0):
+        ae = small(bottleneck=f"contractive(weight={weight})", epochs=10).fit(X)
+        moves[weight] = np.square(ae.transform(nudged) - ae.transform(X)).mean()
+    assert moves[1.0] < 0.5 * moves[0]
+
+
+def test_a_variational_code_is_near_the_prior_and_its_use_is_told() -> None:
+    X = DIGITS.X
+    ae = small(bottleneck="gaussian", epochs=40, learning_rate=0.005).fit(X)
+    free = small(bottleneck="gaussian(beta=0)", epochs=40, learning_rate=0.005).fit(X)
+    assert {"kl", "reconstruction", "total", "validation_kl"} <= set(ae.history_[-1])
+    assert ae.history_[-1]["kl"] < 0.7 * free.history_[-1]["kl"]
+    assert ae.kl_per_dimension_.shape == (4,)
+    assert 1 <= ae.active_units_ <= 4
+    collapsed = small(bottleneck="gaussian(beta=1000)", epochs=10).fit(X)
+    assert collapsed.active_units_ == 0
+    assert float(collapsed.kl_per_dimension_.max()) < 0.05
+
+
+def test_the_log_likelihood_rises_with_samples_and_with_training() -> None:
+    X = (DIGITS.X > 8).astype(np.uint8)
+    ae = small(bottleneck="gaussian", epochs=20, learning_rate=0.005).fit(X[:-200])
+    held = X[-200:]
+    assert ae.loss_.likelihood
+    few, many = (ae.log_likelihood(held, s, random_state=0).mean() for s in (1, 100))
+    untrained = small(bottleneck="gaussian", epochs=0).fit(X[:-200])
+    assert few < many < 0
+    assert untrained.log_likelihood(held, 100, random_state=0).mean() < many - 5
+    with pytest.raises(ParameterError, match="gaussian"):
+        small().fit(X).log_likelihood(X)
+
+
+def test_score_samples_tells_noise_from_digits() -> None:
+    X = DIGITS.X
+    ae = small(epochs=20).fit(X[:-100])
+    noise = np.random.default_rng(0).integers(0, 17, X[:100].shape).astype(X.dtype)
+    assert ae.score_samples(X[-100:]).min() > np.median(ae.score_samples(noise))
+
+
+def test_samples_look_like_the_data() -> None:
+    for bottleneck in ("plain", "gaussian"):
+        ae = small(bottleneck=bottleneck, epochs=60, learning_rate=0.005).fit(DIGITS.X)
+        drawn = ae.sample(200, random_state=0).astype(float)
+        real = DIGITS.X.astype(float)
+        assert np.abs(drawn.mean(0) - real.mean(0)).mean() < 1.5
+        assert drawn.std(0).mean() > 0.3 * real.std(0).mean()
+        np.testing.assert_array_equal(drawn, ae.sample(200, random_state=0).astype(float))
+
+
+def test_it_works_in_a_pipeline_a_search_and_a_clone() -> None:
+    X, y = DIGITS.X.reshape(len(DIGITS.X), -1)[:400].astype(float), DIGITS.y[:400]
+    pipe = make_pipeline(small(latent_dim=16, epochs=20), LogisticRegression(max_iter=2000))
+    assert pipe.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.6
+    search = GridSearchCV(
+        small(network="dense", epochs=4),
+        {"network__hidden": [(8,), (64,)], "latent_dim": [1, 8]},
+        cv=2,
+    ).fit(X)
+    assert search.best_params_ == {"network__hidden": (64,), "latent_dim": 8}
+    assert clone(search.best_estimator_).network == Dense(hidden=(64,))
+
+
+def test_features_have_names_and_frames_can_be_asked_for() -> None:
+    X = DIGITS.X.reshape(len(DIGITS.X), -1)[:100].astype(float)
+    ae = small().fit(X)
+    names = ["autoencoder0", "autoencoder1", "autoencoder2", "autoencoder3"]
+    assert list(ae.get_feature_names_out()) == names
+    assert list(ae.set_output(transform="pandas").transform(X).columns) == names
+
+
+def test_partial_fit_and_warm_start_go_on() -> None:
+    X = DIGITS.X
+    stepwise = small()
+    errors = []
+    for _ in range(5):
+        stepwise.partial_fit(X)
+        errors.append(-stepwise.score(X))
+    assert errors[-1] < 0.8 * errors[0]
+    assert [record["epoch"] for record in stepwise.history_] == [1, 2, 3, 4, 5]
+    warm = small(warm_start=True).fit(X)
+    before = warm.score(X)
+    warm.fit(X)
+    assert warm.score(X) > before
+    assert warm.epochs_ == 6
+    assert small().fit(X).fit(X).epochs_ == 3
+
+
+def test_early_stopping_keeps_the_best_weights() -> None:
+    X = DIGITS.X[:60].astype(np.float32)
+    ae = small(
+        network=Dense(hidden=(256,)), epochs=2000, patience=20, learning_rate=0.02,
+        validation_fraction=0.5, batch_size=8,
+    ).fit(X)  # fmt: skip
+    losses = [record["validation_total"] for record in ae.history_]
+    assert ae.stopped_ == "patience"
+    assert len(losses) == int(np.argmin(losses)) + 1 + 20 < 2000
+
+
+def test_callbacks_are_told_of_every_epoch_and_can_stop() -> None:
+    class Stop:
+        seen: list[int] = []
+
+        def on_epoch_end(self, state: Any) -> None:
+            self.seen.append(state.epoch)
+            state.stop = state.epoch == 2
+
+    ae = small(callbacks=Stop(), epochs=10).fit(DIGITS.X[:100])
+    assert Stop.seen == [1, 2]
+    assert ae.stopped_ == "callback"
+    with pytest.raises(ParameterError, match="on_epoch_end"):
+        small(callbacks=[print]).fit(DIGITS.X)
+
+
+def test_an_interrupt_keeps_what_was_learned_and_says_so() -> None:
+    class Interrupt:
+        def on_epoch_end(self, state: Any) -> None:
+            if state.epoch == 3:
+                raise KeyboardInterrupt
+
+    ae = small(callbacks=Interrupt(), epochs=50)
+    with pytest.warns(TrainingWarning, match="interrupted after 3 of 50 epochs"):
+        ae.fit(DIGITS.X)
+    assert ae.stopped_ == "interrupted"
+    assert ae.score(DIGITS.X) > small(epochs=0).fit(DIGITS.X).score(DIGITS.X)
+
+
+def test_a_rate_that_diverges_is_named_with_its_step_and_the_best_weights_are_kept() -> None:
+    class Explode:
+        def on_epoch_end(self, state: Any) -> None:
+            if state.epoch == 2:
+                with torch.no_grad():
+                    for p in state.model.parameters():
+                        p.mul_(1e30)
+
+    ae = small(callbacks=Explode(), epochs=9)
+    with pytest.warns(TrainingWarning, match=r"step \d+ \(epoch 3\).*weights of epoch 2 are kept"):
+        ae.fit(DIGITS.X)
+    assert ae.stopped_ == "diverged"
+    assert np.isfinite(ae.transform(DIGITS.X)).all()
+    assert ae.score(DIGITS.X) > small(epochs=0).fit(DIGITS.X).score(DIGITS.X)
+    with pytest.raises(TrainingError, match=r"step \d+ \(epoch 1\).*try learning_rate="):
+        small(optimizer="sgd", learning_rate=1e6).fit(DIGITS.X)
+
+
+def test_out_of_memory_says_which_batch_size_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    from latente.model.module import Model
+
+    objective = Model.objective
+
+    def hungry(self: Model, x: torch.Tensor, *rest: Any) -> Any:
+        if len(x) > 40:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return objective(self, x, *rest)
+
+    monkeypatch.setattr(Model, "objective", hungry)
+    with pytest.raises(TrainingError, match="batch_size=200; batch_size=25 fits"):
+        small(batch_size=200).fit(DIGITS.X)
+
+
+BAD = {
+    "NaN": (np.where(np.eye(8, 3) > 0, np.nan, 1.0), DataError, "NaN at row 0, column 0"),
+    "infinity": (np.where(np.eye(8, 3) > 0, np.inf, 1.0), DataError, "infinity at row 0"),
+    "text": (np.array([["a", "b"]]), DataError, "text"),
+    "five axes": (np.zeros((2, 2, 2, 2, 2)), DataError, "axes"),
+    "channels first": (np.zeros((4, 3, 16, 16)), DataError, "channels last"),
+}
+
+
+@pytest.mark.parametrize(("X", "error", "words"), BAD.values(), ids=BAD.keys())
+def test_bad_data_get_one_clear_sentence(X: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        small().fit(X)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.ones((20, 4)),
+        np.arange(4.0)[None],
+        np.arange(30.0)[:, None],
+        np.random.default_rng(0).normal(size=(3, 5)),
+        np.random.default_rng(0).normal(size=(50, 5)) * 1e12,
+    ],
+    ids=["constant", "one row", "one column", "fewer rows than a batch", "large"],
+)
+def test_odd_but_honest_data_are_learned(X: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ae = small().fit(X)
+    assert ae.reconstruct(X).shape == X.shape
+    assert np.isfinite(ae.reconstruct(X)).all()
+
+
+def test_other_columns_or_sizes_at_transform_are_named() -> None:
+    X = DIGITS.X
+    rows = small().fit(X.reshape(len(X), -1))
+    with pytest.raises(DataError, match="63 features.*64"):
+        rows.transform(X.reshape(len(X), -1)[:, 1:])
+    pictures = small().fit(X)
+    with pytest.raises(DataError, match=r"\(8, 7\).*\(8, 8\)"):
+        pictures.transform(X[:, :, 1:])
+    with pytest.raises(DataError, match="4 numbers"):
+        pictures.inverse_transform(np.zeros((2, 3)))
+
+
+PARAMETERS: list[tuple[dict[str, Any], str]] = [
+    ({"latent_dim": 0}, "latent_dim=0"),
+    ({"epochs": -1}, "epochs=-1"),
+    ({"batch_size": 0}, "batch_size=0"),
+    ({"learning_rate": 0}, "learning_rate=0"),
+    ({"validation_fraction": 1}, "validation_fraction=1"),
+    ({"patience": 0}, "patience=0"),
+    ({"patience": 3, "validation_fraction": 0}, "patience=3"),
+    ({"gradient_clip": 0}, "gradient_clip=0"),
+    ({"weight_decay": -1}, "weight_decay=-1"),
+    ({"scaling": "log"}, "scaling='log'"),
+    ({"device": "abacus"}, "device='abacus'"),
+    ({"precision": "float8"}, "precision='float8'"),
+    ({"random_state": -1}, "random_state=-1"),
+    ({"network": "transformer"}, "'dense'"),
+    ({"network": 3}, "'dense'"),
+    ({"optimizer": "lbfgs", "weight_decay": 0.1}, "weight_decay"),
+    ({"loss": "bernoulli", "scaling": "standard"}, "from 0 to 1"),
+    ({"loss": "bernoulli", "network": "dense(output_activation=relu)"}, "logits"),
+    ({"network": "conv"}, "dense"),
+]
+
+
+@pytest.mark.parametrize(("keywords", "words"), PARAMETERS, ids=[str(p[0]) for p in PARAMETERS])
+def test_a_bad_parameter_is_named_with_what_would_be_right(
+    keywords: dict[str, Any], words: str
+) -> None:
+    X = np.random.default_rng(0).normal(size=(40, 6))
+    with pytest.raises(ParameterError, match=words.replace("(", r"\(")) as caught:
+        small(**keywords).fit(X)
+    assert "\n" not in str(caught.value)
+
+
+def test_parameters_do_something() -> None:
+    """Each of these changes the weights; one that did nothing would leave them as they were."""
+    X = DIGITS.X[:300]
+    base = small().fit(X).transform(X)
+    for keywords in (
+        {"learning_rate": 0.01}, {"weight_decay": 0.5}, {"gradient_clip": 1e-3}, {"batch_size": 32},
+        {"schedule": "cosine"}, {"schedule": "exponential(gamma=0.1)"}, {"optimizer": "adamw(beta1=0.5)"},
+        {"corruption": "mask"}, {"validation_fraction": 0.3}, {"scaling": "standard"},
+        {"loss": "absolute"}, {"loss": "huber(delta=0.01)"}, {"network": "dense(hidden=[32], tied=True)"},
+        {"network": "dense(hidden=[32], dropout=0.5)"}, {"network": "dense(hidden=[32], activation=tanh)"},
+        {"precision": "bf16"},
+    ):  # fmt: skip
+        changed = small(**keywords).fit(X).transform(X)
+        assert np.abs(changed - base).max() > 1e-4, keywords
+
+
+def test_own_modules_are_trained_as_they_are() -> None:
+    torch.manual_seed(0)
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 3))
+    decoder = torch.nn.Sequential(torch.nn.Linear(3, 64), torch.nn.Unflatten(1, (1, 8, 8)))
+    ae = small(network=(encoder, decoder), latent_dim="auto", epochs=10).fit(DIGITS.X)
+    assert ae.latent_dim_ == 3
+    assert ae.score(DIGITS.X) > small(
+        network=(encoder, decoder), latent_dim="auto", epochs=0
+    ).fit(DIGITS.X).score(DIGITS.X)
+
+
+def test_a_fitted_one_can_be_pickled_and_the_parts_keep_their_kind() -> None:
+    ae = small(bottleneck=Gaussian(beta=2), corruption=[GaussianNoise(), "mask"]).fit(DIGITS.X)
+    again = pickle.loads(pickle.dumps(ae))
+    np.testing.assert_array_equal(again.transform(DIGITS.X), ae.transform(DIGITS.X))
+    assert ae.bottleneck_ == Gaussian(beta=2)
+    assert len(ae.corruption_) == 2
+    again.partial_fit(DIGITS.X)
