@@ -41,6 +41,8 @@ def example() -> dict[str, torch.Tensor]:
         "bytes": torch.arange(7, dtype=torch.uint8),
         "none": torch.empty(0, 5),
         "expanded": torch.ones(1, 3).expand(2, 3),
+        "one": torch.arange(9)[4:5].as_strided((1,), (0,)),
+        "column": torch.arange(6).reshape(1, 6).T[2:],
         "parameter": torch.nn.Parameter(torch.ones(2)),
     }
 

@@ -126,7 +126,10 @@ def _bytes(tensor: Tensor) -> memoryview:
     """Return the memory of a contiguous tensor on the CPU."""
     import torch
 
-    return tensor.view(-1).view(torch.uint8).numpy().data
+    if tensor.numel() == 0:
+        return memoryview(bytearray())
+    # Of one number, the stride may be anything and the tensor still count as contiguous.
+    return tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8).numpy().data
 
 
 def read_tensors(
