@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..estimator import Autoencoder
 
 SIDE = 5.2
-FEW = 150
+FEW = 500
 NAMED = 30
 GLYPH = 1 / 26
 
@@ -49,7 +49,7 @@ def latent_map(
         more than two.
     thumbnails
         Whether pictures take the place of points where there is room for them; by default where
-        there are at most 150.
+        there are at most 500.
     shape
         Draw rows as pictures of this shape.
     """
