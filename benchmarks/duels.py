@@ -23,6 +23,8 @@ class Extent:
     more: int
     """Factor on each row's number of measured epochs: short epochs need more of them."""
     device: str
+    threads: int | None
+    """How many threads each side may use; None leaves it to each library."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,14 @@ class Duel:
         """How many times faster ours was, turn by turn."""
         pairs = zip(self.rates(self.ours), self.rates(self.theirs), strict=True)
         return [ours / theirs for ours, theirs in pairs]
+
+    @property
+    def effort(self) -> float:
+        """How many times more processor time the peer's epochs took, the median of the turns."""
+        pairs = zip(self.ours, self.theirs, strict=True)
+        return statistics.median(
+            sum(theirs.busy[self.warm :]) / sum(ours.busy[self.warm :]) for ours, theirs in pairs
+        )
 
     @property
     def met(self) -> bool | None:
@@ -78,8 +88,8 @@ def duel(row: Row, peer: str, extent: Extent, pythons: dict[str, Path]) -> Duel:
     theirs: list[Outcome] = []
     float32: list[Outcome] = []
     with ExitStack() as stack:
-        us = stack.enter_context(Worker("latente", pythons["latente"]))
-        them = stack.enter_context(Worker(peer, pythons[peer]))
+        us = stack.enter_context(Worker("latente", pythons["latente"], extent.threads))
+        them = stack.enter_context(Worker(peer, pythons[peer], extent.threads))
         for seed in range(extent.repetitions):
             job = job_of(row, extent, seed)
             ours.append(us.run(job))

@@ -18,7 +18,18 @@ Cells = list[list[str]]
 
 def speeds(duels: Sequence[Duel]) -> Cells:
     """Return the table of rates."""
-    head = ["model", "batch", "against", "ours/s", "theirs/s", "ratio", "span", "at least", "met"]
+    head = [
+        "model",
+        "batch",
+        "against",
+        "ours/s",
+        "theirs/s",
+        "ratio",
+        "span",
+        "effort",
+        "at least",
+        "met",
+    ]
     lines = []
     for duel in duels:
         ratios = duel.ratios
@@ -31,6 +42,7 @@ def speeds(duels: Sequence[Duel]) -> Cells:
                 f"{statistics.median(duel.rates(duel.theirs)):,.0f}",
                 f"{statistics.median(ratios):.2f} ×",
                 f"{min(ratios):.2f}–{max(ratios):.2f}",
+                f"{duel.effort:.2f} ×",
                 f"{duel.least:g} ×" if duel.least else "–",
                 verdict(duel.met),
             ]
@@ -125,7 +137,9 @@ def method(duels: Sequence[Duel], extent: Extent) -> str:
         f"one after the other, a fresh model each turn; in each turn {' or '.join(measured)} "
         f"epochs after {extent.warm} of warm-up, shuffling and all else that an epoch costs "
         "included. Rates and ratios are medians over the turns, the span is from the least to the "
-        f"greatest ratio. Losses are means over the turns (float32: over the first {turns(duels)}) "
+        "greatest ratio; effort is the ratio of processor time, which other work on the machine "
+        "disturbs less. "
+        f"Losses are means over the turns (float32: over the first {turns(duels)}) "
         "of the binary cross-entropy per pixel, in nats, on the 10,000 test images, by one "
         f"function for all; they must be within {DRIFT:.0%} of float32's and no more than "
         f"{WORSE:.0%} above the peer's."

@@ -30,6 +30,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--peers", help="which peers, of keras,tutorial,pythae (default: all)")
     parser.add_argument("--repetitions", type=int, help="how many turns")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, help="threads of each side (default: its own)")
     parser.add_argument("--output", type=Path, help="write a Markdown page there")
     parser.add_argument(
         "--python",
@@ -57,6 +58,7 @@ def extent_of(options: argparse.Namespace) -> Extent:
         warm=2 if cuda else 1,
         more=5 if cuda else 1,
         device=options.device,
+        threads=options.threads,
     )
 
 

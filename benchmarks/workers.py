@@ -20,6 +20,7 @@ MODULES = {
     "pythae": "peers.pythae_",
 }
 ENVIRONMENTS = ROOT / ".bench"
+THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 OWN_ENVIRONMENT = {"latente", "tutorial"}
 """Sides that run in the environment of this script; the others have one each."""
 
@@ -54,6 +55,7 @@ class Worker:
 
     side: str
     python: Path
+    threads: int | None = None
     process: subprocess.Popen[str] = field(init=False)
     log: IO[str] = field(init=False)
 
@@ -61,6 +63,8 @@ class Worker:
         ENVIRONMENTS.mkdir(exist_ok=True)
         environment = dict(os.environ)
         environment.pop("PYTHONPATH", None)
+        if self.threads is not None:
+            environment |= dict.fromkeys(THREADS, str(self.threads))
         if self.side == "latente":
             environment["PYTHONPATH"] = str(ROOT / "src")
         self.log = (ENVIRONMENTS / f"{self.side}.log").open("a")

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,13 @@ class Outcome:
     """What a run gave.
 
     `seconds` has one entry an epoch, from the end of one epoch to the end of the next (the first
-    from the start of training, tracing and set-up included). `peak` is the resident memory of the
+    from the start of training, tracing and set-up included); `busy` likewise has the seconds that
+    all processors together worked for the process. `peak` is the resident memory of the
     process in MB at the end of training, `bce` the held-out error in nats per pixel.
     """
 
     seconds: list[float]
+    busy: list[float]
     bce: float
     parameters: int
     peak: float
@@ -68,21 +71,27 @@ class Clock:
     """Notes when epochs end; `settle` waits for work a device still has in hand."""
 
     settle: Callable[[], object] = lambda: None
-    moments: list[float] = field(default_factory=list)
+    moments: list[tuple[float, float]] = field(default_factory=list)
 
     def start(self) -> None:
         """Begin the first epoch."""
-        self.settle()
-        self.moments = [time.perf_counter()]
+        self.moments = []
+        self.tick()
 
     def tick(self) -> None:
         """End an epoch."""
         self.settle()
-        self.moments.append(time.perf_counter())
+        self.moments.append((time.perf_counter(), time.process_time()))
 
+    @property
     def seconds(self) -> list[float]:
-        """Return how long each epoch took."""
-        return np.diff(self.moments).tolist()
+        """How long each epoch took."""
+        return [after[0] - before[0] for before, after in pairwise(self.moments)]
+
+    @property
+    def busy(self) -> list[float]:
+        """How long processors worked for each epoch."""
+        return [after[1] - before[1] for before, after in pairwise(self.moments)]
 
 
 def images(part: str) -> Bytes:

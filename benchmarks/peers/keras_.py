@@ -98,13 +98,13 @@ def run(job: Job, pictures: Bytes) -> Outcome:
         callbacks=[Stopwatch(clock)],
     )
     used = peak()
-    intra = tensorflow.config.threading.get_intra_op_parallelism_threads()  # 0: all
     return Outcome(
-        seconds=clock.seconds(),
+        seconds=clock.seconds,
+        busy=clock.busy,
         bce=held_out_bce(lambda block: model.predict_on_batch(block.reshape(shape) / 255.0)),
         parameters=model.count_params(),
         peak=used,
-        threads=intra or cores(),
+        threads=int(os.environ.get("TF_NUM_INTRAOP_THREADS", cores())),
         versions={"keras": keras.__version__, "tensorflow": tensorflow.__version__},
     )
 

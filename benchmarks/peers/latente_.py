@@ -61,7 +61,8 @@ def run(job: Job, pictures: Bytes) -> Outcome:
     model.fit(shaped(job, pictures))
     used = peak()
     return Outcome(
-        seconds=clock.seconds(),
+        seconds=clock.seconds,
+        busy=clock.busy,
         bce=held_out_bce(lambda block: model.reconstruct(shaped(job, block)) / 255.0),
         parameters=model.n_parameters_,
         peak=used,

@@ -140,7 +140,8 @@ def run(job: Job, pictures: Bytes) -> Outcome:
         return out
 
     return Outcome(
-        seconds=clock.seconds(),
+        seconds=clock.seconds,
+        busy=clock.busy,
         bce=held_out_bce(reconstruct),
         parameters=sum(p.numel() for p in model.parameters()),
         peak=used,
