@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .container import read_tensors, write_tensors
-from .errors import FileError
+from .errors import FileError, LatenteError
 from .files import StrPath, atomic
 from .packing import pack, unpack
 
@@ -90,6 +90,12 @@ def load(cls: type[S], path: StrPath, network: tuple[nn.Module, nn.Module] | Non
     except FileError:
         raise
     except Exception as error:  # the description is not trusted: it can be wrong in any way
-        why = " ".join(str(error).split())[:300] or type(error).__name__
-        raise FileError(f"{path} holds no model that can be loaded: {why}") from error
+        raise FileError(f"{path} holds no model that can be loaded: {_told(error)}") from error
     return estimator
+
+
+def _told(error: Exception) -> str:
+    """Return an error in one line, without what a file could smuggle to a terminal."""
+    text = str(error) if isinstance(error, LatenteError) else f"{type(error).__name__}: {error}"
+    line = " ".join(text.split())[:300]
+    return "".join(letter for letter in line if letter.isprintable()).rstrip(": ")
