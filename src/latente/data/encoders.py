@@ -200,7 +200,7 @@ class Boolean(Encoder):
     def learn(cls, series: Series, field: Field) -> Self:
         values = cls.read(series)
         known = values[~np.isnan(values)]
-        return cls(missing=len(known) < len(values), fill=bool(known.mean() >= 0.5))
+        return cls(missing=len(known) < len(values), fill=bool(2 * known.sum() >= len(known)))
 
     @property
     def flags(self) -> int:

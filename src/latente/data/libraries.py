@@ -202,7 +202,7 @@ class Polars(Library):
     def frame(self, names: Sequence[Any], columns: Sequence[Any], index: Any = None) -> Any:
         import polars as pl
 
-        return pl.DataFrame([c.alias(name) for name, c in zip(names, columns, strict=True)])
+        return pl.DataFrame(dict(zip(names, columns, strict=True)))
 
 
 class Arrow(Library):
