@@ -237,7 +237,7 @@ class Scaling:
         return all(bool(((block == 0) | (block == 1)).all()) for block in scaled)
 
     def _multiplies(self, dtype: str) -> bool:
-        """Whether to multiply by the span's inverse: cheaper, but exact at the ends for 255 only."""
+        """Whether to multiply by the inverse of the span: cheaper, yet exact at the ends for 255."""
         return dtype == "uint8" and self.span.ndim == 0 and float(self.span) == 255
 
     @cached_property
