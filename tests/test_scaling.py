@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from latente import DataError, ParameterError
 from latente.data import learning
+from latente.data.intake import as_tensor
 from latente.data.learning import SCALINGS, Ranges
 from latente.data.restore import DTYPES, limits, restore, restore_tensor
 from latente.data.scaling import Scaling
@@ -352,6 +354,21 @@ def test_bfloat16_comes_back_as_torch_knows_it() -> None:
     there = scaling.to_torch(X)
     assert torch.equal(scaling.from_torch(there), X)
     assert scaling.inverse(there.numpy()).dtype == np.float32
+
+
+def test_16_bits_stored_wider_are_scaled_the_same() -> None:
+    X = RNG.integers(0, 2**16, (50, 3)).astype(np.uint16)
+    scaling = Scaling.learn(X, "minmax")
+    assert torch.equal(scaling.to_torch(as_tensor(X)), torch.from_numpy(scaling.transform(X)))
+
+
+def test_copies_leave_tensors_on_devices_behind() -> None:
+    scaling = Scaling.learn(RNG.normal(size=(9, 3)))
+    scaling.to_torch(torch.ones(2, 3))
+    other = copy.deepcopy(scaling)
+    assert scaling._placed
+    assert not other._placed
+    assert torch.equal(other.to_torch(torch.ones(2, 3)), scaling.to_torch(torch.ones(2, 3)))
 
 
 def test_ranges_tell_whole_numbers() -> None:

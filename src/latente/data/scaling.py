@@ -176,6 +176,8 @@ class Scaling:
         import torch
 
         dtype = str(x.dtype).removeprefix("torch.")
+        if (self.dtype, dtype) == ("uint16", "int32"):
+            dtype = "uint16"  # as torch stores it; float32 holds such values exactly
         work, shift, span = self._tensors(dtype, x.device)
         y = x.to(work, copy=True)
         if self._shifts:
@@ -229,6 +231,9 @@ class Scaling:
             constant_=constant,
         )  # fmt: skip
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_placed": {}}
+
     def _finds_only_0_and_1(self, X: Array) -> bool:
         """Whether samples are all 0 or 1 in the model's scale."""
         if (self.low, self.high) != (0.0, 1.0):
@@ -237,7 +242,7 @@ class Scaling:
         return all(bool(((block == 0) | (block == 1)).all()) for block in scaled)
 
     def _multiplies(self, dtype: str) -> bool:
-        """Whether to multiply by the inverse of the span: cheaper, yet exact at the ends for 255."""
+        """Whether to multiply by 1 / span: cheaper, and exact at both ends of 8-bit values."""
         return dtype == "uint8" and self.span.ndim == 0 and float(self.span) == 255
 
     @cached_property
