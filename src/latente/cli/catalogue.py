@@ -63,3 +63,32 @@ def lines(name: str, facts: dict[str, Any]) -> list[tuple[str, str, str, str]]:
             for parameter, each in facts["parameters"].items()
         ),
     ]
+
+
+def datasets(json: Json = False) -> None:
+    """List the data sets known by name."""
+    from .. import datasets as known
+
+    shown = [
+        {
+            "name": name,
+            "what": entry.what,
+            "size": entry.size,
+            "origin": entry.origin,
+            "megabytes": entry.megabytes,
+            "credit": entry.credit,
+        }
+        for name, entry in known.describe().items()
+    ]
+
+    def told() -> None:
+        rows = [(row["name"], row["what"], row["size"], origin(row)) for row in shown]
+        out.table("", ("name", "what ", "size ", "origin "), rows)
+        typer.echo("In a size such as 60,000 + 10,000 × 28 × 28, the second part is for testing.")
+
+    out.answer({"datasets": shown}, json, told)
+
+
+def origin(row: dict[str, Any]) -> str:
+    """Tell where a data set comes from, and how much is downloaded."""
+    return f"{row['origin']}, {row['megabytes']} MB" if row["megabytes"] else str(row["origin"])

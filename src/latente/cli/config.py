@@ -9,7 +9,7 @@
     name = "gaussian"
     beta = 4
 
-None is written "none".
+"none" stands for None, where that is a parameter's default.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError
 from ..parts import Part, to_json
-from .families import FAMILIES, part, written
+from .families import FAMILIES, nothing, part, written
 from .guard import Refusal
 from .inputs import READING
 from .options import FLAGS, nearest, offered
@@ -59,48 +59,41 @@ def split(found: Mapping[str, Any], path: str) -> tuple[dict[str, Any], dict[str
     aliases = {option.removeprefix("--"): name for name, option in FLAGS.items()}
     parameters: dict[str, Any] = {}
     others: dict[str, Any] = {}
-    known = (*offered(), *EXTRA)
+    known = offered()
     for key, raw in found.items():
         name = aliases.get(key, key)
-        if name not in known:
-            raise ParameterError(f"{path}: no parameter {key!r}; {nearest(key, known)}")
-        item = nothing(raw)
+        if name not in (*known, *EXTRA):
+            hint = nearest(key, (*known, *EXTRA))
+            raise ParameterError(f"{path}: no parameter {key!r}; {hint}")
         if name in EXTRA:
-            others[name] = item
+            others[name] = raw
             continue
         try:
+            item = nothing(raw, known[name].default)
             parameters[name] = part(item, name) if name in FAMILIES else item
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from None
     return parameters, others
 
 
-def nothing(raw: object) -> Any:
-    """Turn each "none" into None, all the way down."""
-    if isinstance(raw, Mapping):
-        return {key: nothing(item) for key, item in raw.items()}
-    if isinstance(raw, list):
-        return [nothing(item) for item in raw]
-    return None if isinstance(raw, str) and raw.lower() == "none" else raw
-
-
 def dump(model: Autoencoder) -> str:
-    """Write the parameters of a model as the TOML file that gives the same fit again."""
-    given = {name: getattr(model, name) for name in offered()}
-    plain = {name: item for name, item in given.items() if not is_table(name, item)}
-    tables = {name: item for name, item in given.items() if is_table(name, item)}
-    lines = [line(name, item, chosen(model, name, item)) for name, item in plain.items()]
-    for name, item in tables.items():
-        header = "[{}]" if isinstance(item, Part) else "[[{}]]"
-        for each in [item] if isinstance(item, Part) else item:
-            lines += ["", header.format(name), *table(each, name)]
-    return "\n".join(lines) + "\n"
+    """Write the parameters of a model as the TOML file that gives the same fit again.
 
-
-def is_table(name: str, item: object) -> bool:
-    """Whether a parameter's value is written as a table: a part, or several."""
-    several = isinstance(item, list | tuple) and all(isinstance(each, Part) for each in item)
-    return name in FAMILIES and (isinstance(item, Part) or (several and bool(item)))
+    A part is written as its name where its parameters are at their defaults, else as a table.
+    """
+    lines: list[str] = []
+    tables: list[str] = []
+    for name in offered():
+        given = getattr(model, name)
+        item = part(given, name) if name in FAMILIES else given
+        shown = written(item, name) if name in FAMILIES and item is not None else item
+        if isinstance(shown, str) and ("(" in shown or isinstance(item, list)):
+            header = "[[{}]]" if isinstance(item, list) else "[{}]"
+            for each in item if isinstance(item, list) else [item]:
+                tables += ["", header.format(name), *table(each, name)]
+        else:
+            lines.append(line(name, shown, chosen(model, name, shown)))
+    return "\n".join([*lines, *tables]) + "\n"
 
 
 def chosen(model: Autoencoder, name: str, item: object) -> str:

@@ -54,7 +54,15 @@ def part(spec: object, parameter: str) -> Any:
         name, params = spec["name"], {k: v for k, v in spec.items() if k != "name"}
     else:
         raise ParameterError(f"{parameter}={spec!r} is no part; give its name, or a call of it")
-    return construct(name, {key: tupled(value) for key, value in params.items()}, table, parameter)
+    cls = table.get(name.replace("-", "_"))
+    defaults = cls().get_params() if cls else {}
+    read = {key: nothing(tupled(item), defaults.get(key, "")) for key, item in params.items()}
+    return construct(name, read, table, parameter)
+
+
+def nothing(value: object, default: object) -> object:
+    """Turn "none" into None, where None is the default and the word cannot mean anything else."""
+    return None if default is None and str(value).lower() == "none" else value
 
 
 def written(value: object, parameter: str) -> str:

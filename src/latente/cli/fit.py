@@ -14,13 +14,14 @@ from .guard import FAILED, say
 from .inputs import READING, Data, Json, Output, open_data, with_options
 from .options import DEFAULTS, estimator_options, values
 from .sinks import checked
-from .summary import errors_of, facts_of, show_facts, show_terms
+from .summary import errors_of, facts_of, in_short, show_terms
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
     from ..estimator import Autoencoder
 
 SUFFIX = ".safetensors"
+ERRORS = {"autoencoder": "mean squared error", "PCA": "PCA's mean squared error"}
 
 Config = Annotated[
     str | None, typer.Option(metavar="FILE", help="A TOML file with any of these parameters.")
@@ -34,7 +35,7 @@ Target = Annotated[
     typer.Option(metavar="DATA", help="What to reconstruct instead of DATA, row by row."),
 ]
 Limit = Annotated[
-    int | None, typer.Option(metavar="N", min=1, help="Train on N rows, drawn with the seed.")
+    int | None, typer.Option(metavar="N", min=1, help="Train on N rows, drawn from all.")
 ]
 Pca = Annotated[bool, typer.Option("--pca", help="Compare with PCA of the same code size.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
@@ -67,7 +68,7 @@ def fit(
     ours |= {name: given.pop(name) for name in READING}
     extra |= {name: value for name, value in ours.items() if value is not None}
     parameters = DEFAULTS | parameters | values(given)
-    dataset, wanted = read(data, parameters["random_state"], extra)
+    dataset, wanted = read(data, extra)
     from ..estimator import Autoencoder
 
     model = Autoencoder(**parameters, verbose=0 if quiet else 1 + verbose)
@@ -83,27 +84,23 @@ def fit(
         raise typer.Exit(FAILED)
 
 
-def read(data: str, seed: Any, extra: dict[str, Any]) -> tuple[Dataset, Dataset | None]:
+def read(data: str, extra: dict[str, Any]) -> tuple[Dataset, Dataset | None]:
     """Read the data to train on, and the targets if there are other ones."""
-    specs = [data] if extra.get("target") is None else [data, extra["target"]]
     reading = {name: extra.get(name) for name in READING}
-    read = [open_data(spec, **reading) for spec in specs]
-    if extra.get("limit") is not None:
-        read = [dataset.take(extra["limit"], seed) for dataset in read]
-    return read[0], read[1] if len(read) > 1 else None
+    target = extra.get("target")
+    found = open_data(data, n=extra.get("limit"), **reading)
+    return found, None if target is None else open_data(target, n=extra.get("limit"), **reading)
 
 
 def report(
     model: Autoencoder, data: Dataset, path: Path, measured: dict[str, Any], *, json: bool
 ) -> None:
     """Tell what was trained and how well it does."""
-    found = facts_of(model)
+    errors = measured["mean_squared_error"]
 
     def told() -> None:
-        show_facts(f"{data.name} → {path}", {**found, "seconds": measured["seconds"]})
-        show_terms(model)
-        errors = measured["mean_squared_error"]
-        out.table("Mean squared error of a value", ("rows", "error"), list(errors.items()))
+        out.facts(f"{data.name} → {path}", in_short(model, measured["seconds"]))
+        show_terms(model, {ERRORS[name]: row for name, row in errors.items()})
 
     about = {"model": path, "data": data.name, "rows": len(data)}
-    out.answer({**about, **found, **measured, "history": model.history_}, json, told)
+    out.answer({**about, **facts_of(model), **measured, "history": model.history_}, json, told)

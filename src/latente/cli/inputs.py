@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from ..errors import ParameterError
+from ..errors import FileError, ParameterError
 from ..parts import listed
 from .guard import Refusal
 
@@ -117,14 +117,21 @@ def with_options(*groups: Mapping[str, Any]) -> Callable[[F], F]:
 
 
 def open_data(
-    spec: str, size: str | None = None, label: str | None = None, key: str | None = None
+    spec: str,
+    *,
+    n: int | None = None,
+    size: str | None = None,
+    label: str | None = None,
+    key: str | None = None,
 ) -> Dataset:
     """Read the data that a name, a file or a folder stands for.
 
     Parameters
     ----------
     spec
-        As given for DATA; a data set's name goes before a file of that name.
+        As given for DATA.
+    n
+        How many samples to draw from it, always the same ones; None for all.
     size
         Width and height to bring pictures to, ``"64x48"``.
     label
@@ -138,16 +145,14 @@ def open_data(
         If there is no such thing.
     """
     from .. import datasets
-    from ..data import readers
 
-    if spec in datasets.DATASETS:
-        return datasets.load(spec)
-    if not Path(spec).exists():
-        raise Refusal(
-            f"{spec!r} is no file or folder, and no data set; there are {listed(datasets.DATASETS)}"
-        )
     place = int(label) if label is not None and label.isdecimal() else label
-    return readers.read(spec, size=height_and_width(size), target=place, key=key)
+    try:
+        return datasets.open_data(spec, n=n, size=height_and_width(size), target=place, key=key)
+    except FileError as error:
+        if Path(spec).expanduser().exists() or spec in datasets.names():
+            raise
+        raise Refusal(str(error)) from None
 
 
 def height_and_width(size: str | None) -> tuple[int, int] | None:
@@ -164,7 +169,7 @@ def open_rows(
     spec: str,
     split: str | None = "train",
     limit: int | None = None,
-    **reading: str | None,
+    **reading: Any,
 ) -> Rows:
     """Read data and take the rows to work on.
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .families import FAMILIES, SEVERAL, part
+from .families import FAMILIES, SEVERAL, nothing, part
 from .signature import Parameter, parameters
 
 OUR_OWN = frozenset({"warm_start", "callbacks", "verbose"})
@@ -73,18 +73,18 @@ def values(given: dict[str, Any]) -> dict[str, Any]:
 
 def value(name: str, raw: str | list[str]) -> object:
     """Return a parameter's value for the text, or the texts, that it was given as."""
+    default = parameters()[name].default
     read = [literal(item) for item in raw] if isinstance(raw, list) else literal(raw)
+    read = nothing(read[0] if isinstance(read, list) and len(read) == 1 else read, default)
     return part(read, name) if name in FAMILIES else read
 
 
 def literal(raw: str) -> object:
-    """Read a number, a list or none from text, and take all other text for itself.
+    """Read a number or a list from text, and take all other text for itself.
 
-    >>> literal("1e-3"), literal("none"), literal("cpu")
-    (0.001, None, 'cpu')
+    >>> literal("1e-3"), literal("cpu")
+    (0.001, 'cpu')
     """
-    if raw.lower() == "none":
-        return None
     try:
         return ast.literal_eval(raw)
     except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -13,6 +13,9 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+UNFOLDED = 2000
+"""Width of a table that is not for a terminal."""
+
 
 def answer(result: Mapping[str, Any], as_json: bool, told: Callable[[], None]) -> None:
     """Print a result as one JSON object, or tell it to a person."""
@@ -40,13 +43,13 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
     from rich import box
     from rich.table import Table
 
-    made = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    made = Table(box=box.SIMPLE_HEAD)
     for i, column in enumerate(columns):
         text = i == 0 or column.endswith(" ")
         made.add_column(column.strip(), justify="left" if text else "right", overflow="fold")
     for row in rows:
         made.add_row(*(shown(item) for item in row))
-    display(made)
+    display(made, title)
 
 
 def facts(title: str, pairs: Mapping[str, object]) -> None:
@@ -54,20 +57,24 @@ def facts(title: str, pairs: Mapping[str, object]) -> None:
     from rich.table import Table
 
     made = Table.grid(padding=(0, 2))
-    made.title, made.title_justify, made.title_style = title or None, "left", "bold"
     made.add_column(style="dim")
     made.add_column(overflow="fold")
     for name, value in pairs.items():
         if value is not None:
             made.add_row(name, shown(value))
-    display(made)
+    display(made, title)
 
 
-def display(made: Table) -> None:
-    """Print something of rich's to stdout, without markup or guesses at numbers."""
+def display(made: Table, title: str) -> None:
+    """Print a table under its title; where nobody looks, each row takes one line."""
     from rich.console import Console
 
-    Console(file=sys.stdout, highlight=False, markup=False).print(made)
+    console = Console(file=sys.stdout, highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = UNFOLDED
+    if title:
+        console.print(title, style="bold")
+    console.print(made)
 
 
 def shown(value: object) -> Any:

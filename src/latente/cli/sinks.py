@@ -44,7 +44,8 @@ def checked(path: str, kinds: Sequence[str]) -> Path:
     """
     if kind(path) not in kinds:
         names = listed("a folder" if each == FOLDER else each for each in kinds)
-        raise Refusal(f"{path}: the output must be {names}")
+        here = ", not a folder" if kind(path) == FOLDER else ""
+        raise Refusal(f"{path}: the output must be {names}{here}")
     parent = Path(path).resolve().parent
     if not parent.is_dir():
         raise Refusal(f"{path}: there is no folder {parent}")
