@@ -97,8 +97,8 @@ class Pandas(Library):
             categories = pd.Index(described["categories"], dtype=self.dtype(described["of"]))
             return pd.CategoricalDtype(categories, ordered=described["ordered"])
         if described["name"] == "string":
-            na = pd.NA if described["na"] == "NA" else np.nan
-            return pd.StringDtype(described["storage"], na_value=na)
+            gap = {} if described["na"] == "NA" else {"na_value": np.nan}
+            return pd.StringDtype(described["storage"], **gap)
         if described["name"] == "arrow":
             return pd.ArrowDtype(Arrow().type(described["of"]))
         if not self.plain.fullmatch(described["name"]):
