@@ -131,8 +131,12 @@ def named(X: Any) -> Any:
     Rows and data frames are that themselves; for pictures (n, h, w, c) it is a row of h·w·c
     columns for each, which takes no memory.
     """
-    shape = np.shape(X)
-    if is_frame(X) or len(shape) < 3:
+    if is_frame(X):
+        return X
+    if not hasattr(X, "shape"):
+        X = np.asarray(X)
+    shape = tuple(X.shape)
+    if len(shape) < 3:
         return X
     return np.broadcast_to(np.uint8(0), (shape[0], int(np.prod(shape[1:]))))
 
