@@ -178,10 +178,12 @@ def common(
         f"{height}×{width} ({count:,}, such as {paths[sizes.index((height, width))]})"
         for (height, width), count in counts.most_common(SHOWN)
     ]
+    top = counts.most_common(1)[0][0]
     more = f", and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else ""
     raise DataError(
         f"{folder} holds pictures of {len(counts):,} sizes (height×width): {', '.join(lines)}"
-        f"{more}; ask for one with size=(height, width), --size HEIGHTxWIDTH"
+        f"{more}; bring them to one size, such as size=({top[0]}, {top[1]}) or --size "
+        f"{top[1]}x{top[0]}"
     )
 
 

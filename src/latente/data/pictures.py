@@ -60,7 +60,9 @@ def opened(path: Path) -> Iterator[Image]:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        # Not by its name: Pillow 13 maps a file it knows by name, and then a TIFF turned sideways
+        # is scrambled.
+        with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
             yield image
     except (LatenteError, MemoryError):
         raise

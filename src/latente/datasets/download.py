@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from ..errors import FileError
+from ..files import atomic, clear_leftovers
 from ..version import __version__
 
 TIMEOUT = 30.0
@@ -77,42 +77,47 @@ def download(url: str, target: Path, digest: str) -> None:
         be written.
     """
     log.info("fetching %s", url)
+    algorithm, _, expected = digest.partition(":")
+    hashed = hashlib.new(algorithm, usedforsecurity=False)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
     except OSError as error:
-        raise FileError(f"{target.parent} cannot be written: {error.strerror}") from error
-    try:
-        with os.fdopen(handle, "wb") as file:
-            receive(url, file, digest)
-        os.replace(beside, target)
-    except BaseException as error:
-        os.unlink(beside)
-        if isinstance(error, FileError) or not isinstance(error, (OSError, HTTPException)):
-            raise
-        raise FileError(f"{url}: {why(error)}") from error
-
-
-def receive(url: str, file: IO[bytes], digest: str) -> None:
-    """Write what an address sends to a file, and raise `FileError` if it is not what it should."""
-    algorithm, _, expected = digest.partition(":")
-    hashed, received = hashlib.new(algorithm, usedforsecurity=False), 0
-    request = Request(url, headers={"User-Agent": f"latente/{__version__}"})
-    with urlopen(request, timeout=TIMEOUT) as answer:
-        while piece := answer.read(PIECE):
+        raise FileError(f"{target.parent} cannot be made: {error.strerror}") from error
+    clear_leftovers(target)
+    with closing(pieces(url)) as sent, atomic(target) as place, place.open("wb") as file:
+        for piece in sent:
             file.write(piece)
             hashed.update(piece)
-            received += len(piece)
-        announced = answer.headers.get("Content-Length", "")
+        if hashed.hexdigest() != expected:
+            raise FileError(f"{url} sent another file than expected: its {algorithm} differs")
+
+
+def pieces(url: str) -> Generator[bytes, None, None]:
+    """Give what an address sends, piece by piece.
+
+    Raises
+    ------
+    FileError
+        If it does not answer, stops answering, or ends before it said it would.
+    """
+    request = Request(url, headers={"User-Agent": f"latente/{__version__}"})
+    received = 0
+    try:
+        with urlopen(request, timeout=TIMEOUT) as answer:
+            while piece := answer.read(PIECE):
+                received += len(piece)
+                yield piece
+            announced = answer.headers.get("Content-Length", "")
+    except (OSError, HTTPException) as error:
+        raise FileError(f"{url}: {why(error)}") from error
     if announced.isdigit() and received < int(announced):
         raise FileError(f"{url} ended after {received:,} of {int(announced):,} bytes")
-    if hashed.hexdigest() != expected:
-        raise FileError(f"{url} sent another file than expected: its {algorithm} does not match")
 
 
 def why(error: Any) -> str:
     """Return in a few words why a download failed."""
     if isinstance(error, HTTPError):
+        error.close()
         return f"the server answers {error.code}"
     if isinstance(error, URLError):
         error = error.reason

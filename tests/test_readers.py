@@ -1,0 +1,980 @@
+"""Reading: what is written comes back the same, and broken input is told in one sentence."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import struct
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
+from PIL import Image
+
+from latente import DataError, FileError, LatenteError, MissingExtra, ParameterError
+from latente.data import frames, memory, separated
+from latente.data.dataset import Dataset
+from latente.data.dialect import dialect_of
+from latente.data.images import resized
+from latente.data.order import natural
+from latente.data.readers import READERS, read
+
+FEW = settings(max_examples=30)
+DTYPES = ("u1", "i1", "<i2", ">i2", "<i4", "<i8", "<f2", "<f4", ">f4", "<f8", "?")
+IDX_TYPES = {"u1": 8, "i1": 9, ">i2": 11, ">i4": 12, ">f4": 13, ">f8": 14}
+
+
+@contextmanager
+def place(name: str) -> Iterator[Path]:
+    """A path in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder, name)
+
+
+def arrays(dtypes: tuple[str, ...] = DTYPES, low: int = 2, high: int = 4) -> st.SearchStrategy[Any]:
+    shapes = hnp.array_shapes(min_dims=low, max_dims=high, max_side=5)
+    return st.sampled_from(dtypes).flatmap(lambda dtype: hnp.arrays(dtype, shapes))
+
+
+def same(got: NDArray[Any], wanted: NDArray[Any]) -> bool:
+    return got.shape == wanted.shape and np.array_equal(got, wanted, equal_nan=wanted.dtype != "?")
+
+
+def told(error: type[LatenteError], path: object, *words: str, **options: Any) -> str:
+    """The sentence that reading ends with; it names the path and has the words."""
+    with pytest.raises(error) as caught:
+        read(str(path), **options)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    for word in (Path(str(path)).name, *words):
+        assert word in sentence
+    return sentence
+
+
+@contextmanager
+def perhaps(path: Path) -> Iterator[None]:
+    """What is inside succeeds, or ends with a sentence of ours that names the file."""
+    try:
+        yield
+    except (DataError, FileError) as error:
+        if path.name not in str(error):
+            raise
+
+
+def write_idx(path: Path, array: NDArray[Any]) -> Path:
+    code = IDX_TYPES[array.dtype.str.lstrip("|")]
+    head = bytes([0, 0, code, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
+    data = head + array.tobytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def write_csv(path: Path, rows: list[list[str]], separator: str = ",") -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+    return path
+
+
+def picture(path: Path, array: NDArray[Any], **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+class TestNpy:
+    @FEW
+    @given(arrays())
+    def test_round_trip(self, X: NDArray[Any]) -> None:
+        with place("x.npy") as path:
+            np.save(path, X)
+            data = read(path)
+            assert same(data.X, X)
+            assert data.X.dtype.isnative
+            assert data.X.flags.writeable
+            assert data.name == "x"
+
+    @pytest.mark.parametrize("order", ["C", "F"])
+    def test_large_ones_are_mapped(self, tmp_path: Path, order: str, monkeypatch: Any) -> None:
+        monkeypatch.setattr(memory, "LARGE", 1000)
+        X = np.asarray(np.arange(600.0).reshape(60, 10), order=order)  # type: ignore[call-overload]
+        np.save(tmp_path / "x.npy", X)
+        data = read(tmp_path / "x.npy")
+        assert isinstance(data.X, np.memmap)
+        assert same(data.X, X)
+
+    @FEW
+    @given(arrays(), st.data())
+    def test_cut_short(self, X: NDArray[Any], data: st.DataObject) -> None:
+        with place("x.npy") as path:
+            np.save(path, X)
+            whole = path.read_bytes()
+            path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+            told(FileError, path)
+
+    @FEW
+    @given(st.binary(max_size=300), st.booleans())
+    def test_any_bytes(self, content: bytes, begins: bool) -> None:
+        with place("x.npy") as path:
+            path.write_bytes(
+                (b"\x93NUMPY\x01\x00\x76\x00{'descr': '<f8'," if begins else b"") + content
+            )
+            told(FileError, path)
+
+    def test_header_that_promises_too_much(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.npy"
+        np.lib.format.write_array_header_1_0(
+            file := io.BytesIO(), {"descr": "<f8", "fortran_order": False, "shape": (10**15, 10**3)}
+        )
+        path.write_bytes(file.getvalue() + bytes(80))
+        told(FileError, path, "cut short")
+
+    def test_objects_are_not_unpickled(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.npy"
+        np.save(path, np.array([[{}]]), allow_pickle=True)
+        told(FileError, path, "Python objects")
+
+    @pytest.mark.parametrize(
+        ("X", "word"),
+        [
+            (np.zeros(3), "(n, features)"),
+            (np.zeros((0, 3)), "holds no values"),
+            (np.zeros((2, 2), complex), "complex128"),
+            (np.array([["a", "b"]]), "<U1"),
+            (np.zeros((1,) * 5), "four axes"),
+        ],
+    )
+    def test_what_is_no_samples(self, tmp_path: Path, X: NDArray[Any], word: str) -> None:
+        np.save(tmp_path / "x.npy", X)
+        told(DataError, tmp_path / "x.npy", word)
+
+
+class TestNpz:
+    @FEW
+    @given(arrays(), st.sampled_from(["X", "x", "x_train", "data", "anything"]), st.booleans())
+    def test_round_trip(self, X: NDArray[Any], name: str, packed: bool) -> None:
+        with place("x.npz") as path:
+            (np.savez_compressed if packed else np.savez)(path, **{name: X})
+            data = read(path)
+            assert same(data.X, X)
+            assert data.y is None
+
+    def test_labels_and_test_samples(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(0)
+        X, X_test = rng.random((6, 2, 3)), rng.random((4, 2, 3))
+        y, y_test = np.arange(6) % 3, np.arange(4) % 3
+        np.savez(tmp_path / "x.npz", x_train=X, y_train=y, x_test=X_test, y_test=y_test)
+        data = read(tmp_path / "x.npz")
+        assert same(data.X, X)
+        assert same(data.X_test, X_test)
+        assert data.y is not None
+        assert data.y.tolist() == y.tolist()
+        assert data.y_test is not None
+        assert data.y_test.tolist() == y_test.tolist()
+
+    def test_text_labels_are_classes_of_both_parts(self, tmp_path: Path) -> None:
+        np.savez(
+            tmp_path / "x.npz", X=np.eye(2), y=np.array(["b", "a"]), X_test=np.eye(2)[:1],
+            y_test=np.array(["b"]),
+        )  # fmt: skip
+        data = read(tmp_path / "x.npz")
+        assert data.classes == ("a", "b")
+        assert data.y is not None
+        assert data.y.tolist() == [1, 0]
+        assert data.y_test is not None
+        assert data.y_test.tolist() == [1]
+
+    def test_key_and_target(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.npz"
+        np.savez(path, X=np.zeros((2, 2)), codes=np.ones((3, 2)), kind=np.array([[5], [6], [7]]))
+        data = read(path, key="codes", target="kind")
+        assert data.X.sum() == 6
+        assert data.y is not None
+        assert data.y.tolist() == [5, 6, 7]
+        told(DataError, path, "'nope'", "X, codes or kind", key="nope")
+
+    def test_which_of_many(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "x.npz", first=np.eye(2), second=np.eye(2))
+        told(DataError, tmp_path / "x.npz", "first or second", "key=")
+
+    def test_sparse_and_empty(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.npz"
+        np.savez(path, data=np.ones(1), indices=np.zeros(1), indptr=np.zeros(2))
+        told(DataError, path, "sparse")
+        np.savez(path)
+        told(DataError, path, "no arrays")
+
+    def test_labels_of_another_number(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "x.npz", X=np.eye(3), y=np.zeros(2))
+        with pytest.raises(DataError, match="2 labels for 3 samples"):
+            read(tmp_path / "x.npz")
+
+    def test_objects_are_not_unpickled(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "x.npz", X=np.array([[{}]]), allow_pickle=True)
+        told(FileError, tmp_path / "x.npz", "Python objects")
+
+    @FEW
+    @given(arrays(), st.data())
+    def test_cut_short(self, X: NDArray[Any], data: st.DataObject) -> None:
+        with place("x.npz") as path:
+            np.savez_compressed(path, X=X)
+            whole = path.read_bytes()
+            path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+            told(FileError, path)
+
+    @FEW
+    @given(st.data())
+    def test_damaged(self, data: st.DataObject) -> None:
+        with place("x.npz") as path:
+            np.savez(path, X=np.arange(12.0).reshape(3, 4), y=np.arange(3))
+            content = bytearray(path.read_bytes())
+            for _ in range(3):
+                content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(
+                    st.integers(1, 255)
+                )
+            path.write_bytes(content)
+            with perhaps(path):
+                read(path)
+
+    def test_bombs_are_not_unpacked(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.setattr(memory, "physical", lambda: 10**6)
+        np.savez_compressed(tmp_path / "x.npz", X=np.zeros((1000, 1000)))
+        told(DataError, tmp_path / "x.npz", "8.0 MB", "1.0 MB of memory")
+
+    def test_header_that_promises_too_much(self, tmp_path: Path) -> None:
+        head = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            head, {"descr": "|u1", "fortran_order": False, "shape": (10**4, 10**4)}
+        )
+        with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
+            file.writestr("X.npy", head.getvalue())
+        told(FileError, tmp_path / "x.npz")
+
+
+class TestIdx:
+    @FEW
+    @given(arrays(tuple(IDX_TYPES)), st.sampled_from(["x-ubyte", "x.idx", "x.idx.gz", "x", "x.gz"]))
+    def test_round_trip(self, X: NDArray[Any], name: str) -> None:
+        with place(name) as path:
+            data = read(write_idx(path, X))
+            assert same(data.X, X)
+            assert data.X.dtype.isnative
+            assert data.X.flags.writeable
+
+    @pytest.mark.parametrize("end", ["", ".gz"])
+    @pytest.mark.parametrize("labels_end", ["", ".gz"])
+    def test_labels_lie_beside(self, tmp_path: Path, end: str, labels_end: str) -> None:
+        X = np.arange(12, dtype="u1").reshape(3, 2, 2)
+        path = write_idx(tmp_path / f"train-images-idx3-ubyte{end}", X)
+        assert read(path).y is None
+        write_idx(tmp_path / f"train-labels-idx1-ubyte{labels_end}", np.array([7, 0, 7], "u1"))
+        data = read(path)
+        assert data.y is not None
+        assert data.y.tolist() == [7, 0, 7]
+        assert data.y.dtype == np.int64
+
+    def test_a_folder_of_them(self, tmp_path: Path) -> None:
+        rng = np.random.default_rng(0)
+        parts = {"train": 5, "t10k": 3}
+        for part, n in parts.items():
+            write_idx(
+                tmp_path / f"{part}-images-idx3-ubyte.gz",
+                rng.integers(9, size=(n, 2, 2), dtype="u1"),
+            )
+            write_idx(tmp_path / f"{part}-labels-idx1-ubyte", np.arange(n, dtype="u1"))
+        data = read(tmp_path)
+        assert data.X.shape == (5, 2, 2)
+        assert data.X_test.shape == (3, 2, 2)
+        assert data.y_test is not None
+        assert data.y_test.tolist() == [0, 1, 2]
+
+    def test_labels_of_another_number(self, tmp_path: Path) -> None:
+        path = write_idx(tmp_path / "images-idx3", np.zeros((3, 2, 2), "u1"))
+        write_idx(tmp_path / "labels-idx1", np.zeros(2, "u1"))
+        with pytest.raises(DataError, match="2 labels for the 3 samples"):
+            read(path)
+
+    @FEW
+    @given(arrays(("u1", ">i4")), st.booleans(), st.data())
+    def test_cut_short(self, X: NDArray[Any], packed: bool, data: st.DataObject) -> None:
+        with place("x.idx.gz" if packed else "x.idx") as path:
+            whole = write_idx(path, X).read_bytes()
+            path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+            told(FileError, path)
+
+    @FEW
+    @given(arrays(("u1",)), st.data())
+    def test_damaged_gzip(self, X: NDArray[Any], data: st.DataObject) -> None:
+        """The checksum tells: what is read is right, or nothing is."""
+        with place("x.idx.gz") as path:
+            content = bytearray(write_idx(path, X).read_bytes())
+            content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+            path.write_bytes(content)
+            with perhaps(path):
+                assert same(read(path).X, X)
+
+    def test_longer_than_it_says(self, tmp_path: Path) -> None:
+        path = write_idx(tmp_path / "x.idx", np.zeros((2, 2), "u1"))
+        path.write_bytes(path.read_bytes() + b"!")
+        told(FileError, path, "goes on after its end")
+        path = tmp_path / "x.idx.gz"
+        path.write_bytes(gzip.compress(bytes([0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 1, 5, 5])))
+        told(FileError, path, "goes on after its end")
+
+    def test_gzip_in_several_members(self, tmp_path: Path) -> None:
+        content = bytes([0, 0, 8, 2, 0, 0, 0, 1, 0, 0, 0, 2, 5, 6])
+        path = tmp_path / "x.idx.gz"
+        path.write_bytes(gzip.compress(content[:7]) + gzip.compress(content[7:]))
+        assert read(path).X.tolist() == [[5, 6]]
+
+    def test_wrong_magic(self, tmp_path: Path) -> None:
+        path = tmp_path / "x-ubyte"
+        path.write_bytes(b"\x00\x00\x07\x02" + bytes(20))
+        told(FileError, path, "00 00 07 02")
+
+    def test_bombs_are_not_unpacked(self, tmp_path: Path, monkeypatch: Any) -> None:
+        path = tmp_path / "x.idx.gz"
+        path.write_bytes(gzip.compress(bytes([0, 0, 8, 2]) + struct.pack(">II", 2**31, 2**20)))
+        told(DataError, path, "of memory")
+        monkeypatch.setattr(memory, "physical", lambda: None)
+        told(FileError, path, "cut short")
+
+    def test_large_ones_are_mapped(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.setattr(memory, "LARGE", 10)
+        X = np.arange(24, dtype="u1").reshape(2, 3, 4)
+        data = read(write_idx(tmp_path / "x.idx", X))
+        assert isinstance(data.X, np.memmap)
+        assert same(data.X, X)
+
+
+NUMBERS = st.floats(allow_nan=False, width=64) | st.integers(-(2**60), 2**60)
+WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=8)
+
+
+@st.composite
+def tables(draw: st.DrawFn) -> list[list[str]]:
+    """Columns of numbers or of text, with gaps, as fields of rows."""
+    n = draw(st.integers(1, 12))
+    cells = {
+        "number": NUMBERS.map(str),
+        "gaps": NUMBERS.map(str) | st.sampled_from(["", "NA", " ? ", "NaN", "null"]),
+        "text": WORDS | st.sampled_from(["2024-01-31", "true", "10:20", "a,b", 'say "x"', "1_0"]),
+    }
+    kinds = draw(st.lists(st.sampled_from(sorted(cells)), min_size=2, max_size=4))
+    columns = [draw(st.lists(cells[kind], min_size=n, max_size=n)) for kind in kinds]
+    return [[f"name {i}" for i in range(len(kinds))], *map(list, zip(*columns, strict=True))]
+
+
+class TestSeparated:
+    @FEW
+    @given(hnp.arrays("f8", hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
+                      elements=st.floats(allow_nan=False)), st.booleans(),
+           st.sampled_from([",", ";", "\t", "|"]))  # fmt: skip
+    def test_round_trip(self, X: NDArray[Any], header: bool, separator: str) -> None:
+        rows = [[repr(float(value)) for value in row] for row in X]
+        names = [f"x{i}" for i in range(X.shape[1])]
+        with place("x.csv") as path:
+            write_csv(path, [names, *rows] if header else rows, separator)
+            data = read(path)
+            assert same(data.X, X)
+            assert data.X.dtype == np.float64
+            assert data.names == (tuple(names) if header else None)
+
+    @settings(max_examples=80)
+    @given(tables())
+    def test_pyarrow_and_python_agree(self, rows: list[list[str]]) -> None:
+        with place("x.csv") as path:
+            write_csv(path, rows)
+            dialect = dialect_of(path, header=True)
+            fast, slow = separated.fast(path, dialect), separated.slow(path, dialect)
+            assert fast is not None
+            assert list(fast) == list(slow) == rows[0]
+            for name, column in slow.items():
+                if isinstance(column, list):
+                    assert fast[name] == column
+                else:
+                    np.testing.assert_array_equal(fast[name], column)
+
+    def test_a_data_frame_where_columns_are_text_or_have_gaps(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("age,city,income\n31,Lima,1.5\n?,,2\n44, Oslo ,NA\n")
+        data = read(path)
+        assert isinstance(data.X, pd.DataFrame)
+        assert data.names == ("age", "city", "income")
+        assert data.X["age"].isna().tolist() == [False, True, False]
+        assert data.X["city"].tolist()[::2] == ["Lima", "Oslo"]
+        assert pd.isna(data.X["city"][1])
+        assert data.X["income"].tolist()[:2] == [1.5, 2.0]
+        assert len(data) == 3
+
+    def test_whole_numbers_stay_whole_in_a_frame(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a,b,c\n1,x,0.5\n2,y,1\n")
+        frame = read(path).X
+        assert frame["a"].dtype == np.int64
+        assert frame["c"].dtype == np.float64
+
+    @pytest.mark.parametrize("library", ["polars", "pyarrow"])
+    def test_other_frame_libraries(self, tmp_path: Path, library: str, monkeypatch: Any) -> None:
+        monkeypatch.setattr(frames, "at_hand", lambda: library)
+        path = tmp_path / "x.csv"
+        path.write_text("a,b\n1,x\n,y\n3,\n")
+        data = read(path)
+        assert isinstance(data.X, pl.DataFrame if library == "polars" else pa.Table)
+        columns = data.X.to_dict(as_series=False) if library == "polars" else data.X.to_pydict()
+        assert columns == {"a": [1.0, None, 3.0], "b": ["x", "y", None]}
+        part = data.take(2, random_state=1)
+        assert len(part) == 2
+        assert type(part.X) is type(data.X)
+
+    def test_no_frame_library(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.setattr(frames, "at_hand", lambda: None)
+        path = tmp_path / "x.csv"
+        path.write_text("a,b\n1,x\n2,y\n")
+        told(MissingExtra, path, "'b' holds text", "pip install 'latente[frames]'")
+        path.write_text("a,b\n1,\n2,3\n")
+        told(MissingExtra, path, "missing values")
+        path.write_text("a,b\n1,4\n2,3\n")
+        assert read(path).X.tolist() == [[1, 4], [2, 3]]
+
+    @pytest.mark.parametrize("fast", [True, False])
+    @pytest.mark.parametrize(("row", "count"), [("5", "1 field,"), ("5,6,7,8", "4 fields,")])
+    def test_a_broken_row_is_named(
+        self, tmp_path: Path, row: str, count: str, fast: bool, monkeypatch: Any
+    ) -> None:
+        if not fast:
+            monkeypatch.setattr(separated, "find_spec", lambda name: None)
+        path = tmp_path / "x.csv"
+        lines = ["a,b,c", *(f"{i},{i},{i}" for i in range(500))]
+        lines[321] = row
+        path.write_text("\n".join(lines))
+        told(DataError, path, "line 322:", count, "has 3")
+
+    @FEW
+    @given(tables(), st.data())
+    def test_cut_short(self, rows: list[list[str]], data: st.DataObject) -> None:
+        """A table may end anywhere; what is left is read, or told not to be one."""
+        with place("x.csv") as path:
+            whole = write_csv(path, rows).read_bytes()
+            path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+            with perhaps(path):
+                read(path)
+
+    @FEW
+    @given(st.binary(max_size=200))
+    def test_any_bytes(self, content: bytes) -> None:
+        with place("x.csv") as path:
+            path.write_bytes(content)
+            with perhaps(path):
+                read(path)
+
+    def test_target(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a,kind,b\n1,dog,2\n3,cat,4\n5,dog,6\n")
+        for target in ("kind", 1, "1", -2):
+            data = read(path, target=target)
+            assert data.X.tolist() == [[1, 2], [3, 4], [5, 6]]
+            assert data.y is not None
+            assert data.y.tolist() == [1, 0, 1]
+            assert data.classes == ("cat", "dog")
+            assert data.names == ("a", "b")
+        data = read(path, target="b")
+        assert data.y is not None
+        assert data.y.tolist() == [2, 4, 6]
+        assert data.classes is None
+        told(DataError, path, "'nope'", "'a', 'kind' or 'b'", target="nope")
+
+    def test_a_label_that_is_missing(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a,kind\n1,dog\n3,\n")
+        told(DataError, path, "row 2 has no label in column 'kind'", target="kind")
+        path.write_text("a,kind\n1,\n3,4\n")
+        told(DataError, path, "row 1 has no label in column 'kind'", target="kind")
+
+    @pytest.mark.parametrize(
+        ("text", "X"),
+        [
+            ("a;b\n1,5;2\n-3;,25\n", [[1.5, 2], [-3, 0.25]]),
+            ("1,5;2,5\n3,5;4,5\n", [[1.5, 2.5], [3.5, 4.5]]),
+            ("\ufeffa,b\n1,2\n", [[1, 2]]),
+            (",a,b\n0,1,2\n1,3,4\n", [[1, 2], [3, 4]]),
+            ('"","a","b"\n"x",1,2\n"y",3,4\n', [[1, 2], [3, 4]]),
+            ("0,1,2,3\n5,6,7,8\n", [[5, 6, 7, 8]]),
+            ("0,1\n5,6\n", [[0, 1], [5, 6]]),
+            ("a,b\r\n1,2\r\n\r\n3,4", [[1, 2], [3, 4]]),
+            ("a\n1\n2\n", [[1], [2]]),
+            ('a,b\n" 1","2 "\n', [[1, 2]]),
+        ],
+    )
+    def test_ways_to_write_a_table(self, tmp_path: Path, text: str, X: list[list[float]]) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text(text, encoding="utf-8", newline="")
+        assert read(path).X.tolist() == X
+
+    def test_header_can_be_told(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("2020,2021\n1,2\n")
+        assert read(path).X.tolist() == [[2020, 2021], [1, 2]]
+        data = read(path, header=True)
+        assert data.X.tolist() == [[1, 2]]
+        assert data.names == ("2020", "2021")
+
+    @pytest.mark.parametrize(
+        ("content", "error", "word"),
+        [
+            (b"", FileError, "is empty"),
+            (b"\n\n", FileError, "is empty"),
+            (b"a,b\n", DataError, "no rows"),
+            (b"a,a\n1,2\n", DataError, "two columns are called 'a'"),
+            (b"a,b\n1,2\nx,\xff\n", FileError, "line 3, is not UTF-8"),
+            (b'a,b\n1,"2\n', DataError, "line 2:"),
+            ("a,b\n1,2\n".encode("utf-16"), FileError, "UTF-8"),
+        ],
+    )
+    def test_what_is_no_table(
+        self, tmp_path: Path, content: bytes, error: type[LatenteError], word: str
+    ) -> None:
+        path = tmp_path / "x.csv"
+        path.write_bytes(content)
+        told(error, path, word)
+
+    def test_columns_that_turn_to_text_late(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.setattr(separated, "BLOCK", 10)
+        monkeypatch.setattr(separated, "find_spec", lambda name: None)
+        path = tmp_path / "x.csv"
+        path.write_text("a,b\n" + "".join(f"{i},{i}\n" for i in range(40)) + "x,1\n")
+        frame = read(path).X
+        assert frame["a"].tolist() == [*map(str, range(40)), "x"]
+        assert frame["b"].tolist() == [*range(40), 1]
+
+
+class TestParquet:
+    @FEW
+    @given(hnp.arrays(st.sampled_from(["u1", "f4", "f8", "i2"]),
+                      hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
+                      elements={"allow_nan": False}))  # fmt: skip
+    def test_round_trip(self, X: NDArray[Any]) -> None:
+        with place("x.parquet") as path:
+            names = [f"x{i}" for i in range(X.shape[1])]
+            pq.write_table(pa.table(dict(zip(names, X.T, strict=True))), path)
+            data = read(path)
+            assert same(data.X, X)
+            assert data.X.dtype == (X.dtype if X.dtype.str[1:] in ("u1", "f4") else "f8")
+            assert data.names == tuple(names)
+
+    def test_frames_and_target(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.parquet"
+        frame = pd.DataFrame({"a": [1.0, None], "b": ["x", "y"], "kind": ["q", "p"]}, index=[5, 6])
+        frame.to_parquet(path)
+        data = read(path, target="kind")
+        assert isinstance(data.X, pd.DataFrame)
+        assert list(data.X.columns) == ["a", "b"]
+        assert data.classes == ("p", "q")
+        assert data.y is not None
+        assert data.y.tolist() == [1, 0]
+
+    @pytest.mark.parametrize("library", ["polars", "pyarrow"])
+    def test_other_frame_libraries(self, tmp_path: Path, library: str, monkeypatch: Any) -> None:
+        monkeypatch.setattr(frames, "at_hand", lambda: library)
+        pl.DataFrame({"a": [1, None], "b": ["x", "y"]}).write_parquet(tmp_path / "x.pq")
+        X = read(tmp_path / "x.pq").X
+        assert isinstance(X, pl.DataFrame if library == "polars" else pa.Table)
+
+    @FEW
+    @given(st.data())
+    def test_cut_short(self, data: st.DataObject) -> None:
+        with place("x.parquet") as path:
+            pq.write_table(pa.table({"a": [1, 2, 3], "b": ["x", "y", "z"]}), path)
+            whole = path.read_bytes()
+            path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+            told(FileError, path)
+
+    def test_what_cannot_be_learned_from(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.parquet"
+        pq.write_table(pa.table({"a": [[1], [2]]}), path)
+        told(DataError, path, "'a'", "list")
+        pq.write_table(pa.table({"a": pa.array([], pa.int32())}), path)
+        told(DataError, path, "no rows")
+        pq.write_table(pa.table([[1], [2]], names=["a", "a"]), path)
+        told(DataError, path, "two columns are called 'a'")
+
+    def test_without_pyarrow(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.setattr("latente.data.parquet.find_spec", lambda name: None)
+        (tmp_path / "x.parquet").write_bytes(b"PAR1")
+        told(MissingExtra, tmp_path / "x.parquet", "pip install 'latente[frames]'")
+
+
+def grey(*shape: int, seed: int = 0, dtype: str = "u1") -> NDArray[Any]:
+    high = np.iinfo(dtype).max
+    return np.random.default_rng(seed).integers(0, high, size=shape, dtype=dtype, endpoint=True)
+
+
+class TestImages:
+    @FEW
+    @given(hnp.arrays("u1", hnp.array_shapes(min_dims=3, max_dims=3, max_side=6)),
+           st.sampled_from([".png", ".pgm", ".bmp", ".tif", ".TIFF"]))  # fmt: skip
+    def test_grey_round_trip(self, X: NDArray[Any], suffix: str) -> None:
+        with place("folder") as folder:
+            for i, array in enumerate(X):
+                picture(folder / f"{i}{suffix}", array)
+            data = read(folder)
+            assert same(data.X, X)
+            assert data.X.dtype == np.uint8
+            assert data.paths == tuple(str(folder / f"{i}{suffix}") for i in range(len(X)))
+
+    @FEW
+    @given(hnp.arrays("u1", st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6),
+                                      st.just(3))),
+           st.sampled_from([".png", ".ppm", ".bmp", ".tif", ".webp"]))  # fmt: skip
+    def test_colour_round_trip(self, X: NDArray[Any], suffix: str) -> None:
+        with place("folder") as folder:
+            for i, array in enumerate(X):
+                options = {"lossless": True, "exact": True} if suffix == ".webp" else {}
+                picture(folder / f"{i}{suffix}", array, **options)
+            assert same(read(folder).X, X)
+
+    @FEW
+    @given(hnp.arrays("u2", hnp.array_shapes(min_dims=3, max_dims=3, max_side=5)),
+           st.sampled_from([".png", ".pgm", ".tif"]))  # fmt: skip
+    def test_sixteen_bits_round_trip(self, X: NDArray[Any], suffix: str) -> None:
+        with place("folder") as folder:
+            for i, array in enumerate(X):
+                picture(folder / f"{i}{suffix}", array)
+            data = read(folder)
+            assert same(data.X, X)
+            assert data.X.dtype == np.uint16
+
+    def test_jpeg_and_gif(self, tmp_path: Path) -> None:
+        smooth = np.add.outer(np.arange(16), np.arange(16)).astype("u1") * 8
+        for name in ("a.jpg", "b.JPEG", "c.gif"):
+            X = read(picture(tmp_path / name, smooth)).X
+            assert X.shape == (1, 16, 16)
+            assert np.abs(X[0].astype(int) - smooth).max() < 8
+
+    def test_floating_point(self, tmp_path: Path) -> None:
+        array = np.linspace(-1, 1, 12, dtype="f4").reshape(3, 4)
+        data = read(picture(tmp_path / "x.tiff", array))
+        assert same(data.X[0], array)
+        picture(tmp_path / "y.png", grey(3, 4))
+        told(DataError, tmp_path, "x.tiff")
+
+    def test_classes_and_natural_order(self, tmp_path: Path) -> None:
+        for i, name in enumerate(["s10/2.png", "s10/10.png", "s2/1.png", "s2/deeper/3.png"]):
+            picture(tmp_path / name, np.full((2, 2), i, "u1"))
+        data = read(tmp_path)
+        assert data.classes == ("s2", "s10")
+        assert data.y is not None
+        assert data.y.tolist() == [0, 0, 1, 1]
+        assert data.X[:, 0, 0].tolist() == [2, 3, 0, 1]
+
+    def test_no_labels(self, tmp_path: Path) -> None:
+        picture(tmp_path / "only" / "1.png", grey(2, 2))
+        assert read(tmp_path).y is None
+        picture(tmp_path / "other" / "1.png", grey(2, 2))
+        assert read(tmp_path).classes == ("only", "other")
+        picture(tmp_path / "1.png", grey(2, 2))
+        assert read(tmp_path).classes is None
+
+    def test_train_and_test_folders(self, tmp_path: Path) -> None:
+        for i, name in enumerate(["train/a/1.png", "train/b/1.png", "test/b/1.png"]):
+            picture(tmp_path / name, np.full((2, 2), i, "u1"))
+        data = read(tmp_path)
+        assert data.X[:, 0, 0].tolist() == [0, 1]
+        assert data.X_test[:, 0, 0].tolist() == [2]
+        assert data.classes == ("a", "b")
+        assert data.y_test is not None
+        assert data.y_test.tolist() == [1]
+        assert data.paths is not None
+        assert len(data.paths) == 2
+
+    def test_what_is_passed_over(self, tmp_path: Path) -> None:
+        picture(tmp_path / "1.pgm", grey(2, 2))
+        picture(tmp_path / "1.pgm.png", grey(2, 2))
+        picture(tmp_path / ".hidden.png", grey(9, 9))
+        picture(tmp_path / ".git" / "1.png", grey(9, 9))
+        picture(tmp_path / "__MACOSX" / "1.png", grey(9, 9))
+        (tmp_path / "notes.txt").write_text("notes")
+        assert read(tmp_path).paths == (str(tmp_path / "1.pgm"),)
+
+    def test_links_are_followed_once(self, tmp_path: Path) -> None:
+        picture(tmp_path / "data" / "a" / "1.png", grey(2, 2))
+        picture(tmp_path / "elsewhere" / "1.png", grey(2, 2))
+        os.symlink(tmp_path / "elsewhere", tmp_path / "data" / "b")
+        os.symlink(tmp_path / "data", tmp_path / "data" / "a" / "again")
+        data = read(tmp_path / "data")
+        assert data.X.shape == (2, 2, 2)
+        assert data.classes == ("a", "b")
+
+    def test_mixed_sizes(self, tmp_path: Path) -> None:
+        for i in range(3):
+            picture(tmp_path / f"{i}.png", grey(4, 6))
+        picture(tmp_path / "odd.png", grey(5, 5))
+        sentence = told(DataError, tmp_path, "4×6 (3, such as", "5×5 (1, such as", "odd.png")
+        assert "size=(4, 6)" in sentence
+        assert "--size 6x4" in sentence
+        assert read(tmp_path, size=(8, 3)).X.shape == (4, 8, 3)
+
+    def test_many_sizes_are_not_all_listed(self, tmp_path: Path) -> None:
+        for i in range(1, 13):
+            picture(tmp_path / f"{i}.png", grey(i, 2))
+        told(DataError, tmp_path, "12 sizes", "and 4 more")
+
+    @pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+    def test_size(self, tmp_path: Path, dtype: str) -> None:
+        array = np.repeat(np.repeat(np.array([[10, 200], [90, 50]], dtype), 8, 0), 8, 1)
+        data = read(picture(tmp_path / "x.tif", array), size=(4, 4))
+        assert data.X.dtype == array.dtype
+        assert data.X[0, 0, 0] < 30 < 150 < data.X[0, 0, 3]
+
+    def test_large_jpegs_are_reduced_as_they_are_decoded(self, tmp_path: Path) -> None:
+        smooth = np.add.outer(np.arange(600), np.arange(600)) * 255 / 1200
+        path = picture(tmp_path / "x.jpg", smooth.astype("u1"))
+        X = read(path, size=(20, 10)).X[0].astype(float)
+        wanted = smooth.reshape(20, 30, 10, 60).mean(axis=(1, 3))
+        assert np.abs(X - wanted).max() < 6
+
+    def test_grey_and_colour_mixed(self, tmp_path: Path) -> None:
+        picture(tmp_path / "grey.png", np.full((2, 2), 7, "u1"))
+        assert read(tmp_path, channels=3).X.tolist() == [[[[7] * 3] * 2] * 2]
+        picture(tmp_path / "deep.png", np.full((2, 2), 0x0907, "u2"))
+        assert read(tmp_path).X[:, 0, 0].tolist() == [0x0907, 0x0707]
+        picture(tmp_path / "red.png", np.full((2, 2, 3), (255, 0, 0), "u1"))
+        X = read(tmp_path).X
+        assert X.dtype == np.uint8
+        assert X[:, 0, 0].tolist() == [[9] * 3, [7] * 3, [255, 0, 0]]
+        assert read(tmp_path, channels=1).X[:, 0, 0].tolist() == [0x0907, 0x0707, 76 * 257]
+
+    def test_transparency_lies_on_white(self, tmp_path: Path) -> None:
+        array = np.array([[[10, 20, 30, 255], [0, 0, 0, 0]]], "u1")
+        path = picture(tmp_path / "x.png", array)
+        assert read(path).X[0].tolist() == [[[10, 20, 30], [255] * 3]]
+        assert same(read(path, channels=4).X[0], array)
+
+    def test_palettes(self, tmp_path: Path) -> None:
+        Image.fromarray(grey(4, 4)).convert("P").save(tmp_path / "grey.png")
+        assert same(read(tmp_path / "grey.png").X[0], grey(4, 4))
+        red = Image.new("P", (2, 2), 1)
+        red.putpalette([0, 0, 0, 255, 0, 0])
+        red.save(tmp_path / "red.png")
+        assert read(tmp_path / "red.png").X[0, 0, 0].tolist() == [255, 0, 0]
+        Image.new("1", (2, 2), 1).save(tmp_path / "two.png")
+        assert read(tmp_path / "two.png").X.tolist() == [[[255, 255]] * 2]
+
+    @pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp"])
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_exif_orientation(self, tmp_path: Path, suffix: str, orientation: int) -> None:
+        upright = np.zeros((8, 24), "u1")
+        upright[:, :8] = 255
+        turned = {
+            1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+            5: upright.T, 6: upright.T[::-1], 7: upright.T[::-1, ::-1], 8: upright.T[:, ::-1],
+        }[orientation]  # fmt: skip
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        path = tmp_path / f"x{suffix}"
+        Image.fromarray(np.ascontiguousarray(turned)).save(path, exif=exif)
+        X = read(path, channels=1).X[0]
+        assert X.shape == upright.shape
+        assert X[:, :6].min() > 200
+        assert X[:, 10:].max() < 50
+
+    @pytest.mark.parametrize("suffix", [".png", ".jpg", ".pgm", ".bmp", ".gif", ".tif", ".webp"])
+    @FEW
+    @given(data=st.data())
+    def test_cut_short(self, suffix: str, data: st.DataObject) -> None:
+        with place(f"x{suffix}") as path:
+            whole = picture(path, grey(9, 7)).read_bytes()
+            path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
+            with perhaps(path):
+                assert read(path).X.shape[:3] == (1, 9, 7)  # all but the last, idle bytes are there
+
+    @pytest.mark.parametrize("suffix", [".png", ".jpg", ".pgm", ".bmp", ".gif", ".tif", ".webp"])
+    @FEW
+    @given(data=st.data())
+    def test_damaged(self, suffix: str, data: st.DataObject) -> None:
+        with place(f"x{suffix}") as path:
+            content = bytearray(picture(path, grey(9, 7)).read_bytes())
+            for _ in range(3):
+                content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(
+                    st.integers(1, 255)
+                )
+            path.write_bytes(content)
+            with perhaps(path):
+                read(path, size=(9, 7))
+
+    def test_a_broken_one_among_many_is_named(self, tmp_path: Path) -> None:
+        for i in range(40):
+            picture(tmp_path / f"{i}.png", grey(130, 130))
+        broken = tmp_path / "17.png"
+        broken.write_bytes(broken.read_bytes()[:3000])
+        with pytest.raises(FileError, match=r"17\.png"):
+            read(tmp_path)
+
+    def test_bombs_are_not_unpacked(self, tmp_path: Path, monkeypatch: Any) -> None:
+        path = picture(tmp_path / "x.png", grey(40, 40))
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+        told(FileError, path, "1,000 pixels")
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+        told(FileError, path, "100 pixels")
+
+    def test_too_many_for_memory(self, tmp_path: Path, monkeypatch: Any) -> None:
+        picture(tmp_path / "x.png", grey(4, 4))
+        monkeypatch.setattr(memory, "physical", lambda: 10**6)
+        with pytest.raises(DataError, match=r"9\.0 MB"):
+            read(tmp_path, size=(3000, 3000))
+
+    def test_other_programs_are_not_started(self, tmp_path: Path) -> None:
+        """Pillow hands PostScript to Ghostscript, whatever the file is called."""
+        (tmp_path / "x.png").write_bytes(
+            b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EOF\n"
+        )
+        told(FileError, tmp_path / "x.png")
+
+    def test_empty_folders(self, tmp_path: Path) -> None:
+        told(DataError, tmp_path, "it is empty")
+        (tmp_path / "a.txt").write_text("")
+        (tmp_path / "b.txt").write_text("")
+        told(DataError, tmp_path, "2 .txt")
+
+    def test_options_that_cannot_work(self, tmp_path: Path) -> None:
+        path = picture(tmp_path / "x.png", grey(4, 4))
+        for options in ({"size": (0, 4)}, {"size": (4, 4, 4)}, {"channels": 2}):
+            with pytest.raises(ParameterError):
+                read(path, **options)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("shape", [(2, 6, 4), (2, 6, 4, 3)])
+    def test_resized(self, shape: tuple[int, ...]) -> None:
+        X = np.broadcast_to(np.uint8(77), shape)
+        out = resized(X, (3, 8))
+        assert out.shape == (2, 3, 8, *shape[3:])
+        assert np.unique(out).tolist() == [77]
+        assert out.dtype == np.uint8
+        with pytest.raises(ParameterError, match="no pictures"):
+            resized(np.zeros((3, 4)), (2, 2))
+
+
+class TestRead:
+    def test_what_is_not_there(self, tmp_path: Path) -> None:
+        told(FileError, tmp_path / "nope.csv", "no such file")
+
+    def test_unknown_kinds(self, tmp_path: Path) -> None:
+        (tmp_path / "x.doc").write_bytes(b"hello")
+        told(FileError, tmp_path / "x.doc", "no known kind", ".parquet")
+        (tmp_path / "y").write_bytes(b"")
+        told(FileError, tmp_path / "y", "is empty")
+
+    @pytest.mark.parametrize("kind", ["npy", "npz", "parquet"])
+    def test_known_by_their_first_bytes(self, tmp_path: Path, kind: str) -> None:
+        path = tmp_path / "mystery"
+        X = np.arange(6.0).reshape(2, 3)
+        writers: dict[str, Callable[[Any], None]] = {
+            "npy": lambda file: np.save(file, X),
+            "npz": lambda file: np.savez(file, X=X),
+            "parquet": lambda file: pq.write_table(
+                pa.table({f"x{i}": X[:, i] for i in range(3)}), file
+            ),
+        }
+        with path.open("wb") as file:
+            writers[kind](file)
+        assert same(read(path).X, X)
+
+    @pytest.mark.parametrize("suffix", [s for r in READERS.values() for s in r.suffixes])
+    def test_empty_files(self, tmp_path: Path, suffix: str) -> None:
+        path = tmp_path / f"x{suffix}"
+        path.write_bytes(b"")
+        told(FileError, path)
+
+    def test_options_that_do_not_apply(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", np.eye(2))
+        told(ParameterError, tmp_path / "x.npy", "size=(2, 2)", "a NumPy array", size=(2, 2))
+        told(ParameterError, tmp_path / "x.npy", "target='y'", target="y")
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+    def test_what_may_not_be_read(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.npy"
+        np.save(path, np.eye(2))
+        path.chmod(0)
+        told(FileError, path, "Permission denied")
+
+    @pytest.mark.parametrize(
+        ("content", "y", "classes"),
+        [("1\n0\n1\n", [1, 0, 1], None), ("cat\nant\n\ncat\n", [1, 0, 1], ("ant", "cat"))],
+    )
+    def test_labels_from_a_text(
+        self, tmp_path: Path, content: str, y: list[int], classes: tuple[str, ...] | None
+    ) -> None:
+        np.save(tmp_path / "x.npy", np.eye(3))
+        (tmp_path / "labels.txt").write_text(content)
+        data = read(tmp_path / "x.npy", labels=tmp_path / "labels.txt")
+        assert data.y is not None
+        assert data.y.tolist() == y
+        assert data.classes == classes
+
+    def test_labels_from_arrays(self, tmp_path: Path) -> None:
+        np.save(tmp_path / "x.npy", np.eye(3))
+        np.save(tmp_path / "y.npy", np.array([[2], [1], [0]]))
+        write_idx(tmp_path / "y.idx.gz", np.array([2, 1, 0], "u1"))
+        for name in ("y.npy", "y.idx.gz"):
+            data = read(tmp_path / "x.npy", labels=tmp_path / name)
+            assert data.y is not None
+            assert data.y.tolist() == [2, 1, 0]
+        np.save(tmp_path / "y.npy", np.zeros(4))
+        with pytest.raises(DataError, match="4 labels for 3 samples"):
+            read(tmp_path / "x.npy", labels=tmp_path / "y.npy")
+
+    def test_home_is_understood(self, tmp_path: Path, monkeypatch: Any) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        np.save(tmp_path / "x.npy", np.eye(2))
+        assert read("~/x.npy").X.shape == (2, 2)
+
+
+class TestDataset:
+    def test_take(self) -> None:
+        X = np.arange(40).reshape(20, 2)
+        data = Dataset(X=X, y=X[:, 0], X_test=X, paths=tuple(map(str, X[:, 0])))
+        part = data.take(5, random_state=3)
+        assert part.X.shape == (5, 2)
+        assert part.X_test is X
+        assert part.y is not None
+        assert part.y.tolist() == part.X[:, 0].tolist() == sorted(part.X[:, 0])
+        assert part.paths == tuple(map(str, part.X[:, 0]))
+        assert data.take(99) is data
+        assert same(data.take(5, random_state=3).X, part.X)
+        assert not same(data.take(5, random_state=4).X, part.X)
+        with pytest.raises(ParameterError, match="n=0"):
+            data.take(0)
+
+    def test_repr(self) -> None:
+        data = Dataset(X=np.zeros((1200, 8, 8), "u1"), name="d", classes=("a", "b"))
+        assert repr(data) == "Dataset(d: 1,200 × 8 × 8 uint8, 2 classes)"
+        assert data.shape == (8, 8)
+
+    @given(st.permutations(["s1", "S1", "s01", "s2", "s10", "s1a", "1", "01", "", "²", "s1b2"]))
+    def test_natural_order_is_an_order(self, words: list[str]) -> None:
+        wanted = ["", "01", "1", "S1", "s01", "s1", "s1a", "s1b2", "s2", "s10", "²"]
+        assert sorted(words, key=natural) == wanted
+
+    def test_natural_order(self) -> None:
+        assert sorted(["x10", "X2", "x1", "10", "9"], key=natural) == ["9", "10", "x1", "X2", "x10"]
+
+
+def test_zlib_ratio() -> None:
+    """The bound by which a gzipped file that claims too much is told."""
+    from latente.data.idx import RATIO
+
+    assert len(zlib.compress(bytes(10**7), 9)) * RATIO > 10**7
