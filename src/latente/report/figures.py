@@ -6,7 +6,7 @@ deviations from each column's mean. ``figure.savefig(path)`` writes PNG, SVG or 
 
 from .anomalies import anomalies
 from .history import history
-from .maps import latent_map, latent_map_beside_pca
+from .maps import latent_map, latent_map_beside_pca, pca_map
 from .pictures import decode_grid, interpolation, reconstructions, samples
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "interpolation",
     "latent_map",
     "latent_map_beside_pca",
+    "pca_map",
     "reconstructions",
     "samples",
 ]

@@ -72,7 +72,7 @@ class Look:
 
     def scaled(self, X: Any) -> Values:
         """Return samples with low at 0 and high at 1, (n, *shape); values may lie outside."""
-        return (self.numbers(X) - self.low) / (self.high - self.low)
+        return np.asarray((self.numbers(X) - self.low) / (self.high - self.low))
 
     def __call__(self, X: Any) -> Values:
         """Return samples as numbers from 0 to 1, (n, h, w), (n, h, w, 3) or (n, features)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,11 +56,27 @@ def latent_map(
         Draw rows as pictures of this shape.
     """
     at, labels = places(codes(model, X), dims)
-    figure = canvas(SIDE + 0.9, SIDE + 0.8)
-    axes = panel(figure, 0.6, 0.55, SIDE, SIDE)
-    dress(axes, *labels)
-    scatter(axes, at, X, y, thumbnails, shape)
-    return figure
+    return _map([Panel("", at, labels)], X, y, thumbnails, shape)
+
+
+def pca_map(
+    X: Any,
+    y: ArrayLike | None = None,
+    *,
+    train: Any = None,
+    thumbnails: bool | None = None,
+    shape: tuple[int, ...] | None = None,
+) -> Figure:
+    """Draw where samples lie in the plane of their first two principal components.
+
+    Parameters
+    ----------
+    X, y, thumbnails, shape
+        As for `latent_map`.
+    train
+        What to fit the components on; X itself if not given.
+    """
+    return _map([_pca_panel("", X, train, shape)], X, y, thumbnails, shape)
 
 
 def latent_map_beside_pca(
@@ -86,19 +104,8 @@ def latent_map_beside_pca(
         its class.
     """
     at, labels = places(codes(model, X))
-    beside = pca_places(X, train, shape)
-    figure = canvas(2 * SIDE + 1.75, SIDE + 1.05)
-    for i, (name, points, words) in enumerate(
-        [
-            ("Autoencoder", at, labels),
-            ("PCA", beside, ("first principal component", "second principal component")),
-        ]
-    ):
-        axes = panel(figure, 0.6 + i * (SIDE + 0.8), 0.55, SIDE, SIDE)
-        dress(axes, *words)
-        heading(axes, name, _agreement(points, y))
-        scatter(axes, points, X, y, thumbnails, shape)
-    return figure
+    panels = [Panel("Autoencoder", at, labels), _pca_panel("PCA", X, train, shape)]
+    return _map(panels, X, y, thumbnails, shape)
 
 
 def pca_places(X: Any, train: Any = None, shape: tuple[int, ...] | None = None) -> Values:
@@ -121,6 +128,38 @@ def pca_places(X: Any, train: Any = None, shape: tuple[int, ...] | None = None) 
     return principal(*flat)
 
 
+@dataclass(frozen=True)
+class Panel:
+    """One map: its title, the places of the samples, (n, 2), and what the two axes are."""
+
+    title: str
+    at: Values
+    labels: tuple[str, str]
+
+
+def _pca_panel(title: str, X: Any, train: Any, shape: tuple[int, ...] | None) -> Panel:
+    labels = ("first principal component", "second principal component")
+    return Panel(title, pca_places(X, train, shape), labels)
+
+
+def _map(
+    panels: Sequence[Panel],
+    X: Any,
+    y: ArrayLike | None,
+    thumbnails: bool | None,
+    shape: tuple[int, ...] | None,
+) -> Figure:
+    top = 0.45 if panels[0].title else 0.15
+    figure = canvas(len(panels) * (SIDE + 0.85) + 0.05, SIDE + 0.55 + top)
+    for i, each in enumerate(panels):
+        axes = panel(figure, 0.65 + i * (SIDE + 0.85), 0.55, SIDE, SIDE)
+        dress(axes, *each.labels)
+        if each.title:
+            heading(axes, each.title, _agreement(each.at, y))
+        scatter(axes, each.at, X, y, thumbnails, shape)
+    return figure
+
+
 def scatter(
     axes: Axes,
     at: Values,
@@ -138,7 +177,8 @@ def scatter(
     points = np.setdiff1d(np.arange(len(at)), shown)
     size = float(np.clip(9000 / max(len(at), 1), 3, 26)) * (0.3 if len(shown) else 1)
     axes.scatter(
-        *at[points].T,
+        at[points, 0],
+        at[points, 1],
         s=size,
         c=colours[points],
         alpha=0.5 if len(shown) else 0.8,

@@ -1,0 +1,191 @@
+"""The demo: three autoencoders fitted on bundled digits, measured, and told about on one page."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..files import atomic
+
+if TYPE_CHECKING:
+    from ..data.dataset import Dataset
+    from ..estimator import Autoencoder
+    from ..training.state import TrainingState
+
+Progress = Callable[[str, float], None]
+
+EPOCHS = 100
+NOISE = 0.3
+COMMON = {"learning_rate": 0.002, "schedule": "cosine", "epochs": EPOCHS}
+MODELS: dict[str, dict[str, Any]] = {
+    "plain": {"latent_dim": 2, "network": "dense(hidden=[256, 128, 64])", **COMMON},
+    "denoising": {
+        "latent_dim": 32,
+        "network": "dense(hidden=[512])",
+        "corruption": f"gaussian_noise(std={NOISE})",
+        **COMMON,
+    },
+    "variational": {
+        "latent_dim": 2,
+        "network": "dense(hidden=[256, 128])",
+        "bottleneck": "gaussian",
+        "loss": "bernoulli",
+        **COMMON,
+    },
+}
+"""The estimator's keywords for each model of the demo; code and commands are written from them."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything the page tells of.
+
+    Parameters
+    ----------
+    data
+        The digits, with held-out ones.
+    models
+        Fitted, by name.
+    numbers
+        What was measured, as `write` returns it.
+    folder
+        Where the page and the models are written, as the commands name it.
+    random_state
+        Seed of everything random.
+    """
+
+    data: Dataset
+    models: dict[str, Autoencoder]
+    numbers: dict[str, Any]
+    folder: Path
+    random_state: int
+
+
+def write(
+    path: str | Path = "demo/index.html",
+    *,
+    quick: bool = False,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Path, dict[str, Any]]:
+    """Fit the demo's autoencoders and write the page about them, with the models beside it.
+
+    Parameters
+    ----------
+    path
+        The page; its folder is made if it is not there.
+    quick
+        Train for two epochs only, to try the demo itself.
+    random_state
+        Seed of everything random.
+    progress
+        Told what is being done, and the share of the whole that is done, from 0 to 1.
+
+    Returns
+    -------
+    path, numbers
+        The page, and what was measured on held-out digits: "data", "models" (by name), "map",
+        "anomalies" and "seconds".
+
+    Raises
+    ------
+    FileError
+        If the page or a model cannot be written.
+    """
+    from .. import datasets
+    from .measures import measure
+    from .story import tell
+
+    begun = time.perf_counter()
+    report = progress or (lambda what, share: None)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = datasets.load("digits")
+    models, seconds = fit(data, quick=quick, random_state=random_state, progress=report)
+    report("measuring", 0.86)
+    numbers = measure(data, models, random_state)
+    for name, taken in seconds.items():
+        numbers["models"][name]["seconds"] = taken
+    numbers["cores"] = os.cpu_count()
+    numbers["seconds"] = time.perf_counter() - begun
+    report("drawing", 0.9)
+    page = tell(Story(data, models, numbers, path.parent, random_state))
+    for name, model in models.items():
+        model.save(path.parent / f"{name}.safetensors")
+    with atomic(path) as place:
+        Path(place).write_text(page, encoding="utf-8")
+    report("done", 1.0)
+    return path, numbers
+
+
+def next_steps(folder: str | Path = "demo") -> list[tuple[str, str]]:
+    """Return commands worth trying after the demo, each with what it does.
+
+    Parameters
+    ----------
+    folder
+        Where `write` put its models.
+    """
+    folder = Path(folder)
+    plain, variational = (
+        quoted(folder / f"{name}.safetensors") for name in ("plain", "variational")
+    )
+    return [
+        (f"latente sample -m {variational} -n 100 -o new.png", "draw a hundred new digits"),
+        (f"latente plot map digits -m {plain} --pca -o map.png", "draw the map beside PCA's"),
+        (
+            f"latente score digits -m {plain} --split test --top 10",
+            "list the ten digits that belong least",
+        ),
+        (f"latente info {plain}", "see what a model is made of"),
+        (
+            "latente fit mnist -o mnist.safetensors --latent-dim 32 --pca",
+            "train on 60,000 larger digits; they are downloaded once",
+        ),
+        (
+            "latente fit FOLDER -o mine.safetensors --size 64x64",
+            "train on your own pictures; a table does as well: mine.csv, mine.npy, mine.parquet",
+        ),
+    ]
+
+
+def quoted(path: Path) -> str:
+    """Return a path as a shell takes it."""
+    import shlex
+
+    return shlex.quote(path.as_posix())
+
+
+def fit(
+    data: Dataset, *, quick: bool, random_state: int, progress: Progress
+) -> tuple[dict[str, Autoencoder], dict[str, float]]:
+    """Fit the models; return them and the seconds each took, by name."""
+    from ..estimator import Autoencoder
+
+    models, seconds = {}, {}
+    for place, (name, keywords) in enumerate(MODELS.items()):
+        given = {**keywords, "epochs": 2} if quick else keywords
+        watch = Watch(f"training the {name} autoencoder", place / len(MODELS), progress)
+        begun = time.perf_counter()
+        model = Autoencoder(**given, random_state=random_state, callbacks=watch).fit(data.X)
+        seconds[name] = time.perf_counter() - begun
+        models[name] = model.set_params(callbacks=None)
+    return models, seconds
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A callback that passes on how far a fit is."""
+
+    what: str
+    share: float
+    progress: Progress
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        """Tell the share of the whole demo that is done."""
+        done = self.share + state.epoch / state.epochs / len(MODELS)
+        self.progress(self.what, 0.85 * done)
