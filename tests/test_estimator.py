@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pickle
+import copy
 import random
 import warnings
 from typing import Any
@@ -45,6 +45,7 @@ def small(**keywords: Any) -> Autoencoder:
         "network": Dense(hidden=(32,)),
         "epochs": 3,
         "batch_size": 64,
+        "learning_rate": 0.005,
         "random_state": 0,
         "device": "cpu",
     }
@@ -71,9 +72,7 @@ def test_every_entry_of_every_table_trains_and_comes_back(variant: dict[str, Any
     """It learns, its results have the right form, and a saved one gives the very same."""
     X = DIGITS.X[:300]
     untrained = small(**variant, epochs=0).fit(X)
-    ae = small(**variant, epochs=8, learning_rate=0.02 if "optimizer" not in variant else "auto")
-    ae.set_params(learning_rate=1e-4) if variant == {"optimizer": "sgd"} else None
-    ae.fit(X)
+    ae = small(**variant, learning_rate="auto" if "optimizer" in variant else 0.01).fit(X)
     assert ae.transform(X).shape == (300, ae.latent_dim_)
     assert ae.reconstruct(X).shape == X.shape
     assert ae.reconstruct(X).dtype == X.dtype
@@ -129,16 +128,16 @@ def test_tensors_and_memory_maps_are_taken(tmp_path: Any) -> None:
 
 def test_the_same_seed_gives_the_same_weights_and_leaves_the_global_generators_alone() -> None:
     torch.manual_seed(7)
-    np.random.seed(7)
+    np.random.seed(7)  # noqa: NPY002
     random.seed(7)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     keywords = {"network": Dense(hidden=(32,), dropout=0.2), "corruption": "mask"}
     one, two, other = (
         small(**keywords, bottleneck="gaussian", random_state=seed).fit(DIGITS.X[:200])
         for seed in (3, 3, 4)
     )
     assert torch.equal(torch.get_rng_state(), before[0])
-    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])  # noqa: NPY002
     assert random.getstate() == before[2]
     np.testing.assert_array_equal(one.transform(DIGITS.X), two.transform(DIGITS.X))
     assert not np.array_equal(one.transform(DIGITS.X), other.transform(DIGITS.X))
@@ -155,12 +154,15 @@ def test_a_rows_code_does_not_depend_on_the_rows_beside_it() -> None:
 def test_the_clean_target_is_what_is_learned() -> None:
     rng = np.random.default_rng(0)
     clean = DIGITS.X.astype(np.float32)
-    noisy = clean + rng.normal(0, 4, clean.shape).astype(np.float32)
-    ae = small(epochs=30, latent_dim=16).fit(noisy[:-200], target=clean[:-200])
+    noisy = clean + rng.normal(0, 6, clean.shape).astype(np.float32)
+    ae = small(epochs=15, latent_dim=24, network=Dense(hidden=(128,))).fit(
+        noisy[:-200], target=clean[:-200]
+    )
     restored = ae.reconstruct(noisy[-200:])
-    assert np.square(restored - clean[-200:]).mean() < 0.5 * np.square(
-        noisy[-200:] - clean[-200:]
-    ).mean()
+    assert (
+        np.square(restored - clean[-200:]).mean()
+        < 0.5 * np.square(noisy[-200:] - clean[-200:]).mean()
+    )
 
 
 def test_a_target_may_have_another_shape() -> None:
@@ -179,7 +181,7 @@ def test_it_denoises_better_than_a_plain_one() -> None:
     noisy = noisy.clip(0, 1).astype(np.float32)
     errors = {
         corruption: np.square(
-            small(corruption=corruption, epochs=30, latent_dim=16)
+            small(corruption=corruption, epochs=15, latent_dim=32, network=Dense(hidden=(128,)))
             .fit(clean[:-200])
             .reconstruct(noisy)
             - clean[-200:]
@@ -211,8 +213,8 @@ def test_a_contractive_code_moves_less() -> None:
 
 def test_a_variational_code_is_near_the_prior_and_its_use_is_told() -> None:
     X = DIGITS.X
-    ae = small(bottleneck="gaussian", epochs=40, learning_rate=0.005).fit(X)
-    free = small(bottleneck="gaussian(beta=0)", epochs=40, learning_rate=0.005).fit(X)
+    ae = small(bottleneck="gaussian", epochs=15).fit(X)
+    free = small(bottleneck="gaussian(beta=0)", epochs=15).fit(X)
     assert {"kl", "reconstruction", "total", "validation_kl"} <= set(ae.history_[-1])
     assert ae.history_[-1]["kl"] < 0.7 * free.history_[-1]["kl"]
     assert ae.kl_per_dimension_.shape == (4,)
@@ -224,7 +226,7 @@ def test_a_variational_code_is_near_the_prior_and_its_use_is_told() -> None:
 
 def test_the_log_likelihood_rises_with_samples_and_with_training() -> None:
     X = (DIGITS.X > 8).astype(np.uint8)
-    ae = small(bottleneck="gaussian", epochs=20, learning_rate=0.005).fit(X[:-200])
+    ae = small(bottleneck="gaussian", epochs=20).fit(X[:-200])
     held = X[-200:]
     assert ae.loss_.likelihood
     few, many = (ae.log_likelihood(held, s, random_state=0).mean() for s in (1, 100))
@@ -244,7 +246,7 @@ def test_score_samples_tells_noise_from_digits() -> None:
 
 def test_samples_look_like_the_data() -> None:
     for bottleneck in ("plain", "gaussian"):
-        ae = small(bottleneck=bottleneck, epochs=60, learning_rate=0.005).fit(DIGITS.X)
+        ae = small(bottleneck=bottleneck, epochs=20).fit(DIGITS.X)
         drawn = ae.sample(200, random_state=0).astype(float)
         real = DIGITS.X.astype(float)
         assert np.abs(drawn.mean(0) - real.mean(0)).mean() < 1.5
@@ -303,14 +305,16 @@ def test_early_stopping_keeps_the_best_weights() -> None:
 
 def test_callbacks_are_told_of_every_epoch_and_can_stop() -> None:
     class Stop:
-        seen: list[int] = []
+        def __init__(self) -> None:
+            self.seen: list[int] = []
 
         def on_epoch_end(self, state: Any) -> None:
             self.seen.append(state.epoch)
             state.stop = state.epoch == 2
 
-    ae = small(callbacks=Stop(), epochs=10).fit(DIGITS.X[:100])
-    assert Stop.seen == [1, 2]
+    stop = Stop()
+    ae = small(callbacks=stop, epochs=10).fit(DIGITS.X[:100])
+    assert stop.seen == [1, 2]
     assert ae.stopped_ == "callback"
     with pytest.raises(ParameterError, match="on_epoch_end"):
         small(callbacks=[print]).fit(DIGITS.X)
@@ -399,10 +403,10 @@ def test_odd_but_honest_data_are_learned(X: Any) -> None:
 def test_other_columns_or_sizes_at_transform_are_named() -> None:
     X = DIGITS.X
     rows = small().fit(X.reshape(len(X), -1))
-    with pytest.raises(DataError, match="63 features.*64"):
+    with pytest.raises(DataError, match=r"63 features.*64"):
         rows.transform(X.reshape(len(X), -1)[:, 1:])
     pictures = small().fit(X)
-    with pytest.raises(DataError, match=r"\(8, 7\).*\(8, 8\)"):
+    with pytest.raises(DataError, match=r"8 × 7.*8 × 8"):
         pictures.transform(X[:, :, 1:])
     with pytest.raises(DataError, match="4 numbers"):
         pictures.inverse_transform(np.zeros((2, 3)))
@@ -426,7 +430,10 @@ PARAMETERS: list[tuple[dict[str, Any], str]] = [
     ({"network": 3}, "'dense'"),
     ({"optimizer": "lbfgs", "weight_decay": 0.1}, "weight_decay"),
     ({"loss": "bernoulli", "scaling": "standard"}, "from 0 to 1"),
-    ({"loss": "bernoulli", "network": "dense(output_activation=relu)"}, "logits"),
+    (
+        {"loss": "bernoulli", "scaling": "minmax", "network": "dense(output_activation=relu)"},
+        "logits",
+    ),
     ({"network": "conv"}, "dense"),
 ]
 
@@ -441,18 +448,31 @@ def test_a_bad_parameter_is_named_with_what_would_be_right(
     assert "\n" not in str(caught.value)
 
 
+CHANGES: list[dict[str, Any]] = [
+    {"learning_rate": 0.02},
+    {"weight_decay": 0.5},
+    {"gradient_clip": 1e-3},
+    {"batch_size": 32},
+    {"schedule": "cosine"},
+    {"schedule": "exponential(gamma=0.1)"},
+    {"optimizer": "adamw(beta1=0.5)"},
+    {"corruption": "mask"},
+    {"validation_fraction": 0.3},
+    {"scaling": "standard"},
+    {"loss": "absolute"},
+    {"loss": "huber(delta=0.01)"},
+    {"network": "dense(hidden=[32], tied=True)"},
+    {"network": "dense(hidden=[32], dropout=0.5)"},
+    {"network": "dense(hidden=[32], activation=tanh)"},
+    {"precision": "bf16"},
+]
+
+
 def test_parameters_do_something() -> None:
     """Each of these changes the weights; one that did nothing would leave them as they were."""
     X = DIGITS.X[:300]
     base = small().fit(X).transform(X)
-    for keywords in (
-        {"learning_rate": 0.01}, {"weight_decay": 0.5}, {"gradient_clip": 1e-3}, {"batch_size": 32},
-        {"schedule": "cosine"}, {"schedule": "exponential(gamma=0.1)"}, {"optimizer": "adamw(beta1=0.5)"},
-        {"corruption": "mask"}, {"validation_fraction": 0.3}, {"scaling": "standard"},
-        {"loss": "absolute"}, {"loss": "huber(delta=0.01)"}, {"network": "dense(hidden=[32], tied=True)"},
-        {"network": "dense(hidden=[32], dropout=0.5)"}, {"network": "dense(hidden=[32], activation=tanh)"},
-        {"precision": "bf16"},
-    ):  # fmt: skip
+    for keywords in CHANGES:
         changed = small(**keywords).fit(X).transform(X)
         assert np.abs(changed - base).max() > 1e-4, keywords
 
@@ -463,14 +483,14 @@ def test_own_modules_are_trained_as_they_are() -> None:
     decoder = torch.nn.Sequential(torch.nn.Linear(3, 64), torch.nn.Unflatten(1, (1, 8, 8)))
     ae = small(network=(encoder, decoder), latent_dim="auto", epochs=10).fit(DIGITS.X)
     assert ae.latent_dim_ == 3
-    assert ae.score(DIGITS.X) > small(
-        network=(encoder, decoder), latent_dim="auto", epochs=0
-    ).fit(DIGITS.X).score(DIGITS.X)
+    assert ae.score(DIGITS.X) > small(network=(encoder, decoder), latent_dim="auto", epochs=0).fit(
+        DIGITS.X
+    ).score(DIGITS.X)
 
 
-def test_a_fitted_one_can_be_pickled_and_the_parts_keep_their_kind() -> None:
+def test_a_fitted_one_can_be_copied_and_the_parts_keep_their_kind() -> None:
     ae = small(bottleneck=Gaussian(beta=2), corruption=[GaussianNoise(), "mask"]).fit(DIGITS.X)
-    again = pickle.loads(pickle.dumps(ae))
+    again = copy.deepcopy(ae)
     np.testing.assert_array_equal(again.transform(DIGITS.X), ae.transform(DIGITS.X))
     assert ae.bottleneck_ == Gaussian(beta=2)
     assert len(ae.corruption_) == 2

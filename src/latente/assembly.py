@@ -12,13 +12,13 @@ from . import choices
 from .corruptions import Corruption, resolve_corruptions
 from .data.preparation import Preparation
 from .errors import ParameterError
+from .keywords import Keywords
 from .model.bottlenecks import BOTTLENECKS, Bottleneck
 from .model.layers import activation
-from .model.losses import LOSSES, Loss
+from .model.losses import Loss
 from .model.module import Model
 from .model.network import Network
-from .model.networks import NETWORKS
-from .parts import is_number, is_whole, resolve
+from .parts import resolve
 from .training.checkpoint import data_fingerprint
 from .training.hardware import find_precision
 from .training.loop import Plan
@@ -27,16 +27,6 @@ from .training.schedules import SCHEDULES, Schedule
 
 if TYPE_CHECKING:
     from .data.batches import Batches
-    from .estimator import Autoencoder
-
-TABLES: dict[str, dict[str, type[Any]]] = {
-    "network": NETWORKS,
-    "bottleneck": BOTTLENECKS,
-    "loss": LOSSES,
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
-}
-"""The tables of the keywords that take one part by name."""
 
 WORTH_BF16 = 50_000
 """Parameters from which a network is large enough for bf16 to pay."""
@@ -54,7 +44,7 @@ class Parts:
     schedule: Schedule
 
 
-def resolve_parts(keywords: Autoencoder, given: Preparation, wanted: Preparation) -> Parts:
+def resolve_parts(keywords: Keywords, given: Preparation, wanted: Preparation) -> Parts:
     """Return the parts that the keywords stand for, given what the data look like.
 
     Raises
@@ -101,9 +91,7 @@ def build_model(
     return model, pair.code_shape
 
 
-def make_plan(
-    keywords: Autoencoder, parts: Parts, rows: int, model: Model, seed: int
-) -> Plan:
+def make_plan(keywords: Keywords, parts: Parts, rows: int, model: Model, seed: int) -> Plan:
     """Return how to train.
 
     Parameters
@@ -141,38 +129,6 @@ def make_plan(
     )
 
 
-def check_keywords(keywords: Autoencoder) -> None:
-    """Raise `ParameterError` at the first plain keyword that cannot work."""
-    rules: list[tuple[str, bool, str]] = [
-        ("weight_decay", is_number(keywords.weight_decay, 0), "a number of at least 0"),
-        (
-            "gradient_clip",
-            keywords.gradient_clip is None
-            or (is_number(keywords.gradient_clip, 0) and keywords.gradient_clip > 0),
-            "None or a positive number",
-        ),
-        (
-            "validation_fraction",
-            is_number(keywords.validation_fraction, 0, 1) and keywords.validation_fraction < 1,
-            "a number from 0 to below 1",
-        ),
-        (
-            "patience",
-            keywords.patience is None or is_whole(keywords.patience, 1),
-            "None or a whole number from 1",
-        ),
-        ("verbose", is_whole(keywords.verbose, 0) or isinstance(keywords.verbose, bool), "0, 1 or 2"),
-    ]
-    for name, good, right in rules:
-        if not good:
-            raise ParameterError(f"{name}={getattr(keywords, name)!r}: use {right}")
-    if keywords.patience is not None and keywords.validation_fraction == 0:
-        raise ParameterError(
-            f"patience={keywords.patience!r} watches the validation loss, but "
-            "validation_fraction=0 holds nothing out; use 0.1, or patience=None"
-        )
-
-
 def as_callbacks(callbacks: Any) -> Sequence[Any]:
     """Return the callbacks as a sequence, each checked to have ``on_epoch_end``."""
     if callbacks is None:
@@ -186,11 +142,13 @@ def as_callbacks(callbacks: Any) -> Sequence[Any]:
     return listed
 
 
-def fingerprint(keywords: Autoencoder, batches: Batches) -> dict[str, Any]:
+def fingerprint(keywords: Keywords, batches: Batches) -> dict[str, Any]:
     """Return what makes two fits the same one: the keywords that shape it, and the data."""
     params = keywords.get_params(deep=False)
     apart = ("callbacks", "verbose", "device", "warm_start")
-    found = {name: repr(value) for name, value in params.items() if name not in apart}
+    found: dict[str, Any] = {
+        name: repr(value) for name, value in params.items() if name not in apart
+    }
     found["X"] = data_fingerprint(batches.x)
     if batches.target is not None:
         found["target"] = data_fingerprint(batches.target)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ UPDATES = 8_000
 """Updates that a fit of "auto" epochs aims at."""
 
 
-def choose_network(spec: object, shape: tuple[int, ...]) -> Network:
+def choose_network(spec: Any, shape: tuple[int, ...]) -> Network:
     """Return the network: dense for rows and small pictures, convolutional for larger ones."""
     from .model.custom import Modules
 
@@ -34,7 +34,8 @@ def choose_network(spec: object, shape: tuple[int, ...]) -> Network:
     if isinstance(spec, str) and spec == "auto":
         large = len(shape) == 3 and min(shape[1:]) >= SMALL_PICTURE
         return NETWORKS["conv" if large else "dense"]()
-    return resolve(spec, NETWORKS, "network")  # type: ignore[type-var]
+    found: Network = resolve(spec, NETWORKS, "network")
+    return found
 
 
 def choose_loss(spec: str | Loss, bottleneck: Bottleneck, wanted: Preparation) -> Loss:

@@ -4,8 +4,8 @@
 
     x ──corrupt──▶ x̃        while the loss still holds the reconstruction against x
 
-Each works on a batch that is already in the model's scale, draws from the generator it is given, and
-returns a new tensor of the same shape.
+Each works on a batch that is already in the model's scale, draws from the generator it is given,
+and returns a new tensor of the same shape.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class GaussianNoise(Corruption):
     Parameters
     ----------
     mean, std
-        Of the noise, in the model's scale: pictures lie in [0, 1], table columns have unit variance.
+        Of the noise, in the model's scale: pictures lie in [0, 1], columns have unit variance.
     clip
         Whether to clip the result to the model's scale; "auto" clips where the scale has bounds.
     """

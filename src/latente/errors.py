@@ -1,4 +1,4 @@
-"""The errors a user can meet: each is one sentence that names the culprit and what would be right."""
+"""The errors a user can meet: each one sentence that names the culprit and what would be right."""
 
 
 class LatenteError(Exception):

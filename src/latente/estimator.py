@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
 from . import choices
-from .assembly import (
-    TABLES,
-    Parts,
-    build_model,
-    check_keywords,
-    fingerprint,
-    make_plan,
-    resolve_parts,
-)
-from .data.intake import as_codes, named
-from .data.preparation import Preparation
-from .errors import ParameterError, TrainingWarning
-from .fitted import Fitted
-from .parts import is_whole, resolve
+from .assembly import fingerprint, make_plan
+from .data.intake import as_codes
+from .errors import ParameterError
+from .fitting import Fitting
+from .parts import is_whole
 from .training.checkpoint import Checkpoint
-from .training.hardware import find_device
 from .training.loop import Trainer
-
-if TYPE_CHECKING:
-    from .corruptions import Corruption
-    from .data.batches import Batches
-    from .model.bottlenecks import Bottleneck
-    from .model.losses import Loss
-    from .model.network import Network
-    from .training.optimizers import Optimizer
-    from .training.schedules import Schedule
 
 Floats = NDArray[np.float32]
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  # type: ignore[misc]
     """An autoencoder: learns a code for each row or picture, and the way back.
 
     ::
@@ -125,53 +105,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     >>> ae.transform(digits.X_test).shape[1]
     2
     """
-
-    def __init__(
-        self,
-        latent_dim: int | str = "auto",
-        *,
-        network: str | Network | tuple[torch.nn.Module, torch.nn.Module] = "auto",
-        bottleneck: str | Bottleneck = "plain",
-        corruption: str | Corruption | list[str | Corruption] | None = None,
-        loss: str | Loss = "auto",
-        optimizer: str | Optimizer = "adam",
-        schedule: str | Schedule = "constant",
-        learning_rate: float | str = "auto",
-        weight_decay: float = 0.0,
-        gradient_clip: float | None = None,
-        batch_size: int | str = "auto",
-        epochs: int | str = "auto",
-        validation_fraction: float = 0.1,
-        patience: int | None = None,
-        scaling: str = "auto",
-        device: str = "auto",
-        precision: str = "auto",
-        warm_start: bool = False,
-        callbacks: Any = None,
-        random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
-    ) -> None:
-        self.latent_dim = latent_dim
-        self.network = network
-        self.bottleneck = bottleneck
-        self.corruption = corruption
-        self.loss = loss
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.gradient_clip = gradient_clip
-        self.batch_size = batch_size
-        self.epochs = epochs
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.scaling = scaling
-        self.device = device
-        self.precision = precision
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit(
         self,
@@ -301,9 +234,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         return self._checked(X).error(X, target)
 
-    def log_likelihood(
-        self, X: Any, samples: int = 100, random_state: int | None = None
-    ) -> Floats:
+    def log_likelihood(self, X: Any, samples: int = 100, random_state: int | None = None) -> Floats:
         """Estimate ``log p(x)`` by importance sampling (Burda et al., 2016); variational only.
 
         Parameters
@@ -412,101 +343,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_is_fitted(self, "fitted_")
         return export_onnx(self.fitted_, folder)
 
-    # What follows is how a fit is put together.
-
-    def _begin(self, X: Any, target: Any, *, again: bool) -> tuple[Fitted, Parts]:
-        """Learn scales and build the model, unless the fit goes on from an earlier one."""
-        check_keywords(self)
-        if again:
-            return self._checked(X), self._parts
-        given = Preparation.learn(X, self.scaling, "X")
-        validate_data(self, named(X), reset=True, skip_check_array=True)
-        self.n_features_in_ = given.n_features
-        wanted = given if target is None else Preparation.learn(target, self.scaling, "target")
-        parts = resolve_parts(self, given, wanted)
-        seed = choices.draw_seed(self.random_state)
-        size = choices.choose_latent_dim(self.latent_dim, given.n_features)
-        model, code_shape = build_model(parts, given, wanted, size, seed)
-        model.to(find_device(str(self.device)))
-        return Fitted(model, given, wanted, code_shape, seed), parts
-
-    def _continue(self, trainer: Trainer, *, again: bool) -> Trainer:
-        """Let a trainer go on from where the last one stopped, where there was one."""
-        before: Trainer | None = getattr(self, "_trainer", None)
-        if again:
-            trainer.go_on(self.history_, before)
-        return trainer
-
-    def _finish(self, fitted: Fitted, parts: Parts, trainer: Trainer, batches: Batches) -> Self:
-        """Set what a fit leaves behind."""
-        fitted.look(batches)
-        plan = trainer.plan
-        self._parts, self._trainer = parts, trainer
-        self.history_ = trainer.state.history
-        self.stopped_ = trainer.stopped
-        self.learning_rate_, self.batch_size_ = plan.learning_rate, plan.batch_size
-        self.epochs_, self.precision_ = trainer.state.epoch, plan.precision
-        self._expose(fitted, parts)
-        if trainer.stopped in ("interrupted", "diverged"):
-            warnings.warn(trainer.message, TrainingWarning, stacklevel=3)
-        return self
-
-    def _expose(self, fitted: Fitted, parts: Parts) -> None:
-        """Make what was fitted readable under the names of the keywords."""
-        self.fitted_ = fitted
-        self.module_ = fitted.model
-        self.encoder_, self.decoder_ = fitted.model.encoder, fitted.model.decoder
-        self.code_shape_ = fitted.code_shape
-        self.latent_dim_ = self._n_features_out = int(np.prod(fitted.code_shape))
-        self.n_parameters_ = sum(p.numel() for p in fitted.model.parameters())
-        self.network_, self.bottleneck_, self.loss_ = parts.network, parts.bottleneck, parts.loss
-        self.corruption_ = list(parts.corruptions)
-        self.optimizer_, self.schedule_ = parts.optimizer, parts.schedule
-        self.device_ = str(fitted.device)
-        self.scaling_ = fitted.given.scaling
-        if fitted.divergence is not None:
-            self.kl_per_dimension_, self.active_units_ = fitted.divergence, fitted.active
-
-    def _checked(self, X: Any) -> Fitted:
-        """Return what was fitted, once X is known to have the columns it was fitted on."""
-        check_is_fitted(self, "fitted_")
-        self.fitted_.given.check_features(X)
-        validate_data(self, named(X), reset=False, skip_check_array=True)
-        return self.fitted_
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters, also those of a part that was given by name: ``network__hidden=(64,)``."""
-        for name, table in TABLES.items():
-            nested = any(key.startswith(f"{name}__") for key in params)
-            spec = params.get(name, getattr(self, name))
-            if nested and isinstance(spec, str):
-                params = {name: resolve(spec, table, name), **params}
-                params[name] = resolve(spec, table, name)
-        super().set_params(**params)
-        return self
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = True
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_trainer"}
-
-    def _state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-        from .snapshot import to_snapshot
-
-        return to_snapshot(self)
-
-    @classmethod
-    def _from_state(
-        cls,
-        meta: dict[str, Any],
-        tensors: dict[str, torch.Tensor],
-        network: tuple[torch.nn.Module, torch.nn.Module] | None,
-    ) -> Autoencoder:
-        from .snapshot import from_snapshot
-
-        return from_snapshot(cls, meta, tensors, network)

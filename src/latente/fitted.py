@@ -84,7 +84,7 @@ class Fitted:
 
     def decode(self, Z: Floats) -> Any:
         """Return what codes (n, latent) stand for, in the target's shape, scale and dtype."""
-        codes = torch.from_numpy(Z).unflatten(1, self.code_shape)
+        codes = torch.from_numpy(Z).view(-1, *self.code_shape)
         values = inference.run(self.model.decoder, codes, device=self.device, numbers=self.numbers)
         return self.wanted.restore(values)
 
@@ -100,7 +100,8 @@ class Fitted:
         """Return the mean squared error of each row in the model's scale, (n,)."""
 
         def squared(model: Model, x: Tensor, y: Tensor) -> Tensor:
-            return (model(x) - y).square().flatten(1).mean(1)
+            error: Tensor = (model(x) - y).square().flatten(1).mean(1)
+            return error
 
         return self._per_row(squared, X, target)
 
@@ -125,7 +126,7 @@ class Fitted:
         """Look at the codes of some training rows, once the weights are final."""
         order = np.random.default_rng(self.seed).permutation(len(batches))[:LOOKED_AT]
         index = torch.from_numpy(np.sort(order)).to(self.device)
-        parts = index.split(inference.block_rows(self.numbers))
+        parts = torch.split(index, inference.block_rows(self.numbers))
         if self.model.bottleneck.variational:
             x: Iterator[Tensor] = (batches.take(part)[0] for part in parts)
             divergence, spread = inference.latent_use(self.model, x)

@@ -95,7 +95,7 @@ def is_number(value: object, low: float = -math.inf, high: float = math.inf) -> 
     """Whether the value is a finite real number (not a bool) with ``low <= value <= high``."""
     if isinstance(value, bool) or not hasattr(value, "__float__") or hasattr(value, "__len__"):
         return False
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     return math.isfinite(number) and low <= number <= high
 
 
@@ -121,7 +121,7 @@ def resolve(spec: str | P, table: Mapping[str, type[P]], parameter: str) -> P:
     ParameterError
         If the name is not in the table or a parameter of the part is unknown or cannot work.
     """
-    if isinstance(spec, tuple(table.values())):
+    if isinstance(spec, Part) and isinstance(spec, tuple(table.values())):
         return spec
     if not isinstance(spec, str):
         raise ParameterError(

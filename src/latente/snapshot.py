@@ -6,30 +6,29 @@ memory, and its shapes must equal the tensors' before a single weight is taken o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .assembly import TABLES, Parts, build_model
+from .assembly import Parts, build_model
 from .corruptions import CORRUPTIONS
 from .data.preparation import Preparation
 from .errors import ParameterError
 from .fitted import Fitted
+from .keywords import TABLES, Keywords
 from .model.custom import Modules
 from .parts import Part, from_json, is_whole, to_json, tupled
 
-if TYPE_CHECKING:
-    from .estimator import Autoencoder
-
 Modulepair = tuple[nn.Module, nn.Module]
+E = TypeVar("E", bound=Keywords)
 OWN_MODULES = {"name": "own modules"}
 MOST_LAYERS = 1000
 CHOSEN = ("learning_rate_", "batch_size_", "epochs_", "precision_", "stopped_")
 
 
-def to_snapshot(estimator: Autoencoder) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def to_snapshot(estimator: Keywords) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Return a fitted estimator as JSON values and tensors on the CPU.
 
     Parameters
@@ -65,11 +64,11 @@ def to_snapshot(estimator: Autoencoder) -> tuple[dict[str, Any], dict[str, Tenso
 
 
 def from_snapshot(
-    cls: type[Autoencoder],
+    cls: type[E],
     meta: dict[str, Any],
     tensors: dict[str, Tensor],
     network: Modulepair | None,
-) -> Autoencoder:
+) -> E:
     """Return the estimator that a snapshot describes, on the CPU.
 
     Parameters
@@ -131,7 +130,9 @@ def _empty_model(
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if expected != found:
         differ = sorted(n for n in {*expected, *found} if expected.get(n) != found.get(n))
-        raise ValueError(f"{differ[0]} has shape {found.get(differ[0])}, not {expected.get(differ[0])}")
+        raise ValueError(
+            f"{differ[0]} has shape {found.get(differ[0])}, not {expected.get(differ[0])}"
+        )
     if not own:
         model = model.to_empty(device="cpu")
     model.load_state_dict(weights)
@@ -167,7 +168,7 @@ def _array(
     return found.numpy()
 
 
-def _keywords(estimator: Autoencoder) -> dict[str, Any]:
+def _keywords(estimator: Keywords) -> dict[str, Any]:
     skipped = ("callbacks", "warm_start", "verbose")
     params: dict[str, Any] = estimator.get_params(deep=False)
     return {name: value for name, value in params.items() if name not in skipped}
@@ -204,9 +205,7 @@ def _restored_keywords(values: dict[str, Any], network: Modulepair | None) -> di
 
 
 def _parts_to_json(parts: Parts) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        name: _plain(name, getattr(parts, name)) for name in TABLES
-    }
+    values: dict[str, Any] = {name: _plain(name, getattr(parts, name)) for name in TABLES}
     values["corruption"] = [to_json(part, CORRUPTIONS) for part in parts.corruptions]
     return values
 

@@ -2,7 +2,8 @@
 
 ::
 
-    X ──store──▶ compact tensor ──convert──▶ x (n, *shape), model scale ──model──▶ x̂ ──restore──▶ X̂
+    X ──store──▶ compact tensor ──convert──▶ x (n, *shape), model scale
+                                             x̂ (n, *shape) ──restore──▶ X̂, as X was
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import DataError
-from .shapes import Layout
-from .intake import as_array, as_tensor
+from .intake import as_array, as_tensor, check_shape
 from .scaling import Scaling
 from .schema import Schema, is_frame, is_plain
+from .shapes import Layout
 from .tables import TableEncoder
 
 ROUNDING = 2.0**-24
@@ -70,7 +71,7 @@ class Preparation:
             return cls(
                 layout=Layout.of(encoded), scaling_map=Scaling.learn(encoded, "none"), table=table
             )
-        array = as_array(X, name=name)
+        array: Any = as_array(X, name=name)
         layout = Layout.of(array)
         schema = Schema.of(X) if is_frame(X) else None
         names = schema.names if schema else None
@@ -106,10 +107,9 @@ class Preparation:
         return array if self.schema is None else self.schema.from_matrix(array)
 
     def check_features(self, X: Any) -> None:
-        """Raise `DataError` where pictures are given for rows, or the other way round."""
-        if self.table is not None or is_frame(X) or not hasattr(X, "shape"):
-            return
-        if len(X.shape) > 1 and (len(X.shape) > 2 or self.layout.kind == "pictures"):
+        """Raise `DataError` where arrays have another shape than those of the fit."""
+        if self.table is None and not is_frame(X) and hasattr(X, "shape"):
+            check_shape(X, "X")
             self.layout.check(X)
 
     @property
@@ -172,7 +172,7 @@ class Preparation:
 
     @property
     def _narrows(self) -> bool:
-        """Whether float32 holds the data as given closely enough: not so for times of day in 2025."""
+        """Whether float32 holds the data as given closely enough: not so for times in seconds."""
         scaling = self.scaling_map
         largest = np.abs(scaling.shift / scaling.span).max() + max(map(abs, self.range))
         return bool(largest * ROUNDING < TOLERATED)

@@ -27,7 +27,7 @@ class Moment(NamedTuple):
     generator: Generator
     """On the batch's device."""
     epoch: Tensor | None = None
-    """Epochs trained so far, with the fraction of this one, shape (); None once training is over."""
+    """Epochs trained so far, with the fraction of this one, (); None once training is over."""
 
 
 class Encoding(NamedTuple):
@@ -256,10 +256,11 @@ class Gaussian(Bottleneck):
     def log_ratio(self, h: Tensor, z: Tensor) -> Tensor:
         """Return ``log p(z) − log q(z | x)`` of codes drawn by `sample`, shape (samples, n)."""
         mean, log_variance = self.moments(h)
-        drawn = z.unflatten(0, (-1, len(mean)))
+        drawn = z.view(-1, *mean.shape)
         standardised = (drawn - mean) * (-0.5 * log_variance).exp()
         ratio = 0.5 * (standardised.square() + log_variance - drawn.square())
-        return ratio.flatten(2).sum(2)
+        summed: Tensor = ratio.flatten(2).sum(2)
+        return summed
 
 
 BOTTLENECKS: dict[str, type[Bottleneck]] = {
@@ -278,4 +279,5 @@ def _exact_norm(x: Tensor, linear: nn.Linear, activation: nn.Module) -> Tensor:
     if not pre.requires_grad:
         pre = pre.requires_grad_()
     (slope,) = torch.autograd.grad(activation(pre).sum(), pre, create_graph=True)
-    return slope.square() @ linear.weight.square().sum(1)
+    norms: Tensor = slope.square() @ linear.weight.square().sum(1)
+    return norms

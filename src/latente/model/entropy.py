@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,7 +20,7 @@ class _CrossEntropy(torch.autograd.Function):
         return functional.softplus(logits).sub_(logits * target).sum(1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         logits, target = ctx.saved_tensors
         return torch.sigmoid(logits).sub_(target).mul_(gradient.unsqueeze(1)), None
@@ -40,4 +41,5 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     Tensor
         Shape (n,).
     """
-    return _CrossEntropy.apply(logits.float(), target)  # type: ignore[no-any-return]
+    apply: Callable[[Tensor, Tensor], Tensor] = _CrossEntropy.apply
+    return apply(logits.float(), target)

@@ -84,8 +84,8 @@ class Huber(Loss):
 class Bernoulli(Loss):
     """Binary cross-entropy on logits, in nats; for targets from 0 to 1.
 
-    For grey values between 0 and 1 this is the cross-entropy of the Keras tutorials: its least value
-    is the target's own entropy, not 0.
+    For grey values between 0 and 1 this is the cross-entropy of the Keras tutorials: its least
+    value is the target's own entropy, not 0.
     """
 
     on_logits: ClassVar[bool] = True

@@ -25,7 +25,8 @@ def kept_codes(codes: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     if len(codes) <= most:
         return codes
     chosen = np.random.default_rng(seed).choice(len(codes), most, replace=False)
-    return codes[np.sort(chosen)]
+    kept: NDArray[np.float32] = codes[np.sort(chosen)]
+    return kept
 
 
 def sample_near(
@@ -68,4 +69,5 @@ def sample_near(
     mixture.random_state = int(generator.integers(2**31))
     drawn, _ = mixture.sample(n)
     generator.shuffle(drawn, axis=0)
-    return drawn.astype(np.float32)
+    codes_: NDArray[np.float32] = drawn.astype(np.float32)
+    return codes_

@@ -174,7 +174,7 @@ class Trainer:
         epoch, n, size = self.state.epoch, len(batches), self.plan.batch_size
         generator = self._seeded(epoch)
         torch.manual_seed(generator.initial_seed())
-        order = torch.randperm(n, generator=generator, device=self.device).split(size)
+        order = torch.split(torch.randperm(n, generator=generator, device=self.device), size)
         self.clock.fill_(epoch)
         self.model.train()
         stepper.start(generator, self.clock)
@@ -203,7 +203,7 @@ class Trainer:
         sums: dict[str, Tensor] = {}
         index = torch.arange(len(validation), device=self.device)
         with torch.no_grad(), autocast(self.device, self.plan.precision):
-            for part in index.split(max(self.plan.batch_size, 512)):
+            for part in torch.split(index, max(self.plan.batch_size, 512)):
                 terms: Terms = self.model.objective(*validation.take(part), moment)
                 for name, value in terms.items():
                     sums[name] = sums.get(name, torch.zeros(())).to(value) + value.detach().sum()
@@ -269,7 +269,9 @@ class Trainer:
         self.message = f"interrupted after {state.epoch} of {self.plan.epochs} epochs; {kept}"
 
     def _diverged(self, bad: Diverged) -> None:
-        where = f"in step {bad.step} (epoch {bad.epoch})" if bad.step > 0 else f"in epoch {bad.epoch}"
+        where = (
+            f"in step {bad.step} (epoch {bad.epoch})" if bad.step > 0 else f"in epoch {bad.epoch}"
+        )
         rate = self.plan.learning_rate
         advice = f"try learning_rate={rate / 10:.2g} (it was {rate:.2g}) or gradient_clip=1.0"
         what = f"the loss became {bad.value} {where}"

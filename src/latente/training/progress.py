@@ -44,7 +44,7 @@ class Progress:
         if self._bar is not None:
             self._bar.start()
             self._task = self._bar.add_task(
-                "training", total=float(self.epochs), completed=float(self.done), terms=""
+                "training", total=float(self.epochs), completed=self.done, terms=""
             )
         return self
 

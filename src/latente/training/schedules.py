@@ -88,9 +88,7 @@ class Linear(Schedule):
     def build(self, optimizer: TorchOptimizer, steps: int) -> LRScheduler:
         from torch.optim.lr_scheduler import LinearLR
 
-        return LinearLR(
-            optimizer, start_factor=self.start, end_factor=self.end, total_iters=steps
-        )
+        return LinearLR(optimizer, start_factor=self.start, end_factor=self.end, total_iters=steps)
 
 
 @dataclass(kw_only=True)
