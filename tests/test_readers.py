@@ -34,6 +34,7 @@ from latente.data.dialect import dialect_of
 from latente.data.images import resized
 from latente.data.order import natural
 from latente.data.readers import READERS, read
+from latente.data.tables import TableEncoder
 
 FEW = settings(max_examples=30)
 DTYPES = ("u1", "i1", "<i2", ">i2", "<i4", "<i8", "<f2", "<f4", ">f4", "<f8", "?")
@@ -373,6 +374,8 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
     cells = {
         "number": NUMBERS.map(str),
         "gaps": NUMBERS.map(str) | st.sampled_from(["", "NA", " ? ", "NaN", "null"]),
+        "truth": st.sampled_from(["True", "false", "TRUE ", ""]),
+        "moment": st.datetimes().map(str) | st.dates().map(str) | st.just("NaT"),
         "text": WORDS | st.sampled_from(["2024-01-31", "true", "10:20", "a,b", 'say "x"', "1_0"]),
     }
     kinds = draw(st.lists(st.sampled_from(sorted(cells)), min_size=2, max_size=4))
@@ -405,10 +408,8 @@ class TestSeparated:
             assert fast is not None
             assert list(fast) == list(slow) == rows[0]
             for name, column in slow.items():
-                if isinstance(column, list):
-                    assert fast[name] == column
-                else:
-                    np.testing.assert_array_equal(fast[name], column)
+                assert type(fast[name]) is type(column)
+                np.testing.assert_array_equal(fast[name], column)
 
     def test_a_data_frame_where_columns_are_text_or_have_gaps(self, tmp_path: Path) -> None:
         path = tmp_path / "x.csv"
@@ -421,6 +422,48 @@ class TestSeparated:
         assert pd.isna(data.X["city"][1])
         assert data.X["income"].tolist()[:2] == [1.5, 2.0]
         assert len(data) == 3
+
+    @pytest.mark.parametrize("fast", [True, False])
+    def test_booleans_and_moments(self, tmp_path: Path, fast: bool, monkeypatch: Any) -> None:
+        if not fast:
+            monkeypatch.setattr(separated, "find_spec", lambda name: None)
+        path = tmp_path / "x.csv"
+        path.write_text(
+            "member,paid,joined,seen,odd\n"
+            "True,false,2024-01-31,2024-01-31 10:20:30.5,2024-13-01\n"
+            "False,,NaT,2024-02-01T00:00,2024-01-01\n"
+        )
+        frame = read(path).X
+        assert [dtype.name.partition("[")[0] for dtype in frame.dtypes[:4]] == [
+            "bool", "boolean", "datetime64", "datetime64",
+        ]  # fmt: skip
+        assert frame["member"].tolist() == [True, False]
+        assert frame["paid"].isna().tolist() == [False, True]
+        assert frame["joined"].isna().tolist() == [False, True]
+        assert frame["seen"][0] == pd.Timestamp("2024-01-31 10:20:30.5")
+        assert frame["odd"].tolist() == ["2024-13-01", "2024-01-01"]
+        data = read(path, target="member")
+        assert data.y is not None
+        assert data.y.tolist() == [1, 0]
+        told(DataError, path, "row 2 has no label in column 'joined'", target="joined")
+
+    @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+    def test_what_is_read_can_be_learned(
+        self, tmp_path: Path, library: str, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(frames, "at_hand", lambda: library)
+        path = tmp_path / "x.csv"
+        rows = [
+            (i, i % 7 or "", i % 2 == 0, i % 5 > 0 or "", f"2024-01-{i + 1:02}", "xyz"[i % 3])
+            for i in range(30)
+        ]
+        write_csv(path, [list("abcdef"), *(list(map(str, row)) for row in rows)])
+        X = read(path).X
+        kinds = {field.name: field.kind for field in TableEncoder.learn(X).schema.fields}
+        assert kinds == {
+            "a": "number", "b": "number", "c": "boolean", "d": "boolean", "e": "moment",
+            "f": "category",
+        }  # fmt: skip
 
     def test_whole_numbers_stay_whole_in_a_frame(self, tmp_path: Path) -> None:
         path = tmp_path / "x.csv"
@@ -446,7 +489,7 @@ class TestSeparated:
         monkeypatch.setattr(frames, "at_hand", lambda: None)
         path = tmp_path / "x.csv"
         path.write_text("a,b\n1,x\n2,y\n")
-        told(MissingExtra, path, "'b' holds text", "pip install 'latente[frames]'")
+        told(MissingExtra, path, "'b' holds more than numbers", "pip install 'latente[frames]'")
         path.write_text("a,b\n1,\n2,3\n")
         told(MissingExtra, path, "missing values")
         path.write_text("a,b\n1,4\n2,3\n")

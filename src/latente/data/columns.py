@@ -15,7 +15,7 @@ from .dataset import labelled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .frames import Column
+    from .fields import Column
 
 LISTED = 12
 """How many names an error lists."""
@@ -58,20 +58,18 @@ def target_labels(
     DataError
         If a label is missing.
     """
-    values: NDArray[Any]
     if isinstance(column, list):
-        gap = next((i for i, label in enumerate(column) if label is None), None)
-        values = np.array([label or "" for label in column], dtype=np.str_)
+        gaps = np.array([label is None for label in column])
     else:
-        gaps = np.flatnonzero(np.isnan(column))
-        gap = int(gaps[0]) if len(gaps) else None
-        values = column
-    if gap is not None:
-        raise DataError(f"{path}: row {gap + 1} has no label in column {name!r}")
-    return labelled(values)
+        gaps = np.isnat(column) if column.dtype.kind == "M" else np.isnan(column)
+    if np.any(gaps):
+        raise DataError(f"{path}: row {np.argmax(gaps) + 1} has no label in column {name!r}")
+    values = np.asarray(column)
+    return labelled(values if values.dtype.kind in "bfU" else values.astype(np.str_))
 
 
 def plain(columns: Mapping[str, Column]) -> NDArray[np.float64] | None:
-    """Return the columns as one array ``(n, columns)``; None where one is text or has gaps."""
-    numbers = [c for c in columns.values() if not isinstance(c, list) and not np.isnan(c).any()]
+    """Return the columns as one array ``(n, columns)``; None where one has gaps or is other."""
+    arrays = [c for c in columns.values() if not isinstance(c, list) and c.dtype.kind == "f"]
+    numbers = [c for c in arrays if not np.isnan(c).any()]
     return np.stack(numbers, axis=1) if len(numbers) == len(columns) else None

@@ -12,11 +12,10 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError, FileError, LatenteError
+from .fields import is_missing
 
 SEPARATORS = ("\t", ";", "|", ",")
 """What may stand between fields; the first is taken where two would do as well."""
-MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none", "?"})
-"""What stands for a missing value, in whatever case."""
 POINT = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 HEAD = 200
@@ -120,7 +119,7 @@ def names_columns(first: Sequence[str]) -> bool:
     if list(first) == [str(i) for i in range(len(first))]:
         return len(first) >= COUNTED
     numbers = any(POINT.fullmatch(cell) or COMMA.fullmatch(cell) for cell in first)
-    return not numbers and any(cell.casefold() not in MISSING for cell in first)
+    return not numbers and not all(map(is_missing, first))
 
 
 def records(path: Path, dialect: Dialect) -> Iterator[list[str]]:

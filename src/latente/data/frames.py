@@ -13,7 +13,7 @@ from ..errors import MissingExtra
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Column = NDArray[np.float64] | list[str | None]
+    from .fields import Column
 
 
 def at_hand() -> str | None:
@@ -25,13 +25,12 @@ def at_hand() -> str | None:
 
 
 def frame(columns: Mapping[str, Column], what: str) -> Any:
-    """Make a data frame of columns of numbers and columns of text.
+    """Make a data frame of columns as `fields.typed` returns them.
 
     Parameters
     ----------
     columns
-        Arrays of float64 with NaN for what is missing, which become whole numbers where all are
-        whole; or lists of text with None for what is missing.
+        The columns by name; numbers become whole numbers where all of them are whole.
     what
         The file they come from, to be named in errors.
 
@@ -45,7 +44,8 @@ def frame(columns: Mapping[str, Column], what: str) -> Any:
     if library == "pandas":
         import pandas as pd
 
-        return pd.DataFrame(tidy)
+        boolean = {name: "boolean" for name, column in tidy.items() if has_gaps(column)}
+        return pd.DataFrame(tidy).astype(boolean)
     if library == "polars":
         import polars as pl
 
@@ -54,16 +54,28 @@ def frame(columns: Mapping[str, Column], what: str) -> Any:
         import pyarrow as pa
 
         return pa.table({name: pa.array(c, from_pandas=True) for name, c in tidy.items()})
-    text = next((name for name, column in columns.items() if isinstance(column, list)), None)
-    reason = f"column {text!r} holds text" if text is not None else "it has missing values"
     raise MissingExtra(
-        f"{what} needs a data-frame library, as {reason}: pip install 'latente[frames]'"
+        f"{what} needs a data-frame library, as {reason(columns)}: pip install 'latente[frames]'"
     )
 
 
-def narrowed(column: Column) -> Column | NDArray[np.int64]:
-    """Return a column as int64 where it holds whole numbers only; otherwise as it is."""
-    if isinstance(column, list):
+def reason(columns: Mapping[str, Column]) -> str:
+    """Return why columns cannot be a plain array of numbers."""
+    for name, column in columns.items():
+        if isinstance(column, list) or column.dtype.kind != "f":
+            return f"column {name!r} holds more than numbers"
+    return "it has missing values"
+
+
+def has_gaps(column: Column) -> bool:
+    """Whether a column is of booleans with gaps, which pandas has a type of its own for."""
+    kinds = {type(value) for value in column} if isinstance(column, list) else set()
+    return kinds == {bool, type(None)}
+
+
+def narrowed(column: Column) -> Column:
+    """Return numbers as int64 where all are whole; any other column as it is."""
+    if isinstance(column, list) or column.dtype.kind != "f":
         return column
     whole = np.abs(column) < 2**53
     whole &= column == np.rint(column)

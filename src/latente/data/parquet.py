@@ -17,7 +17,7 @@ from .frames import from_arrow
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .frames import Column
+    from .fields import Column
 
 INDEX = "__index_level_"
 """How the columns begin that pandas writes for its row labels."""

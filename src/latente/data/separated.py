@@ -1,13 +1,13 @@
 """Tables as text: comma-separated values and their kin, read fast where pyarrow is at hand.
 
-Whatever reads the file, a column is numbers where each of its fields is a number or missing, and
-otherwise it is text.
+Whatever reads the file, a column is numbers where each of its fields is a number or missing; else
+booleans, moments or text, as `fields` tells.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from functools import partial
 from importlib.util import find_spec
 from itertools import islice
@@ -19,11 +19,12 @@ import numpy as np
 from ..errors import DataError
 from .columns import place, plain, target_labels
 from .dataset import Dataset
-from .dialect import MISSING, Dialect, dialect_of, records
+from .dialect import Dialect, dialect_of, records
+from .fields import MISSING, numbers, typed
 from .frames import frame
 
 if TYPE_CHECKING:
-    from .frames import Column
+    from .fields import Column
 
 BLOCK = 20_000
 """Rows converted at a time."""
@@ -32,7 +33,7 @@ BLOCK = 20_000
 def read_separated(
     path: Path, *, target: str | int | None = None, header: bool | None = None
 ) -> Dataset:
-    """Read a table of numbers, categories and missing values.
+    """Read a table of numbers, booleans, dates, categories and missing values.
 
     ::
 
@@ -57,7 +58,7 @@ def read_separated(
     FileError
         If the file is empty or is not UTF-8 text.
     MissingExtra
-        If there are categories or missing values and no data-frame library.
+        If not all is numbers, and there is no data-frame library.
     """
     dialect = dialect_of(path, header)
     columns = (fast(path, dialect) if find_spec("pyarrow") else None) or slow(path, dialect)
@@ -97,9 +98,7 @@ def fast(path: Path, dialect: Dialect) -> dict[str, Column] | None:
         if text is None or name not in other:
             columns[name] = read[name].to_numpy().astype(np.float64)
         else:
-            cells = [cell or "" for cell in text[name].to_pylist()]
-            numbers = parsed(cells, dialect.decimal)
-            columns[name] = cleaned(cells) if numbers is None else np.array(numbers)
+            columns[name] = typed([f or "" for f in text[name].to_pylist()], dialect.decimal)
     return columns
 
 
@@ -137,21 +136,23 @@ def is_number(kind: Any) -> bool:
 
 
 def slow(path: Path, dialect: Dialect) -> dict[str, Column]:
-    """Return the columns, read row by row: once, and again where columns turn out to be text."""
-    textual: set[int] = set()
+    """Return the columns, read row by row: once, and again where not all are numbers."""
+    other: set[int] = set()
     while True:
-        before = len(textual)
-        columns: list[Any] = [[] if j in textual else array("d") for j in range(len(dialect.names))]
+        before = len(other)
+        columns: list[Any] = [[] if j in other else array("d") for j in range(len(dialect.names))]
         for rows in blocks(records(path, dialect)):
             for j, cells in enumerate(zip(*rows, strict=True)):
-                if j in textual:
-                    columns[j].extend(cleaned(cells))
-                elif (numbers := parsed(cells, dialect.decimal)) is None:
-                    textual.add(j)
+                values = cells if j in other else numbers(cells, dialect.decimal)
+                if values is None:
+                    other.add(j)
                 else:
-                    columns[j].extend(numbers)
-        if len(textual) == before:
-            found = (c if isinstance(c, list) else np.array(c) for c in columns)
+                    columns[j].extend(values)
+        if len(other) == before:
+            found = (
+                typed(c, dialect.decimal) if j in other else np.array(c)
+                for j, c in enumerate(columns)
+            )
             return dict(zip(dialect.names, found, strict=True))
 
 
@@ -160,29 +161,3 @@ def blocks(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:
     rest = iter(rows)
     while block := list(islice(rest, BLOCK)):
         yield block
-
-
-def parsed(cells: Sequence[str], decimal: str = ".") -> array[float] | None:
-    """Return fields as numbers, NaN where missing; or None where one is something else."""
-    if decimal != ".":
-        cells = [cell.replace(decimal, ".") for cell in cells]
-    if "_" in "".join(cells):  # float takes 1_000 for a number
-        return None
-    try:
-        return array("d", map(float, cells))
-    except ValueError:
-        pass
-    try:
-        return array("d", [float("nan" if is_missing(cell) else cell) for cell in cells])
-    except ValueError:
-        return None
-
-
-def cleaned(cells: Sequence[str]) -> list[str | None]:
-    """Return fields as text without blanks around it, None where missing."""
-    return [None if is_missing(cell) else cell.strip() for cell in cells]
-
-
-def is_missing(cell: str) -> bool:
-    """Whether a field stands for a missing value."""
-    return cell.strip().casefold() in MISSING
