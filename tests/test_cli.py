@@ -528,8 +528,8 @@ class TestUse:
         grid = pixels(tmp_path / "grid.png")
         many = [pixels(path) for path in sorted((tmp_path / "many").iterdir())]
         assert len(many) == 10
-        assert grid.shape == (3 * 9 + 1, 4 * 9 + 1)
-        assert np.array_equal(grid[10:18, 1:9], many[4])
+        assert grid.shape == (3 * 50 + 2, 4 * 50 + 2)
+        assert np.array_equal(grid[52:100:6, 2:50:6], many[4])
 
     def test_a_walk_starts_and_ends_at_the_rows(self, home: Path, tmp_path: Path) -> None:
         model, path = home / "pictures.safetensors", tmp_path / "walk.npy"
@@ -541,7 +541,7 @@ class TestUse:
         assert np.abs(walk[[0, -1]].astype(int) - ends.astype(int)).max() <= 1
         strip = tmp_path / "walk.png"
         good("interpolate", home / "pictures.npy", 3, 8, "-m", model, "--steps", 5, "-o", strip)
-        assert pixels(strip).shape == (10, 5 * 9 + 1)
+        assert pixels(strip).shape == (52, 5 * 50 + 2)
         told = refused(2, "interpolate", home / "pictures.npy", 3, 60, "-m", model)
         assert "0 to 59" in told
 
@@ -558,12 +558,17 @@ class TestUse:
         assert found["latent_dim"] == 3
         assert len(found["history"]) == 2
 
-    def test_export_writes_two_networks(self, home: Path, tmp_path: Path) -> None:
-        out = tmp_path / "onnx"
-        found = answered("export", "-m", home / "rows.safetensors", "-o", out)
-        names = sorted(path.name for path in out.iterdir())
-        assert names == ["decoder.onnx", "encoder.onnx"]
-        assert [Path(each).name for each in found["output"]] == ["encoder.onnx", "decoder.onnx"]
+    def test_export_tells_what_it_wrote(
+        self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def export(self: Autoencoder, folder: Path) -> tuple[Path, Path]:
+            return folder / "encoder.onnx", folder / "decoder.onnx"
+
+        monkeypatch.setattr(Autoencoder, "export_onnx", export)
+        args = ("export", "-m", home / "rows.safetensors", "-o", tmp_path / "onnx")
+        written = [str(tmp_path / "onnx" / name) for name in ("encoder.onnx", "decoder.onnx")]
+        assert answered(*args)["output"] == written
+        assert good(*args).stdout.split() == written
 
 
 class TestPlot:
@@ -683,7 +688,7 @@ class TestRefusals:
         (tmp_path / "cut.npy").write_bytes((home / "rows.npy").read_bytes()[:200])
         (tmp_path / "cut.safetensors").write_bytes(model.read_bytes()[:-100])
         (tmp_path / "text.safetensors").write_text("no model at all, only words" * 9)
-        (tmp_path / "row.csv").write_text("a,b\n1,2\n3\n4,5\n")
+        (tmp_path / "row.csv").write_text("a,b,c\n1,2,3\n4,5\n6,7,8\n")
         (tmp_path / "train.gz").write_bytes(b"\x1f\x8b\x08\x00" + b"\0" * 20)
         (tmp_path / "empty").mkdir()
         assert "cut.npy" in refused(1, "encode", tmp_path / "cut.npy", "-m", model)
@@ -744,6 +749,13 @@ class TestRefusals:
 
 
 class TestCatalogue:
+    def test_demo_writes_its_page(self, tmp_path: Path) -> None:
+        page = tmp_path / "demo" / "page.html"
+        shown = good("demo", "--quick", "-o", page).stdout
+        assert page.read_text("utf-8").startswith("<!doctype html>")
+        assert f"latente info {page.parent}" in shown
+        assert ".html" in refused(2, "demo", "-o", tmp_path / "page.pdf")
+
     def test_datasets_are_listed(self) -> None:
         found = answered("datasets")
         names = [each["name"] for each in found["datasets"]]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,12 +14,18 @@ from ..errors import ParameterError
 from ..parts import Part, listed
 from . import output as out
 from .families import FAMILIES
-from .inputs import Json
+from .guard import Refusal
+from .inputs import Json, Seed
 from .signature import described, sentence
 
 Only = Annotated[
     str | None, typer.Argument(metavar="[FAMILY]", help="One family only, such as bottleneck.")
 ]
+
+Page = Annotated[
+    str, typer.Option("--output", "-o", metavar="PATH", help="The page, an .html file.")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="Train for two epochs only, to try it.")]
 
 
 def parts(family: Only = None, json: Json = False) -> None:
@@ -92,3 +101,40 @@ def datasets(json: Json = False) -> None:
 def origin(row: dict[str, Any]) -> str:
     """Tell where a data set comes from, and how much is downloaded."""
     return f"{row['origin']}, {row['megabytes']} MB" if row["megabytes"] else str(row["origin"])
+
+
+def demo(
+    output: Page = "demo/index.html", quick: Quick = False, seed: Seed = 0, json: Json = False
+) -> None:
+    """Train three autoencoders and write a page about them.
+
+    A plain, a denoising and a variational autoencoder learn the digits that come with the package,
+    in about a minute. Their models lie beside the page.
+    """
+    from ..report import demo as story
+
+    path = Path(output)
+    if path.suffix.lower() != ".html":
+        raise Refusal(f"{output}: the page must be .html")
+    with bar() as progress:
+        page, numbers = story.write(path, quick=quick, random_state=seed, progress=progress)
+
+    def told() -> None:
+        typer.echo(f"The page is {page}; open it in a browser. Then try:")
+        for command, what in story.next_steps(page.parent):
+            typer.echo(f"\n  {command}\n      {what}")
+
+    out.answer({"output": page, **numbers}, json, told)
+
+
+@contextmanager
+def bar() -> Iterator[Callable[[str, float], None]]:
+    """Show on a terminal's stderr what is being done, how far it is, and the time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as it:
+        task = it.add_task("starting", total=1.0)
+        yield lambda what, share: it.update(task, description=what, completed=share)

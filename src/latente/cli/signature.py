@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
+from typing import TypeVar
 
-SOURCE = Path(__file__).parent.parent / "estimator.py"
+PACKAGE = Path(__file__).parent.parent
+N = TypeVar("N", ast.ClassDef, ast.FunctionDef)
 ENTRY = re.compile(r"^(?P<names>\w+(?:, \w+)*)(?: *:.*)?\n(?P<text>(?:[ \t]+.*\n|\n)+)", re.M)
 SENTENCE = re.compile(r"(?<=\.)\s+(?=[A-Z`])")
 
@@ -31,26 +33,32 @@ class Parameter:
 @cache
 def parameters() -> dict[str, Parameter]:
     """Return the keywords of `Autoencoder`, in the order they are declared."""
-    cls = next(
-        node
-        for node in ast.parse(SOURCE.read_text("utf-8")).body
-        if isinstance(node, ast.ClassDef) and node.name == "Autoencoder"
+    keywords = found(parsed("keywords.py"), ast.ClassDef, "Keywords")
+    arguments = found(keywords, ast.FunctionDef, "__init__").args
+    told = described(
+        ast.get_docstring(found(parsed("estimator.py"), ast.ClassDef, "Autoencoder")) or ""
     )
-    init = next(
-        node for node in cls.body if isinstance(node, ast.FunctionDef) and node.name == "__init__"
-    )
-    told = described(ast.get_docstring(cls) or "")
-    arguments = [*init.args.args[1:], *init.args.kwonlyargs]
-    defaults = [*init.args.defaults, *init.args.kw_defaults]
+    names = [*arguments.args[1:], *arguments.kwonlyargs]
+    defaults = [*arguments.defaults, *arguments.kw_defaults]
     return {
-        argument.arg: Parameter(
-            argument.arg,
+        each.arg: Parameter(
+            each.arg,
             ast.literal_eval(default) if default is not None else None,
-            ast.unparse(argument.annotation) if argument.annotation is not None else "",
-            told.get(argument.arg, ""),
+            ast.unparse(each.annotation) if each.annotation is not None else "",
+            told.get(each.arg, ""),
         )
-        for argument, default in zip(arguments, defaults, strict=True)
+        for each, default in zip(names, defaults, strict=True)
     }
+
+
+def parsed(name: str) -> ast.Module:
+    """Parse a module of the package, without running it."""
+    return ast.parse((PACKAGE / name).read_text("utf-8"))
+
+
+def found(tree: ast.Module | ast.ClassDef, kind: type[N], name: str) -> N:
+    """Return the class or function of that name in the body of a module or class."""
+    return next(node for node in tree.body if isinstance(node, kind) and node.name == name)
 
 
 def described(docstring: str) -> dict[str, str]:

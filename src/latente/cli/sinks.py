@@ -25,6 +25,8 @@ FOLDER = "folder"
 TABLES = (".npy", ".csv", ".parquet")
 BLOCK = 1024
 """Rows turned to text at a time."""
+SIDE, GAP = 48, 2
+"""The least width or height, and the distance, of pictures side by side, in pixels."""
 
 
 def kind(path: str) -> str:
@@ -165,18 +167,19 @@ def write_pictures(pictures: NDArray[Any], folder: Path, names: Sequence[str]) -
 
 
 def write_grid(pictures: NDArray[Any], path: Path, columns: int | None = None) -> None:
-    """Write pictures side by side in one PNG, a thin line of paper between them."""
+    """Write pictures side by side in one PNG, small ones enlarged, a line of paper between them."""
     import numpy as np
 
-    columns = columns or int(np.ceil(np.sqrt(len(pictures))))
-    rows = -(-len(pictures) // columns)
-    height, width = (size + 1 for size in pictures.shape[1:3])
-    sheet = np.full(
-        (rows * height + 1, columns * width + 1, *pictures.shape[3:]), 255, dtype=np.uint8
-    )
-    for i, picture in enumerate(pictures):
-        top, left = (i // columns) * height + 1, (i % columns) * width + 1
-        sheet[top : top + height - 1, left : left + width - 1] = picture
+    enlarged = -(-SIDE // max(pictures.shape[1:3]))
+    tiles = pictures.repeat(enlarged, axis=1).repeat(enlarged, axis=2)
+    columns = columns or int(np.ceil(np.sqrt(len(tiles))))
+    rows = -(-len(tiles) // columns)
+    height, width = (size + GAP for size in tiles.shape[1:3])
+    size = (rows * height + GAP, columns * width + GAP, *tiles.shape[3:])
+    sheet = np.full(size, 255, dtype=np.uint8)
+    for i, tile in enumerate(tiles):
+        top, left = (i // columns) * height + GAP, (i % columns) * width + GAP
+        sheet[top : top + height - GAP, left : left + width - GAP] = tile
     save(image(sheet), path)
 
 
