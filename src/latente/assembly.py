@@ -119,7 +119,7 @@ def make_plan(keywords: Keywords, parts: Parts, rows: int, model: Model, seed: i
         gradient_clip=keywords.gradient_clip,
         batch_size=batch_size,
         epochs=choices.choose_epochs(keywords.epochs, rows, batch_size),
-        patience=keywords.patience,
+        patience=choices.choose_patience(keywords.patience, keywords.epochs),
         precision=find_precision(
             str(keywords.precision), parameters[0].device, worthwhile=worthwhile
         ),

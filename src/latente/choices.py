@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SMALL_PICTURE = 32
 """Pictures with both sides below this go through dense layers by default: fast, and as good."""
+PATIENCE = 30
+"""Epochs without a lower validation loss after which a fit of "auto" epochs ends."""
 UPDATES = 8_000
 """Updates that a fit of "auto" epochs aims at."""
 
@@ -92,6 +94,13 @@ def choose_epochs(value: int | str, rows: int, batch_size: int) -> int:
     if not is_whole(value, 0):
         raise ParameterError(f"epochs={value!r}: use 'auto' or a whole number from 0")
     return int(value)
+
+
+def choose_patience(value: int | str | None, epochs: int | str) -> int | None:
+    """Return the patience: some where the epochs are "auto", none where they were asked for."""
+    if value == "auto":
+        return PATIENCE if epochs == "auto" else None
+    return None if value is None else int(value)
 
 
 def choose_learning_rate(value: float | str, optimizer: Optimizer) -> float:

@@ -66,8 +66,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         Passes over the data; "auto" aims at about 8,000 steps.
     validation_fraction : float
         Share of the rows held out; the weights with their lowest loss are kept.
-    patience : int or None
-        Epochs without a lower validation loss after which the fit ends.
+    patience : int, "auto" or None
+        Epochs without a lower validation loss after which the fit ends; "auto" takes 30 where
+        `epochs` is "auto", and otherwise none: epochs that are asked for are trained.
     scaling : str
         How values are brought to the model's scale: "unit", "standard", "minmax", "robust",
         "none", or "auto".

@@ -50,7 +50,7 @@ class Keywords(BaseEstimator):  # type: ignore[misc]
         batch_size: int | str = "auto",
         epochs: int | str = "auto",
         validation_fraction: float = 0.1,
-        patience: int | None = None,
+        patience: int | str | None = "auto",
         scaling: str = "auto",
         device: str = "auto",
         precision: str = "auto",
@@ -110,8 +110,8 @@ def check_keywords(keywords: Keywords) -> None:
         ),
         (
             "patience",
-            keywords.patience is None or is_whole(keywords.patience, 1),
-            "None or a whole number from 1",
+            keywords.patience in (None, "auto") or is_whole(keywords.patience, 1),
+            "'auto', None or a whole number from 1",
         ),
         (
             "verbose",
@@ -122,7 +122,7 @@ def check_keywords(keywords: Keywords) -> None:
     for name, good, right in rules:
         if not good:
             raise ParameterError(f"{name}={getattr(keywords, name)!r}: use {right}")
-    if keywords.patience is not None and keywords.validation_fraction == 0:
+    if is_whole(keywords.patience, 1) and keywords.validation_fraction == 0:
         raise ParameterError(
             f"patience={keywords.patience!r} watches the validation loss, but "
             "validation_fraction=0 holds nothing out; use 0.1, or patience=None"
