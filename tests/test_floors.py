@@ -27,6 +27,8 @@ FLOORS = (
         "inference",
         "assembly",
         "choices",
+        "fitting",
+        "keywords",
     },
     {"training"},
     {"model"},

@@ -21,8 +21,8 @@ from .model.network import Network
 from .parts import resolve
 from .training.checkpoint import data_fingerprint
 from .training.hardware import find_precision
-from .training.loop import Plan
 from .training.optimizers import OPTIMIZERS, Optimizer
+from .training.plan import Plan
 from .training.schedules import SCHEDULES, Schedule
 
 if TYPE_CHECKING:

@@ -8,18 +8,14 @@ https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
 from ..data.batches import Batches
 from ..model.bottlenecks import Moment
 from ..model.module import Model
+from .plan import Plan
 from .steps import GradientStep
-
-if TYPE_CHECKING:
-    from .loop import Plan
 
 EAGER = 5
 """Steps taken without a graph first, so that the optimiser's state and cuDNN's choices exist."""

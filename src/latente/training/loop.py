@@ -9,9 +9,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,9 @@ from ..model.bottlenecks import Moment, Terms
 from ..model.module import Model
 from .checkpoint import Checkpoint
 from .hardware import autocast, is_out_of_memory
-from .optimizers import Optimizer
+from .plan import Plan
 from .progress import Progress
-from .schedules import Schedule
-from .state import Callback, Record, TrainingState
+from .state import Record, TrainingState
 from .steps import Stepper, make_stepper
 
 LOOK_EVERY = 200
@@ -43,24 +42,6 @@ class Diverged(Exception):
     def __init__(self, step: int, epoch: int, value: float) -> None:
         super().__init__(step, epoch, value)
         self.step, self.epoch, self.value = step, epoch, value
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train: everything about a fit that is neither data nor model."""
-
-    optimizer: Optimizer
-    schedule: Schedule
-    learning_rate: float
-    weight_decay: float
-    gradient_clip: float | None
-    batch_size: int
-    epochs: int
-    patience: int | None
-    precision: str
-    seed: int
-    verbose: int = 0
-    callbacks: Sequence[Callback] = ()
 
 
 class Trainer:

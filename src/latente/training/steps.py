@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,9 +11,7 @@ from ..data.batches import Batches
 from ..model.bottlenecks import Moment
 from ..model.module import Model
 from .hardware import autocast
-
-if TYPE_CHECKING:
-    from .loop import Plan
+from .plan import Plan
 
 
 class Stepper(Protocol):
