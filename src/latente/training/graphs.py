@@ -8,6 +8,8 @@ https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -21,6 +23,32 @@ EAGER = 5
 """Steps taken without a graph first, so that the optimiser's state and cuDNN's choices exist."""
 
 
+Replay = Callable[[], None]
+
+
+def record(step: Callable[[], None], generator: torch.Generator) -> Replay:
+    """Record what a function launches on the current CUDA device, without computing it.
+
+    Parameters
+    ----------
+    step
+        Works on tensors that stay where they are.
+    generator
+        The one it draws from; every replay goes on from its state.
+
+    Returns
+    -------
+    callable
+        Launches the recorded kernels once more.
+    """
+    graph = torch.cuda.CUDAGraph()
+    graph.register_generator_state(generator)
+    torch.cuda.synchronize(generator.device)
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
+
+
 class GraphStep(GradientStep):
     """A gradient step that is replayed from a CUDA graph for every batch of the full size.
 
@@ -29,44 +57,43 @@ class GraphStep(GradientStep):
     """
 
     def __init__(
-        self, model: Model, optimizer: torch.optim.Optimizer, plan: Plan, device: torch.device
+        self,
+        model: Model,
+        optimizer: torch.optim.Optimizer,
+        plan: Plan,
+        device: torch.device,
+        record: Callable[[Callable[[], None], torch.Generator], Replay] = record,
     ) -> None:
         super().__init__(model, optimizer, plan, device)
         self.size = plan.batch_size
-        self.taken = 0
-        self.recordable = is_recordable(optimizer, plan)
-        self.generator: torch.Generator | None = None
-        self.graph: torch.cuda.CUDAGraph | None = None
+        self.eager = EAGER if is_recordable(optimizer, plan) else None
+        self.record = record
+        # The graph knows one generator by its address: it takes over each epoch's seed.
+        self.generator = torch.Generator(device)
+        self.replay: Replay | None = None
 
     def start(self, generator: torch.Generator, clock: Tensor) -> None:
-        if self.generator is None:
-            self.generator = torch.Generator(self.device)
-        # The graph knows one generator by address: it takes over each epoch's seed.
         self.generator.manual_seed(generator.initial_seed())
         self.moment = Moment(self.generator, clock)
 
     def step(self, batches: Batches, index: Tensor) -> Tensor:
-        self.taken += 1
-        if not self.recordable or len(index) != self.size or self.taken <= EAGER:
+        if self.eager is None or len(index) != self.size:
             return super().step(batches, index)
-        if self.graph is None:
-            self.record(batches, index)
-        assert self.graph is not None
+        if self.eager > 0:
+            self.eager -= 1
+            self.row = super().step(batches, index)
+            return self.row.clone()
+        if self.replay is None:
+            self.index = index.clone()
+            self.optimizer.zero_grad(set_to_none=True)
+            self.replay = self.record(lambda: self._recorded(batches), self.generator)
         self.index.copy_(index)
-        self.graph.replay()
+        self.replay()
         return self.row.clone()
 
-    def record(self, batches: Batches, index: Tensor) -> None:
-        """Record one step; nothing is computed while recording."""
-        self.index = index.clone()
-        self.optimizer.zero_grad(set_to_none=True)
-        graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self.moment.generator)
-        torch.cuda.synchronize(self.device)
-        with torch.cuda.graph(graph):
-            self.row = self.gradient(batches, self.index)
-            self.optimizer.step()
-        self.graph = graph
+    def _recorded(self, batches: Batches) -> None:
+        self.row.copy_(self.gradient(batches, self.index))
+        self.optimizer.step()
 
 
 def is_recordable(optimizer: torch.optim.Optimizer, plan: Plan) -> bool:
