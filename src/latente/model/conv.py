@@ -173,6 +173,7 @@ class Conv(Network):
     ) -> Pair:
         from torch import nn
 
+        from .initial import initialised
         from .layers import head_activation, hidden_layers
 
         features: Shape = (int(self.channels[-1]), *sizes[-1])
@@ -195,7 +196,7 @@ class Conv(Network):
             nn.Unflatten(1, features),
             *self._decoder_stages(features[0], channels_out, sizes),
         )
-        return Pair(encoder, decoder, (code,))
+        return Pair(initialised(encoder), initialised(decoder), (code,))
 
     def _build_spatial(
         self,
@@ -208,6 +209,7 @@ class Conv(Network):
         from torch import nn
 
         from .convolutions import Convolution
+        from .initial import initialised
         from .layers import head_activation
 
         last = int(self.channels[-1])
@@ -224,7 +226,7 @@ class Conv(Network):
             encoder.append(Convolution(last, heads * code, 1))
         encoder.append(head_activation(self.code_activation, heads))
         decoder = nn.Sequential(*self._decoder_stages(code, channels_out, sizes))
-        return Pair(encoder, decoder, shape)
+        return Pair(initialised(encoder), initialised(decoder), shape)
 
     def _encoder_stages(self, channels: int) -> Iterator[nn.Module]:
         """Yield the layers that lead from the picture to the last feature map."""

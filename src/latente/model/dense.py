@@ -63,6 +63,7 @@ class Dense(Network):
     def build(
         self, input_shape: Shape, output_shape: Shape, latent_dim: int | None, heads: int
     ) -> Pair:
+        from .initial import initialised
         from .layers import DenseDecoder, DenseEncoder
 
         require_code(latent_dim, heads)
@@ -90,4 +91,4 @@ class Dense(Network):
             dropout=float(self.dropout),
             mirrored=encoder.linears() if self.tied else None,
         )
-        return Pair(encoder, decoder, (code,))
+        return Pair(initialised(encoder), initialised(decoder), (code,))
