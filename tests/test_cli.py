@@ -7,6 +7,7 @@ import inspect
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -146,6 +147,29 @@ class TestHelp:
 
     def test_parts_knows_its_families(self) -> None:
         assert "bottleneck" in refused(2, "parts", "bottlenecks")
+
+
+def commands_told() -> list[tuple[str, str]]:
+    """Return the commands that the documentation gives, each with its file."""
+    root = Path(__file__).parent.parent
+    found = []
+    for path in [root / "README.md", *sorted((root / "docs").rglob("*.md"))]:
+        text = path.read_text("utf-8").replace("\\\n", " ") if path.exists() else ""
+        for line in text.splitlines():
+            command = line.split("  #")[0].split(" | ")[0].split(" > ")[0].strip()
+            if command.startswith("latente ") and command.split()[1] in COMMANDS:
+                found.append((path.name, command))
+    return found
+
+
+@pytest.mark.parametrize(("name", "command"), commands_told())
+def test_a_command_in_the_documentation_is_one(name: str, command: str) -> None:
+    words = shlex.split(command)[1:]
+    called = load(words[0])
+    with called.make_context(words[0], words[1:]) as ctx:
+        if words[0] == "plot":
+            figure = called.get_command(ctx, words[1])
+            figure.make_context(words[1], words[2:], parent=ctx).close()
 
 
 class TestValues:
@@ -737,9 +761,8 @@ class TestRefusals:
             assert result.stdout == ""
             assert "Usage" in result.stderr
 
-    def test_who_reads_may_leave_early(self, home: Path) -> None:
-        command = [sys.executable, "-m", "latente", "encode", home / "rows.npy", "-m",
-                   home / "rows.safetensors"]  # fmt: skip
+    def test_who_reads_may_leave_early(self) -> None:
+        command = [sys.executable, "-m", "latente", "parts", "--json"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert process.stderr is not None

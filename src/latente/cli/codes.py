@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,6 +23,9 @@ from .inputs import (
 )
 from .results import ANYTHING, deliver
 from .sinks import TABLES, checked
+
+if TYPE_CHECKING:
+    from .inputs import Rows
 
 Codes = Annotated[
     str,
@@ -84,14 +88,14 @@ def reconstruct(
     autoencoder = open_model(model)
     rows = open_rows(data, split, limit, **reading)
     values = autoencoder.reconstruct(rows.X)
-    names = None if rows.paths is None else relative(rows.paths, Path(data))
-    deliver("reconstructed", values, path, json, autoencoder, names=names)
+    deliver("reconstructed", values, path, json, autoencoder, names=names_of(rows, data))
 
 
-def relative(paths: tuple[str, ...], folder: Path) -> list[str]:
-    """Return the files' names under the folder they were read from."""
-    inside = [Path(path).is_relative_to(folder) for path in paths]
-    return [
-        str(Path(path).relative_to(folder)) if within else Path(path).name
-        for path, within in zip(paths, inside, strict=True)
-    ]
+def names_of(rows: Rows, spec: str) -> list[str] | None:
+    """Return the names of the files that rows were read from, under the folder they share."""
+    if rows.paths is None or rows.data.paths is None:
+        return None
+    root = Path(spec).expanduser()
+    if not root.is_dir():
+        root = Path(os.path.commonpath([Path(path).parent for path in rows.data.paths]))
+    return [os.path.relpath(path, root) for path in rows.paths]

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import MissingExtra
@@ -158,12 +159,16 @@ def blocks(flat: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 
 def write_pictures(pictures: NDArray[Any], folder: Path, names: Sequence[str]) -> None:
-    """Write pictures (n, h, w) or (n, h, w, c) into a folder, which is made if it is not there."""
+    """Write pictures (n, h, w, c) into a folder, made if missing: all of them or none."""
     folder.mkdir(exist_ok=True)
-    for picture, name in zip(pictures, names, strict=True):
-        place = folder / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        save(image(picture), place)
+    with TemporaryDirectory(prefix=".latente-", dir=folder) as stage:
+        for picture, name in zip(pictures, names, strict=True):
+            place = Path(stage, name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            image(picture).save(place, quality=95)
+        for name in names:
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(Path(stage, name), folder / name)
 
 
 def write_grid(pictures: NDArray[Any], path: Path, columns: int | None = None) -> None:
@@ -180,7 +185,8 @@ def write_grid(pictures: NDArray[Any], path: Path, columns: int | None = None) -
     for i, tile in enumerate(tiles):
         top, left = (i // columns) * height + GAP, (i % columns) * width + GAP
         sheet[top : top + height - GAP, left : left + width - GAP] = tile
-    save(image(sheet), path)
+    with atomic(path) as place:
+        image(sheet).save(place, format="PNG")
 
 
 def image(picture: NDArray[Any]) -> Image:
@@ -191,16 +197,3 @@ def image(picture: NDArray[Any]) -> Image:
     if picture.ndim == 3 and picture.shape[2] == 1:
         picture = picture[..., 0]
     return Image.fromarray(np.ascontiguousarray(picture))
-
-
-def save(picture: Image, path: Path) -> None:
-    """Write a picture beside and rename it; its suffix tells the format."""
-    with atomic(path) as place:
-        picture.save(place, format=picture_format(path))
-
-
-def picture_format(path: Path) -> str:
-    """Return Pillow's name of the format that a suffix stands for."""
-    from PIL import Image
-
-    return Image.registered_extensions().get(path.suffix.lower(), "PNG")
