@@ -2,10 +2,10 @@
 
     python benchmarks/training.py [--quick] [--rows deep,conv] [--device cpu|cuda] [--output FILE]
 
-Same data (MNIST of ``$LATENTE_DATA``), same batch, same number of updates, same kind of initial
-weights. Ours and the peer take turns in one run, each in its own process and environment; a rate is
-samples per second over whole epochs after a warm-up, everything an epoch costs included. Shown are
-the medians and the span of the ratios of the turns. See benchmarks/README.md.
+Same data (MNIST of ``$LATENTE_DATA``), same batch, same number of updates. Ours and the peer take
+turns in one run, each in its own process and environment; a rate is samples per second over whole
+epochs after a warm-up, everything an epoch costs included. Shown are the medians and the span of
+the ratios of the turns. See benchmarks/README.md.
 """
 
 from __future__ import annotations

@@ -27,24 +27,18 @@ from .harness import (
     serve,
 )
 
-# torch draws weights uniformly within 1/sqrt(fan in); the same kind here, so that losses compare.
-WEIGHTS = keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform")
-
 
 def deep() -> Any:
     """Return 784-128-64-32-64-128-784."""
-    hidden = [layers.Dense(n, "relu", kernel_initializer=WEIGHTS) for n in (128, 64, 32, 64, 128)]
-    last = layers.Dense(784, "sigmoid", kernel_initializer=WEIGHTS)
-    return keras.Sequential([keras.Input((784,)), *hidden, last])
+    hidden = [layers.Dense(n, "relu") for n in (128, 64, 32, 64, 128)]
+    return keras.Sequential([keras.Input((784,)), *hidden, layers.Dense(784, "sigmoid")])
 
 
 def conv() -> Any:
     """Return the convolutional one of the Keras blog, code (4, 4, 8)."""
 
     def convolve(channels: int, padding: str = "same", activation: str = "relu") -> Any:
-        return layers.Conv2D(
-            channels, 3, padding=padding, activation=activation, kernel_initializer=WEIGHTS
-        )
+        return layers.Conv2D(channels, 3, padding=padding, activation=activation)
 
     return keras.Sequential(
         [
