@@ -85,7 +85,6 @@ def activity(ae: Autoencoder, train: Floats, test: Floats) -> Figures:
 def beside_pca(ae: Autoencoder, train: Floats, test: Floats) -> Figures:
     """The largest angle between the decoder's span and PCA's, and the ratio of the errors."""
     size = ae.latent_dim_
-    pca = PCA(size, svd_solver="full").fit(train[::3])
     pca = exact_pca(train, size)
     weights = ae.decoder_.network.state_dict()
     decoder = next(w for name, w in weights.items() if name.endswith("weight")).cpu().numpy()
@@ -149,22 +148,27 @@ ROWS: dict[str, Row] = {
         {"latent_dim": 32, "network": Dense(hidden=(), code_activation="relu", tied=True)},
     ),
     "M6": Row(
-        "linear 784-10-784, squared error, L-BFGS",
+        "linear 784-10-784, squared error",
         {
             "latent_dim": 10,
             "network": Dense(hidden=()),
             "loss": "squared",
-            "optimizer": "lbfgs(iterations=20, history=20)",
-            "batch_size": 60_000,
-            "schedule": "constant",
-            "epochs": 40,
+            "learning_rate": 0.002,
+            "schedule": "one_cycle",
+            "epochs": 25,
         },
         "a linear autoencoder equals PCA",
         note=beside_pca,
     ),
     "M7-448": Row(
         "convolutional, code (4, 4, 8)",
-        {"network": KERAS_CONV, "batch_size": 128, "learning_rate": 0.004, "schedule": "one_cycle"},
+        {
+            "network": KERAS_CONV,
+            "batch_size": 128,
+            "learning_rate": 0.004,
+            "schedule": "one_cycle",
+            "epochs": 25,
+        },
         "Keras blog: BCE 0.094",
         picture=lambda ae, X, y: figures.reconstructions(ae, X),
     ),
@@ -227,7 +231,7 @@ for name, noise in {
         f"denoising, {name.replace('-', ' ')}",
         {
             "latent_dim": 64, "network": Dense(hidden=(512, 256)), "corruption": noise,
-            "epochs": 20, "loss": "squared",
+            "epochs": 12, "loss": "squared",
         },
         note=denoising,
         picture=lambda ae, X, y: figures.reconstructions(ae, X),
