@@ -68,22 +68,24 @@ class Row:
 
 DEEP = Dense(hidden=(128, 64), code_activation="relu")
 KERAS_CONV = Conv(
-    channels=(16, 8, 8), down="pool", up="upsample", code="spatial", trim="valid",
+    channels=(16, 8, 8),
+    down="pool",
+    up="upsample",
+    code="spatial",
+    trim="valid",
     code_activation="identity",
-)  # fmt: skip
-KERAS_VAE = Conv(
-    channels=(32, 64), down="stride", up="transpose", hidden=(16,), decoder_hidden=()
 )
+KERAS_VAE = Conv(channels=(32, 64), down="stride", up="transpose", hidden=(16,), decoder_hidden=())
 
 
 def activity(ae: Autoencoder, train: Floats, test: Floats) -> Figures:
-    """Mean absolute code, and the share of code units near zero."""
+    """Return the mean absolute code, and the share of code units near zero."""
     codes = np.abs(ae.transform(test))
     return {"mean activity": float(codes.mean()), "share below 0.01": float((codes < 0.01).mean())}
 
 
 def beside_pca(ae: Autoencoder, train: Floats, test: Floats) -> Figures:
-    """The largest angle between the decoder's span and PCA's, and the ratio of the errors."""
+    """Return the largest angle between the decoder's span and PCA's, and the ratio of errors."""
     size = ae.latent_dim_
     pca = exact_pca(train, size)
     weights = ae.decoder_.network.state_dict()
@@ -95,7 +97,7 @@ def beside_pca(ae: Autoencoder, train: Floats, test: Floats) -> Figures:
 
 
 def denoising(ae: Autoencoder, train: Floats, test: Floats) -> Figures:
-    """PSNR of noisy and of restored test pictures."""
+    """Return the PSNR of noisy and of restored test pictures."""
     generator = torch.Generator().manual_seed(1)
     clean = torch.from_numpy(test).float()
     noisy = corrupt(clean, ae.corruption_, generator, (0.0, 1.0)).numpy().astype(float)
@@ -107,7 +109,7 @@ def denoising(ae: Autoencoder, train: Floats, test: Floats) -> Figures:
 
 
 def divergence(ae: Autoencoder, train: Floats, test: Floats) -> Figures:
-    """Terms of the evidence bound on test pictures, in nats."""
+    """Return terms of the evidence bound on test pictures, in nats."""
     pictures = (test.reshape(-1, 28, 28) * 255).round().astype(np.uint8)
     return {
         "test ELBO, nats": float(ae.score(pictures)),
@@ -185,19 +187,27 @@ ROWS: dict[str, Row] = {
     "M8-dense": Row(
         "dense 784-64-784, squared error, 16 epochs of 1,000",
         {
-            "latent_dim": 64, "network": Dense(hidden=(), code_activation="relu"),
-            "loss": "squared", "batch_size": 1000, "epochs": 16, "schedule": "constant",
+            "latent_dim": 64,
+            "network": Dense(hidden=(), code_activation="relu"),
+            "loss": "squared",
+            "batch_size": 1000,
+            "epochs": 16,
+            "schedule": "constant",
         },
         "figure 2: slower than the convolutional one",
-    ),  # fmt: skip
+    ),
     "M8-conv": Row(
         "strided convolutions, code 64, the same training",
         {
-            "latent_dim": 64, "network": Conv(channels=(16, 32), hidden=()),
-            "loss": "squared", "batch_size": 1000, "epochs": 16, "schedule": "constant",
+            "latent_dim": 64,
+            "network": Conv(channels=(16, 32), hidden=()),
+            "loss": "squared",
+            "batch_size": 1000,
+            "epochs": 16,
+            "schedule": "constant",
         },
         "figure 2: better than the dense one",
-    ),  # fmt: skip
+    ),
     "M10-dense": Row(
         "variational, dense 784-512-2-512-784",
         {"latent_dim": 2, "network": Dense(hidden=(512,)), "bottleneck": "gaussian"},
@@ -207,13 +217,16 @@ ROWS: dict[str, Row] = {
     "M10-conv": Row(
         "variational, convolutional, 69,076 + 65,089 parameters",
         {
-            "latent_dim": 2, "network": KERAS_VAE, "bottleneck": "gaussian", "batch_size": 128,
+            "latent_dim": 2,
+            "network": KERAS_VAE,
+            "bottleneck": "gaussian",
+            "batch_size": 128,
             "epochs": 15,
         },
         "exactly so many parameters",
         note=divergence,
         picture=lambda ae, X, y: figures.decode_grid(ae),
-    ),  # fmt: skip
+    ),
     "map-plain": Row(
         "dense 784-512-2-512-784",
         {"latent_dim": 2, "network": Dense(hidden=(512,))},
@@ -230,12 +243,15 @@ for name, noise in {
     ROWS[f"M9-{name}"] = Row(
         f"denoising, {name.replace('-', ' ')}",
         {
-            "latent_dim": 64, "network": Dense(hidden=(512, 256)), "corruption": noise,
-            "epochs": 12, "loss": "squared",
+            "latent_dim": 64,
+            "network": Dense(hidden=(512, 256)),
+            "corruption": noise,
+            "epochs": 12,
+            "loss": "squared",
         },
         note=denoising,
         picture=lambda ae, X, y: figures.reconstructions(ae, X),
-    )  # fmt: skip
+    )
 
 
 def exact_pca(train: Floats, size: int) -> PCA:
@@ -276,9 +292,7 @@ def measure(name: str, row: Row, data: Any) -> Figures:
     }
     pca = exact_pca(train, min(ae.latent_dim_, 784))
     if ae.latent_dim_ < 784:
-        found["pca"] = float(
-            metrics.mse(test, pca.inverse_transform(pca.transform(test))).mean()
-        )
+        found["pca"] = float(metrics.mse(test, pca.inverse_transform(pca.transform(test))).mean())
     if row.note is not None:
         found["note"] = row.note(ae, train, test)
     if row.picture is not None:
@@ -294,7 +308,7 @@ def measure(name: str, row: Row, data: Any) -> Figures:
 
 
 def font() -> Figures:
-    """Row M1: the 96 glyphs through a code of two numbers, with no wrong pixel."""
+    """Measure row M1: the 96 glyphs through a code of two numbers, with no wrong pixel."""
     X = datasets.load("font").X
     begun = time.perf_counter()
     ae = Autoencoder(
@@ -314,9 +328,13 @@ def font() -> Figures:
     IMAGES.mkdir(exist_ok=True)
     figures.latent_map(ae, X).savefig(IMAGES / "font-map.png", dpi=80)
     return {
-        "title": "font 35-100-50-2-50-100-35", "wrong": wrong, "of": int(X.size),
-        "parameters": ae.n_parameters_, "epochs": ae.epochs_, "seconds": seconds,
-    }  # fmt: skip
+        "title": "font 35-100-50-2-50-100-35",
+        "wrong": wrong,
+        "of": int(X.size),
+        "parameters": ae.n_parameters_,
+        "epochs": ae.epochs_,
+        "seconds": seconds,
+    }
 
 
 def page(record: dict[str, Figures]) -> str:
@@ -352,11 +370,15 @@ def page(record: dict[str, Figures]) -> str:
     if "M1" in record:
         r = record["M1"]
         lines += [
-            "", "## The font (M1)", "",
+            "",
+            "## The font (M1)",
+            "",
             f"{r['title']}: {r['wrong']} wrong pixels of {r['of']:,} after {r['epochs']:,} epochs "
             f"({r['seconds']:.0f} s, {r['parameters']:,} parameters), every glyph through a code "
-            "of two numbers.", "", "![The 96 glyphs in the code plane](../images/font-map.png)",
-        ]  # fmt: skip
+            "of two numbers.",
+            "",
+            "![The 96 glyphs in the code plane](../images/font-map.png)",
+        ]
     lines += ["", "## Pictures", ""]
     for path in sorted(IMAGES.glob("mnist-*.png")):
         key = path.stem.removeprefix("mnist-")
