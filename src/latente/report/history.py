@@ -44,7 +44,7 @@ def history(model: Autoencoder) -> Figure:
         raise DataError("there is no history to draw: the model was trained for 0 epochs")
     names = terms(records[0])
     best = best_epoch(records)
-    figure = canvas(0.65 + len(names) * (WIDTH + 0.65), HEIGHT + 1.2)
+    figure = canvas(0.65 + len(names) * (WIDTH + 0.65), HEIGHT + 1.1)
     for i, name in enumerate(names):
         axes = panel(figure, 0.65 + i * (WIDTH + 0.65), 0.5, WIDTH, HEIGHT)
         dress(axes, "epoch")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..metrics import Numbers, agreement, bce, mse, psnr
+from ..metrics import Numbers, agreement, mse, psnr
 from .codes import codes
 from .maps import pca_places
 from .noise import corrupted
@@ -124,15 +124,20 @@ def denoising(
 
 
 def variational(model: Autoencoder, data: Dataset, random_state: int) -> dict[str, float]:
-    """Return the likelihood of held-out digits in nats, beside that of independent pixels."""
-    low, span = float(data.X.min()), float(data.X.max() - data.X.min())
-    X, mean = (data.X_test - low) / span, (data.X.mean(axis=0) - low) / span
-    pixels = int(np.prod(data.shape))
-    independent = bce(X, np.broadcast_to(mean, X.shape)).mean() * pixels
+    """Return the likelihood of held-out digits in nats, beside that of probabilistic PCA.
+
+    Probabilistic PCA (Tipping and Bishop, 1999) is the variational autoencoder whose networks are
+    linear; both are taken in the model's scale.
+    """
+    from sklearn.decomposition import PCA
+
+    given = model.fitted_.given
+    train, X = (flat(given.convert(given.store(part, "X"))) for part in (data.X, data.X_test))
+    linear = PCA(model.latent_dim_, svd_solver="full").fit(train)
     found = model.log_likelihood(data.X_test, samples=200, random_state=random_state)
     return {
         "log_likelihood": float(found.mean()),
-        "log_likelihood_independent": -float(independent),
+        "log_likelihood_pca": float(linear.score(X)),
         "kl": float(np.sum(model.kl_per_dimension_)),
         "active_units": int(model.active_units_ or 0),
     }

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .items import Look, Values
-from .style import COLOURS, INK, LINE, MUTED, SMALL, TILE, bare, canvas, panel
+from .style import COLOURS, INK, LINE, MUTED, NORMAL, SMALL, TILE, bare, canvas, panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-CAPTION = 0.21
-LABEL = 1.05
+CAPTION = 0.23
+LABEL = 1.12
 BARS = 32
 SHARP, FINE = 48, 160
 
@@ -106,12 +106,12 @@ def tile(axes: Axes, look: Look, rows: Sequence[Row], gap: float = 0.1) -> None:
         if row.label:
             axes.text(
                 -0.14, top + look.aspect / 2, row.label,
-                ha="right", va="center", color=INK, fontsize=SMALL + 0.5,
+                ha="right", va="center", color=INK, fontsize=NORMAL - 0.5,
             )  # fmt: skip
         for (left, _), caption in zip(corners, row.captions, strict=False):
             axes.text(
                 left + 0.5, top + look.aspect + 0.04, caption,
-                ha="center", va="top", color=MUTED, fontsize=SMALL - 1,
+                ha="center", va="top", color=MUTED, fontsize=SMALL - 0.5,
             )  # fmt: skip
         top += look.aspect + gap + (CAPTION if row.captions else 0)
     width, height = extent(look, rows, gap)

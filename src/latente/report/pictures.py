@@ -133,7 +133,7 @@ def decode_grid(
     return mosaic(
         look(decoded, shape, tails=TAILS),
         rows,
-        cell=min(0.78, 7.5 / n),
+        cell=min(0.78, 5.6 / n),
         gap=0.06,
         **dict(zip(("xlabel", "ylabel"), labels, strict=False)),
     )

@@ -3,66 +3,92 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from textwrap import fill
 from typing import Any
 
 FLAGS = {"random_state": "--seed"}
+WIDTH = 54
 
 
-def python(keywords: Mapping[str, Any], *figures: str, data: str = "digits") -> str:
-    """Return a program that fits a model and draws figures of it.
+def program(keywords: Mapping[str, Any], calls: Sequence[str], data: str) -> str:
+    """Return Python that fits a model on a data set, and draws figures of it.
 
     Parameters
     ----------
     keywords
         Of the estimator.
-    figures
-        Calls of `latente.report.figures`, the model being ``model`` and the data ``digits``.
+    calls
+        As for `drawing`.
     data
         Name of the data set.
     """
-    given = ", ".join(f"{name}={_literal(value)}" for name, value in keywords.items())
-    inside = fill(
-        given.replace(", ", ",\x00").replace(" ", "\x01").replace("\x00", " "),
-        width=76,
-        initial_indent="    ",
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    ).replace("\x01", " ")
+    given = [f"{name}={_literal(value)}," for name, value in keywords.items()]
     lines = [
         "from latente import Autoencoder, datasets",
         "from latente.report import figures",
         "",
         f'{data} = datasets.load("{data}")',
-        f"model = Autoencoder(\n{inside},\n).fit({data}.X)",
-        *(f'figures.{call}.savefig("{call.partition("(")[0]}.png")' for call in figures),
+        "model = Autoencoder(",
+        *_filled(given, "    "),
+        f").fit({data}.X)",
+        drawing(calls),
     ]
     return "\n".join(lines)
 
 
-def shell(name: str, keywords: Mapping[str, Any], *commands: str, data: str = "digits") -> str:
-    """Return commands that fit a model into a file, and what to do with it then.
+def drawing(calls: Sequence[str]) -> str:
+    """Return Python that draws figures of ``model``, given as calls of `latente.report.figures`."""
+    lines = []
+    for call in calls:
+        name, _, arguments = call.removesuffix(")").partition("(")
+        whole = f'figures.{call}.savefig("{name}.png")'
+        apart = f'figures.{name}(\n    {arguments}\n).savefig("{name}.png")'
+        lines.append(whole if len(whole) <= WIDTH else apart)
+    return "\n".join(lines)
+
+
+def commands(name: str, keywords: Mapping[str, Any], following: Sequence[str], data: str) -> str:
+    """Return shell commands that fit a model into a file, and use it.
 
     Parameters
     ----------
     name
-        Of the model: the file is called so.
+        Of the model; its file is called so.
     keywords
         Of the estimator.
-    commands
-        What comes after ``latente``.
+    following
+        As for `continued`.
     data
         Name of the data set.
     """
     options = [f"{flag(key)} {_word(value)}" for key, value in keywords.items()]
-    first = _continued([f"latente fit {data} -o {name}.safetensors", *options])
-    return "\n".join([first, *(f"latente {command}" for command in commands)])
+    fit = _filled([f"latente fit {data}", f"-o {name}.safetensors", *options], "", "    ", " \\")
+    return "\n".join(fit) + "\n" + continued(following)
+
+
+def continued(following: Sequence[str]) -> str:
+    """Return shell commands, given as what comes after ``latente``, broken at their options."""
+    lines: list[str] = []
+    for command in following:
+        words = f"latente {command}".replace(" -", "\n-").split("\n")
+        lines += _filled(words, "", "    ", " \\")
+    return "\n".join(lines)
 
 
 def flag(keyword: str) -> str:
     """Return the option of ``latente fit`` for a keyword of the estimator."""
     return FLAGS.get(keyword, "--" + keyword.replace("_", "-"))
+
+
+def _filled(words: Sequence[str], first: str, later: str | None = None, end: str = "") -> list[str]:
+    """Fill lines with words that are not broken; ``end`` goes behind every line but the last."""
+    lines = [first + words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) + len(end) > WIDTH:
+            lines[-1] += end
+            lines.append((first if later is None else later) + word)
+        else:
+            lines[-1] += " " + word
+    return lines
 
 
 def _literal(value: object) -> str:
@@ -72,14 +98,3 @@ def _literal(value: object) -> str:
 def _word(value: object) -> str:
     text = str(value)
     return f'"{text}"' if "(" in text else text
-
-
-def _continued(words: Sequence[str]) -> str:
-    """Join words to lines of at most 76 characters, each but the last ending in a backslash."""
-    lines = [words[0]]
-    for word in words[1:]:
-        if len(lines[-1]) + len(word) + 1 > 74:
-            lines.append("    " + word)
-        else:
-            lines[-1] += " " + word
-    return " \\\n".join(lines)

@@ -13,7 +13,7 @@ from .demo import MODELS, NOISE, Story, next_steps
 from .diagram import flow
 from .items import spread
 from .measures import pca
-from .snippets import python, shell
+from .snippets import commands, continued, drawing, program
 
 if TYPE_CHECKING:
     pass
@@ -23,7 +23,7 @@ def tell(story: Story) -> str:
     """Return the page."""
     sections = (compression, latent_map, noise, generation, oddities, training, table, onward)
     body = "\n".join([opening(story), *(section(story) for section in sections), closing(story)])
-    title = "Three autoencoders and ten digits"
+    title = "Three autoencoders, ten digits"
     return page.document(title, "What latente's autoencoders learn from handwritten digits.", body)
 
 
@@ -57,7 +57,7 @@ def opening(story: Story) -> str:
         )
     )
     return (
-        f"<header>\n<h1>Three autoencoders and ten digits</h1>\n"
+        f"<header>\n<h1>Three autoencoders, ten digits</h1>\n"
         f'<p class="lead">{page.inline(lead)}</p>\n{page.text(about)}\n{picture}\n'
         f'<nav aria-label="Sections"><ul>{links}</ul></nav>\n</header>'
     )
@@ -77,8 +77,9 @@ def compression(story: Story) -> str:
             "The first model's encoder turns the 64 pixels of a digit into two numbers, and its "
             "decoder turns these into 64 pixels again. It is trained on one thing only: that what "
             "comes out is close to what went in.",
-            "The bar to clear is PCA, which also keeps two numbers. No *linear* method can do "
-            "better than PCA, so whatever is gained over it comes from the network's bends.",
+            "The bar to clear is PCA, which also keeps two numbers. No *linear* code of two "
+            "numbers has a smaller squared error, so what is gained comes from the bends of the "
+            "network.",
         ),
         page.picture(
             drawn,
@@ -92,7 +93,7 @@ def compression(story: Story) -> str:
             {
                 "squared error per pixel, held-out digits": f"{found['mse']:.4f}",
                 "the same of PCA with two numbers": f"{found['pca_mse']:.4f}",
-                "difference": percent(found["mse"] / found["pca_mse"] - 1),
+                "difference between the two": percent(found["mse"] / found["pca_mse"] - 1),
                 "numbers PCA needs for the same error": str(found["pca_components_needed"]),
             }
         ),
@@ -121,14 +122,13 @@ def latent_map(story: Story) -> str:
             page.picture(
                 figures.latent_map(story.models["plain"], data.X_test, data.y_test),
                 "Map of the autoencoder's codes: the ten digits lie in mostly separate regions.",
-                f"Autoencoder: {found['autoencoder']:.0%} of the nearest neighbours are the same "
-                "digit.",
+                "The autoencoder's two numbers.",
                 wide=False,
             ),
             page.picture(
                 figures.pca_map(data.X_test, data.y_test, train=data.X),
                 "Map by the first two principal components: several digits overlap in the middle.",
-                f"PCA: {found['pca']:.0%} of the nearest neighbours are the same digit.",
+                "PCA's two numbers.",
                 wide=False,
             ),
         ),
@@ -142,9 +142,7 @@ def latent_map(story: Story) -> str:
                 "by chance": f"{found['chance']:.0%}",
             }
         ),
-        again(
-            story,
-            "plain",
+        further(
             ["latent_map_beside_pca(model, digits.X_test, digits.y_test)"],
             ["plot map digits -m plain.safetensors --pca -o map.png"],
         ),
@@ -161,8 +159,8 @@ def noise(story: Story) -> str:
         page.text(
             "The second model has a code of 32 numbers, and a harder task: each time it sees a "
             f"digit, fresh noise has been added (normal, with standard deviation {NOISE} where ink "
-            "is 1), and it must answer with the clean one. It cannot learn the noise, which is never "
-            "twice the same, so it learns digits.",
+            "is 1), and it must answer with the clean one. The noise is never twice the same and "
+            "cannot be learned, so it learns digits.",
         ),
         page.picture(
             figures.reconstructions(
@@ -228,13 +226,11 @@ def generation(story: Story) -> str:
         ),
         page.numbers(
             {
-                "log-likelihood of a held-out digit, nats (higher is better)": signed(
-                    found["log_likelihood"]
+                "log-likelihood of a held-out digit, in nats": signed(found["log_likelihood"]),
+                "the same of probabilistic PCA, its linear counterpart": signed(
+                    found["log_likelihood_pca"]
                 ),
-                "the same if every pixel is drawn on its own": signed(
-                    found["log_likelihood_independent"]
-                ),
-                "nats of KL divergence: what the code tells of a digit": f"{found['kl']:.1f}",
+                "nats that the code tells of a digit (KL divergence)": f"{found['kl']:.1f}",
                 "squared error per pixel through the code": f"{found['mse']:.4f}",
             }
         ),
@@ -284,9 +280,7 @@ def oddities(story: Story) -> str:
                 "lowest score": signed(found["lowest"], 2),
             }
         ),
-        again(
-            story,
-            "plain",
+        further(
             ["anomalies(model, digits.X_test)"],
             ["score digits -m plain.safetensors --split test --top 10"],
         ),
@@ -304,14 +298,15 @@ def training(story: Story) -> str:
     ]
     notes = {
         "plain": "Squared error, summed over the pixels.",
-        "denoising": "Squared error, summed over the pixels. Training digits carry noise, "
-        "validation digits do not, which is why they are brought back better.",
-        "variational": "In nats: the total is the reconstruction term plus the KL divergence.",
+        "denoising": "Squared error against the clean digit, summed over the pixels.",
+        "variational": "In nats; the total is the reconstruction term plus the KL divergence.",
     }
+    drawn = {}
     for name, model in story.models.items():
         alt = f"Loss of the {name} autoencoder over {len(model.history_)} epochs, falling."
-        drawn = page.picture(figures.history(model), alt, notes[name], wide=name == "variational")
-        parts.append(f"<h3>{name.capitalize()}</h3>\n{drawn}")
+        curves = page.picture(figures.history(model), alt, notes[name], wide=name == "variational")
+        drawn[name] = f"<div><h3>{name.capitalize()}</h3>\n{curves}</div>"
+    parts += [page.pair(drawn["plain"], drawn["denoising"]), drawn["variational"]]
     parts.append(
         page.code("latente plot history -m variational.safetensors -o history.png", "shell")
     )
@@ -349,7 +344,7 @@ def table(story: Story) -> str:
         page.table(caption, head, rows),
         page.text(
             "Which model is best depends on the task. With 32 numbers for 64 pixels PCA copies a "
-            "clean digit almost perfectly, and its noise as well; the denoising model's strength is "
+            "clean digit almost perfectly, and its noise as well; the denoising model is good at "
             "what it leaves out. The variational model pays with some sharpness for a code space "
             "without holes."
         ),
@@ -384,13 +379,22 @@ def closing(story: Story) -> str:
     return f"<footer>{page.text(made, 'Digits: ' + story.data.source)}</footer>"
 
 
-def again(story: Story, name: str, calls: list[str], commands: list[str]) -> str:
-    """Return the code and the commands that do a section again."""
+def again(story: Story, name: str, calls: list[str], following: list[str]) -> str:
+    """Return the code and the commands that make a section's model and figures again."""
     keywords = {**MODELS[name], "random_state": story.random_state}
+    return both(program(keywords, calls, "digits"), commands(name, keywords, following, "digits"))
+
+
+def further(calls: list[str], following: list[str]) -> str:
+    """Return the code and the commands for figures of a model that is there."""
+    return both("# with the model from above\n" + drawing(calls), continued(following))
+
+
+def both(source: str, shell: str) -> str:
+    """Return Python and shell side by side."""
     return page.pair(
-        f"<div><h3>In Python</h3>{page.code(python(keywords, *calls), 'python')}</div>",
-        f"<div><h3>On the command line</h3>"
-        f"{page.code(shell(name, keywords, *commands), 'shell')}</div>",
+        f"<div><h3>In Python</h3>{page.code(source, 'python')}</div>",
+        f"<div><h3>On the command line</h3>{page.code(shell, 'shell')}</div>",
     )
 
 

@@ -34,7 +34,7 @@ COLOURS = (
     "#94a4a2",
 )
 TRAIN, VALIDATION = COLOURS[0], COLOURS[1]
-SMALL, NORMAL = 8.0, 9.5
+SMALL, NORMAL = 8.5, 10.0
 
 
 def canvas(width: float, height: float) -> Figure:
