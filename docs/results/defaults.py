@@ -39,7 +39,7 @@ def main() -> None:
         "# The defaults beside PCA",
         "",
         "`Autoencoder().fit(X)` with no argument, and PCA with a code of the same size: squared "
-        "error per value on held-out data, in the data's scale. Made by `docs/results/defaults.py`.",
+        "error per value on held-out data, in the data's scale; by `docs/results/defaults.py`.",
         "",
         "| data | rows | code | epochs | seconds | Autoencoder() | PCA | ratio |",
         "|---|---|---|---|---|---|---|---|",

@@ -80,7 +80,7 @@ KERAS_VAE = Conv(channels=(32, 64), down="stride", up="transpose", hidden=(16,),
 
 def activity(ae: Autoencoder, train: Floats, test: Floats) -> Figures:
     """Return the mean absolute code, and the share of code units near zero."""
-    codes = np.abs(ae.transform(test))
+    codes = np.abs(ae.transform((test.reshape(-1, 28, 28) * 255).round().astype(np.uint8)))
     return {"mean activity": float(codes.mean()), "share below 0.01": float((codes < 0.01).mean())}
 
 
@@ -255,18 +255,18 @@ for name, noise in {
 
 
 def exact_pca(train: Floats, size: int) -> PCA:
-    """PCA of all rows from their covariance."""
+    """Return PCA of all rows, from their covariance."""
     return PCA(size, svd_solver="covariance_eigh").fit(train)
 
 
 def reconstruct(ae: Autoencoder, flat: Floats) -> Floats:
-    """Reconstructions of rows (n, 784) in [0, 1], unrounded, through the fitted module."""
+    """Return reconstructions of rows (n, 784) in [0, 1], unrounded, through the fitted module."""
     shape = (-1, *ae.fitted_.given.shape)
-    out = []
     with torch.no_grad():
-        for part in torch.from_numpy(flat).float().split(1000):
-            out.append(ae.module_(part.view(shape)).flatten(1).double().numpy())
-    return np.concatenate(out)
+        parts = [
+            ae.module_(part.view(shape)) for part in torch.from_numpy(flat).float().split(1000)
+        ]
+    return torch.cat(parts).flatten(1).double().numpy()
 
 
 def measure(name: str, row: Row, data: Any) -> Figures:
@@ -337,6 +337,16 @@ def font() -> Figures:
     }
 
 
+def table_row(name: str, r: Figures) -> str:
+    """Return one row of the table."""
+    pca = f"{r['pca']:.5f}" if "pca" in r else ""
+    return (
+        f"| {name} | {r['title']} | {r['code']} | {r['parameters']:,} | {r['epochs']} "
+        f"| {r['seconds']:.0f} | {r['bce']:.4f} | {r['mse']:.5f} | {r['psnr']:.2f} "
+        f"| {pca} | {r['document']} |"
+    )
+
+
 def page(record: dict[str, Figures]) -> str:
     """Return the results as Markdown."""
     lines = [
@@ -353,20 +363,15 @@ def page(record: dict[str, Figures]) -> str:
         "| PCA's MSE | the document says |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name in ROWS:
-        if name in record:
-            r = record[name]
-            pca = f"{r['pca']:.5f}" if "pca" in r else ""
-            lines.append(
-                f"| {name} | {r['title']} | {r['code']} | {r['parameters']:,} | {r['epochs']} "
-                f"| {r['seconds']:.0f} | {r['bce']:.4f} | {r['mse']:.5f} | {r['psnr']:.2f} "
-                f"| {pca} | {r['document']} |"
-            )
+    lines += [table_row(name, record[name]) for name in ROWS if name in record]
     lines += ["", "## Besides", "", "| row | figure | value |", "|---|---|---|"]
-    for name in ROWS:
-        for key, value in record.get(name, {}).get("note", {}).items():
-            shown = f"{value:.4g}" if isinstance(value, float) else str(value)
-            lines.append(f"| {name} | {key} | {shown} |")
+    notes = [
+        (name, *item) for name in ROWS for item in record.get(name, {}).get("note", {}).items()
+    ]
+    lines += [
+        f"| {name} | {key} | {f'{value:.4g}' if isinstance(value, float) else value} |"
+        for name, key, value in notes
+    ]
     if "M1" in record:
         r = record["M1"]
         lines += [

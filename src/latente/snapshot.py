@@ -19,6 +19,7 @@ from .errors import ParameterError
 from .fitted import Fitted
 from .keywords import TABLES, Keywords
 from .model.custom import Modules
+from .model.module import Model
 from .parts import Part, from_json, is_whole, to_json, tupled
 
 Modulepair = tuple[nn.Module, nn.Module]
@@ -93,7 +94,7 @@ def from_snapshot(
     code_shape = tuple(int(size) for size in meta["code_shape"])
     if not code_shape or not all(is_whole(size, 1, 2**31) for size in code_shape):
         raise ValueError(f"code_shape={code_shape!r}")
-    model = _empty_model(parts, given, wanted, code_shape, _inside("model.", tensors))
+    model = _model(parts, given, wanted, code_shape, _inside("model.", tensors))
     fitted = Fitted(model, given, wanted, code_shape, int(meta["seed"]))
     fitted.codes = _array(tensors, "codes", (None, int(np.prod(code_shape))))
     fitted.divergence = _array(tensors, "divergence", (int(np.prod(code_shape)),))
@@ -111,32 +112,36 @@ def from_snapshot(
     return estimator
 
 
-def _empty_model(
+def _model(
     parts: Parts,
     given: Preparation,
     wanted: Preparation,
     code_shape: tuple[int, ...],
     weights: dict[str, Tensor],
-) -> Any:
-    """Build the model without memory, hold its shapes against the weights, then take them over."""
-    spatial = len(code_shape) > 1
-    latent_dim = None if spatial else code_shape[0]
-    own = isinstance(parts.network, Modules)
-    with torch.device("cpu" if own else "meta"):
-        model, built = build_model(parts, given, wanted, latent_dim, seed=0)
-    if built != code_shape:
-        raise ValueError(f"the network's code is {built}, not {code_shape}")
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    if expected != found:
-        differ = sorted(n for n in {*expected, *found} if expected.get(n) != found.get(n))
-        raise ValueError(
-            f"{differ[0]} has shape {found.get(differ[0])}, not {expected.get(differ[0])}"
-        )
-    if not own:
-        model = model.to_empty(device="cpu")
+) -> Model:
+    """Build the model, once its shapes, found without taking memory, are those of the weights."""
+    latent_dim = code_shape[0] if len(code_shape) == 1 else None
+    if not isinstance(parts.network, Modules):
+        with torch.device("meta"):
+            _check(*build_model(parts, given, wanted, latent_dim, seed=0), code_shape, weights)
+    model, built = build_model(parts, given, wanted, latent_dim, seed=0)
+    _check(model, built, code_shape, weights)
     model.load_state_dict(weights)
     return model.eval()
+
+
+def _check(
+    model: Model, built: tuple[int, ...], wanted: tuple[int, ...], weights: dict[str, Tensor]
+) -> None:
+    """Raise `ValueError` where a model does not take a code or weights of those shapes."""
+    if built != wanted:
+        raise ValueError(f"the network's code is {built}, not {wanted}")
+    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    differ = sorted(n for n in {*expected, *found} if expected.get(n) != found.get(n))
+    if differ:
+        name = differ[0]
+        raise ValueError(f"{name} has shape {found.get(name)}, not {expected.get(name)}")
 
 
 def _preparations(fitted: Fitted) -> dict[str, Preparation]:
