@@ -268,6 +268,8 @@ class TestToml:
             ('[bottleneck]\nname = "gaussian"\nbetta = 4', "beta"),
             ("[bottleneck]\nbeta = 4", "bottleneck"),
             ("bottleneck = 3", "bottleneck"),
+            ("limit = 0", "limit"),
+            ("target = 3", "target"),
             ("epochs = ", "not a TOML file"),
         ],
     )

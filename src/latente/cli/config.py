@@ -9,7 +9,7 @@
     name = "gaussian"
     beta = 4
 
-"none" stands for None, where that is a parameter's default.
+"none" stands for None, where a parameter can be None.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ParameterError
-from ..parts import Part, to_json
+from ..parts import Part, is_whole, to_json
 from .families import FAMILIES, nothing, part, written
 from .guard import Refusal
 from .inputs import READING
@@ -66,14 +66,22 @@ def split(found: Mapping[str, Any], path: str) -> tuple[dict[str, Any], dict[str
             hint = nearest(key, (*known, *EXTRA))
             raise ParameterError(f"{path}: no parameter {key!r}; {hint}")
         if name in EXTRA:
-            others[name] = raw
+            others[name] = extra(name, raw, path)
             continue
         try:
-            item = nothing(raw, known[name].default)
+            item = nothing(raw, known[name].annotation)
             parameters[name] = part(item, name) if name in FAMILIES else item
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from None
     return parameters, others
+
+
+def extra(name: str, raw: object, path: str) -> object:
+    """Return an option that is not the estimator's, once it is known to be text, or a number."""
+    if not (is_whole(raw, 1) if name == "limit" else isinstance(raw, str)):
+        wanted = "a whole number from 1" if name == "limit" else "text"
+        raise ParameterError(f"{path}: {name}={raw!r}: {name} must be {wanted}")
+    return raw
 
 
 def dump(model: Autoencoder) -> str:

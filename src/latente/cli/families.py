@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 from ..corruptions import CORRUPTIONS
@@ -54,15 +55,19 @@ def part(spec: object, parameter: str) -> Any:
         name, params = spec["name"], {k: v for k, v in spec.items() if k != "name"}
     else:
         raise ParameterError(f"{parameter}={spec!r} is no part; give its name, or a call of it")
-    cls = table.get(name.replace("-", "_"))
-    defaults = cls().get_params() if cls else {}
-    read = {key: nothing(tupled(item), defaults.get(key, "")) for key, item in params.items()}
+    types = types_of(table.get(name.replace("-", "_")))
+    read = {key: nothing(tupled(item), types.get(key, "")) for key, item in params.items()}
     return construct(name, read, table, parameter)
 
 
-def nothing(value: object, default: object) -> object:
-    """Turn "none" into None, where None is the default and the word cannot mean anything else."""
-    return None if default is None and str(value).lower() == "none" else value
+def types_of(cls: type[Part] | None) -> dict[str, str]:
+    """Return the types of a part's parameters, as they are written."""
+    return {} if cls is None else {field.name: str(field.type) for field in fields(cls)}
+
+
+def nothing(value: object, annotation: str) -> object:
+    """Turn "none" into None where the parameter can be None: elsewhere it may be a name."""
+    return None if "None" in annotation and str(value).lower() == "none" else value
 
 
 def written(value: object, parameter: str) -> str:

@@ -73,9 +73,9 @@ def values(given: dict[str, Any]) -> dict[str, Any]:
 
 def value(name: str, raw: str | list[str]) -> object:
     """Return a parameter's value for the text, or the texts, that it was given as."""
-    default = parameters()[name].default
+    kind = parameters()[name].annotation
     read = [literal(item) for item in raw] if isinstance(raw, list) else literal(raw)
-    read = nothing(read[0] if isinstance(read, list) and len(read) == 1 else read, default)
+    read = nothing(read[0] if isinstance(read, list) and len(read) == 1 else read, kind)
     return part(read, name) if name in FAMILIES else read
 
 
