@@ -20,6 +20,8 @@ from peers.harness import FILES
 from rows import ROWS
 from workers import interpreter
 
+PEERS = "keras,tutorial,pythae"
+
 
 def arguments() -> argparse.Namespace:
     """Read the command line."""
@@ -27,7 +29,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer images and turns (rougher)")
     parser.add_argument("--rows", default=names, help=f"which models, of {names}")
-    parser.add_argument("--peers", help="which peers, of keras,tutorial,pythae (default: all)")
+    parser.add_argument("--peers", default=PEERS, help=f"which peers, of {PEERS}")
     parser.add_argument("--repetitions", type=int, help="how many turns")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--threads", type=int, help="threads of each side (default: its own)")
@@ -43,6 +45,9 @@ def arguments() -> argparse.Namespace:
     unknown = set(options.rows.split(",")) - {row.model for row in ROWS}
     if unknown:
         parser.error(f"--rows: there is no {', '.join(sorted(unknown))}; choose of {names}")
+    strangers = set(options.peers.split(",")) - set(PEERS.split(","))
+    if strangers:
+        parser.error(f"--peers: there is no {', '.join(sorted(strangers))}; choose of {PEERS}")
     folder = Path(os.environ.get("LATENTE_DATA", "")) / "mnist"
     if not all((folder / name).exists() for name in FILES.values()):
         parser.error(f"set LATENTE_DATA to a folder in which mnist/{FILES['train']} lies")
@@ -67,8 +72,10 @@ def main() -> None:
     options = arguments()
     extent = extent_of(options)
     chosen = [row for row in ROWS if row.model in options.rows.split(",")]
-    peers = options.peers.split(",") if options.peers else ["keras", "tutorial", "pythae"]
+    peers = options.peers.split(",")
     pairs = [(row, peer) for row in chosen for peer in row.targets(extent.device) if peer in peers]
+    if not pairs:
+        raise SystemExit(f"--rows {options.rows} is not measured against {options.peers} here")
     pythons = {side: Path(path) for side, _, path in (p.partition("=") for p in options.python)}
     for side in ("latente", *{peer for _, peer in pairs}):
         pythons[side] = pythons.get(side) or interpreter(side)
