@@ -188,7 +188,4 @@ def save(drawn: Figure, path: Path, json: bool) -> None:
     """Write a figure to its file."""
     with atomic(path) as place:
         drawn.savefig(place, format=path.suffix.lower().removeprefix("."))
-    width, height = (drawn.get_size_inches() * drawn.dpi).astype(int).tolist()
-    out.answer(
-        {"output": path, "width": width, "height": height}, json, lambda: say(f"figure → {path}")
-    )
+    out.answer({"output": path}, json, lambda: say(f"figure → {path}"))
