@@ -12,7 +12,7 @@ from . import choices
 from .assembly import Parts, build_model, resolve_parts
 from .data.intake import named
 from .data.preparation import Preparation
-from .errors import TrainingWarning
+from .errors import DataError, TrainingWarning
 from .fitted import Fitted
 from .keywords import Keywords, check_keywords
 from .training.hardware import find_device
@@ -87,7 +87,10 @@ class Fitting(Keywords):
         """Return what was fitted, once X is known to have the columns it was fitted on."""
         check_is_fitted(self, "fitted_")
         self.fitted_.given.check_features(X)
-        validate_data(self, named(X), reset=False, skip_check_array=True)
+        try:
+            validate_data(self, named(X), reset=False, skip_check_array=True)
+        except ValueError as error:
+            raise DataError(str(error)) from error
         return self.fitted_
 
     def __getstate__(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 Record = dict[str, float]
-QUIET_COLUMNS = ("epoch", "seconds", "samples_per_second", "learning_rate")
+QUIET = ("epoch", "seconds", "samples_per_second", "learning_rate", "per_pixel")
 
 
 class Progress:
@@ -80,7 +80,11 @@ class Progress:
 
 def told(record: Record) -> str:
     """Return an epoch's terms and speed as one line of text."""
-    terms = [f"{name} {value:.4g}" for name, value in record.items() if name not in QUIET_COLUMNS]
+    terms = [
+        f"{name.removesuffix('_total')} {value:.4g}"
+        for name, value in record.items()
+        if name not in QUIET and (name == "validation_total" or "validation" not in name)
+    ]
     return "  ".join([*terms, f"{record['samples_per_second']:,.0f} samples/s"])
 
 
@@ -88,9 +92,12 @@ def _bar() -> RichProgress:
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as RichProgress
+    from rich.table import Column
 
     return RichProgress(
-        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
+        TextColumn(
+            "epoch {task.completed:.0f}/{task.total:.0f}", table_column=Column(no_wrap=True)
+        ),
         BarColumn(bar_width=24),
         TimeRemainingColumn(),
         TextColumn("{task.fields[terms]}"),
