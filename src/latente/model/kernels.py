@@ -127,7 +127,7 @@ class _TapConvolution(torch.autograd.Function):
         outputs, _, k, _ = weight.shape
         taps = weight.permute(0, 2, 3, 1).reshape(-1, c) @ x.permute(0, 2, 3, 1).reshape(-1, c).t()
         taps = taps.view(outputs, k, k, n, h, w)
-        y = x.new_zeros(outputs, n, h + k - 1, w + k - 1)
+        y = taps.new_zeros(outputs, n, h + k - 1, w + k - 1)
         for i in range(k):
             for j in range(k):
                 top, left = k - 1 - i, k - 1 - j
@@ -169,13 +169,10 @@ class _Interleave(torch.autograd.Function):
 
     @staticmethod
     def forward(parts: Tensor, start: Size, size: Size) -> Tensor:
-        n, channels, _, _ = parts.shape
-        y = torch.empty(
-            (n, channels // 4, *size),
-            dtype=parts.dtype,
-            device=parts.device,
-            memory_format=torch.channels_last,
-        )
+        n, c = parts.shape[0], parts.shape[1] // 4
+        height, width = size
+        strides = (height * width * c, 1, width * c, c)  # channels last
+        y = parts.new_empty_strided((n, c, height, width), strides)
         for phase, small, large in _phases(start, size):
             y[:, :, large[0], large[1]] = _of(parts, phase)[:, :, small[0], small[1]]
         return y
@@ -187,11 +184,8 @@ class _Interleave(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        parts = torch.zeros(
-            ctx.shape,
-            dtype=gradient.dtype,
-            device=gradient.device,
-        ).contiguous(memory_format=torch.channels_last)
+        n, c, h, w = ctx.shape
+        parts = gradient.new_zeros(n, h, w, c).permute(0, 3, 1, 2)
         for phase, small, large in _phases(ctx.start, ctx.size):
             _of(parts, phase)[:, :, small[0], small[1]] = gradient[:, :, large[0], large[1]]
         return parts, None, None
