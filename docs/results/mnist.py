@@ -356,6 +356,9 @@ def page(record: dict[str, Figures]) -> str:
         "measured once on the 10,000 test pictures, per pixel, in nats (BCE) and squared grey "
         "levels from 0 to 1 (MSE). PCA has the same code size and the same training pictures.",
         "",
+        "The denoising rows (M9) are measured on clean pictures here, and on noisy ones below. "
+        "Seconds are wall-clock time, with other work on the machine.",
+        "",
         f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, "
         f"torch {torch.__version__}.",
         "",
