@@ -19,6 +19,7 @@ help:  ## Tell what there is
 
 demo: $(VENV)/.core  ## Fit three autoencoders on digits and write a page about them (2 minutes)
 	@$(BIN)/latente demo
+	@echo; echo "The command is $(BIN)/latente; '. $(BIN)/activate' makes it plain latente."
 
 test: $(VENV)/.all  ## Run the tests, with coverage
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov
