@@ -90,7 +90,7 @@ def test_a_fit_lowers_every_loss_term_it_reports() -> None:
 
 @pytest.mark.parametrize("name", ["digits", "shapes"])
 def test_the_defaults_beat_pca_on_held_out_data(name: str) -> None:
-    data = datasets.load(name) if name != "shapes" else datasets.load("shapes", n=1200)
+    data = datasets.load(name) if name != "shapes" else datasets.load("shapes", n=600)
     X = data.X
     train, test = (X[:-40], X[-40:]) if data.X_test is None else (X, data.X_test)
     ae = Autoencoder(random_state=0).fit(train)

@@ -112,6 +112,7 @@ def demo(
     in about a minute. Their models lie beside the page.
     """
     from ..report import demo as story
+    from ..report.cast import next_steps
 
     path = Path(output)
     if path.suffix.lower() != ".html":
@@ -121,7 +122,7 @@ def demo(
 
     def told() -> None:
         typer.echo(f"The page is {page}; open it in a browser. Then try:")
-        for command, what in story.next_steps(page.parent):
+        for command, what in next_steps(page.parent):
             typer.echo(f"\n  {command}\n      {what}")
 
     out.answer({"output": page, **numbers}, json, told)

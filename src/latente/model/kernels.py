@@ -185,7 +185,9 @@ class _Interleave(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         n, c, h, w = ctx.shape
-        parts = gradient.new_zeros(n, h, w, c).permute(0, 3, 1, 2)
+        covered = ctx.size == (2 * h, 2 * w)
+        fresh = gradient.new_empty if covered else gradient.new_zeros
+        parts = fresh((n, h, w, c)).permute(0, 3, 1, 2)
         for phase, small, large in _phases(ctx.start, ctx.size):
             _of(parts, phase)[:, :, small[0], small[1]] = gradient[:, :, large[0], large[1]]
         return parts, None, None

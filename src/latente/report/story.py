@@ -9,11 +9,12 @@ import numpy as np
 
 from ..version import __version__
 from . import figures, page
-from .demo import MODELS, NOISE, Story, next_steps
+from .cast import MODELS, NOISE, Story, next_steps
 from .diagram import flow
 from .items import spread
 from .measures import pca
 from .snippets import commands, continued, drawing, program
+from .words import decibels, percent, signed
 
 if TYPE_CHECKING:
     pass
@@ -396,18 +397,3 @@ def both(source: str, shell: str) -> str:
         f"<div><h3>In Python</h3>{page.code(source, 'python')}</div>",
         f"<div><h3>On the command line</h3>{page.code(shell, 'shell')}</div>",
     )
-
-
-def percent(share: float) -> str:
-    """Return a signed share in per cent."""
-    return f"{share:+.0%}".replace("-", "−")
-
-
-def decibels(value: float) -> str:
-    """Return a ratio in decibels."""
-    return f"{value:.1f} dB"
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """Return a number with a proper minus sign."""
-    return f"{value:.{digits}f}".replace("-", "−")

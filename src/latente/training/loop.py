@@ -27,7 +27,7 @@ from .hardware import autocast, is_out_of_memory
 from .plan import Plan
 from .progress import Progress
 from .state import Record, TrainingState
-from .steps import Stepper, make_stepper
+from .steps import ClosureStep, GradientStep, Stepper
 
 LOOK_EVERY = 200
 """Steps between two looks at the losses: each look waits for the device."""
@@ -326,3 +326,16 @@ def _own_randomness(device: torch.device) -> Iterator[None]:
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         yield
+
+
+def make_stepper(
+    model: Model, optimizer: torch.optim.Optimizer, plan: Plan, device: torch.device
+) -> Stepper:
+    """Return the way to step that suits the optimiser and the device."""
+    if plan.optimizer.whole:
+        return ClosureStep(model, optimizer, plan, device)
+    if device.type == "cuda":
+        from .graphs import GraphStep
+
+        return GraphStep(model, optimizer, plan, device)
+    return GradientStep(model, optimizer, plan, device)

@@ -81,16 +81,3 @@ class ClosureStep(GradientStep):
 
         self.optimizer.step(closure)  # type: ignore[arg-type]
         return first[0]
-
-
-def make_stepper(
-    model: Model, optimizer: torch.optim.Optimizer, plan: Plan, device: torch.device
-) -> Stepper:
-    """Return the way to step that suits the optimiser and the device."""
-    if plan.optimizer.whole:
-        return ClosureStep(model, optimizer, plan, device)
-    if device.type == "cuda":
-        from .graphs import GraphStep
-
-        return GraphStep(model, optimizer, plan, device)
-    return GradientStep(model, optimizer, plan, device)

@@ -1,0 +1,63 @@
+"""The measures of reconstructions against their definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from latente.metrics import agreement, bce, mse, psnr
+
+PAIRS = arrays(np.float64, (2, 3, 4, 2), elements=st.floats(-10, 10))
+
+
+def test_mse_is_averaged_over_a_samples_values() -> None:
+    X = np.zeros((2, 2, 2))
+    other = np.array([[[1, 1], [1, 1]], [[2, 0], [0, 0]]])
+    assert mse(X, other).tolist() == [1.0, 1.0]
+    assert mse(X, 2 * other).tolist() == [4.0, 4.0]
+
+
+def test_bytes_do_not_wrap_around() -> None:
+    assert mse(np.array([[0]], np.uint8), np.array([[255]], np.uint8)).tolist() == [255.0**2]
+
+
+@given(PAIRS)
+def test_psnr_follows_from_mse(pair: np.ndarray) -> None:
+    a, b = pair
+    expected = np.full(3, np.inf)
+    errors = mse(a, b)
+    expected[errors > 0] = 10 * np.log10(4 / errors[errors > 0])
+    np.testing.assert_allclose(psnr(a, b, span=2.0), expected)
+
+
+def test_psnr_of_a_tenth_of_the_error_is_ten_decibels_more() -> None:
+    X = np.zeros((1, 5))
+    near, far = psnr(X, X + 0.1, 255)[0], psnr(X, X + 0.1 * np.sqrt(10), 255)[0]
+    assert near - far == pytest.approx(10)
+
+
+def test_bce_of_halves_is_a_bit_a_value() -> None:
+    X = np.array([[0.0, 1.0, 0.3]])
+    assert bce(X, np.full((1, 3), 0.5))[0] == pytest.approx(np.log(2))
+
+
+def test_bce_is_least_at_the_truth_and_finite_at_the_ends() -> None:
+    X = np.array([[0.2, 0.7]])
+    assert bce(X, X)[0] < bce(X, X + 0.1)[0]
+    assert np.isfinite(bce(np.array([[1.0]]), np.array([[0.0]]))[0])
+
+
+def test_agreement_is_one_for_classes_apart_and_by_chance_for_classes_mixed() -> None:
+    rng = np.random.default_rng(0)
+    classes = np.repeat([0, 1], 100)
+    apart = rng.normal(size=(200, 2)) + 20 * classes[:, None]
+    assert agreement(apart, classes) == 1.0
+    assert agreement(rng.normal(size=(200, 2)), classes) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_sample_is_not_its_own_neighbour() -> None:
+    places = np.array([[0.0], [0.1], [10.0], [10.1]])
+    assert agreement(places, [0, 1, 0, 1], neighbours=1) == 0.0
