@@ -37,7 +37,7 @@ bench: $(VENV)/.all  ## Measure training speed against the peers, each in an env
 	@$(BIN)/python benchmarks/training.py
 
 docs: $(VENV)/.all  ## Build the documentation into site/
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The documentation is in $(CURDIR)/site/index.html"
 
 lock: $(VENV)/.core  ## Resolve the newest versions and write them to requirements.lock
