@@ -45,7 +45,7 @@ def psnr(original: ArrayLike, other: ArrayLike, span: float = 1.0) -> Numbers:
         Shape (n,); infinite where a sample is matched exactly.
     """
     with np.errstate(divide="ignore"):
-        return np.asarray(10 * np.log10(span**2 / mse(original, other)))
+        return np.asarray(20 * np.log10(span) - 10 * np.log10(mse(original, other)))
 
 
 def bce(original: ArrayLike, probability: ArrayLike) -> Numbers:
