@@ -196,7 +196,7 @@ def parsed(line: str) -> None:
 
 class TestCodeAndCommands:
     def test_every_command_on_the_page_can_be_read(self, reader: Reader) -> None:
-        shown = [text for text in reader.words["code"] if "latente " in text]
+        shown = [text for text in reader.words["pre"] if "latente " in text]
         lines = "\n".join(shown).replace("\\\n", " ").splitlines()
         found = [line for line in lines if line.startswith("latente ")]
         assert len(found) > 12
@@ -229,7 +229,7 @@ class TestCodeAndCommands:
         self, reader: Reader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        shown = [text for text in reader.words["code"] if "figures." in text]
+        shown = [text for text in reader.words["pre"] if "figures." in text]
         assert len(shown) == 5
         scope: dict[str, Any] = {}
         for text in shown:

@@ -238,7 +238,8 @@ def _glyphs(axes: Axes, looks: Look, X: Any, at: Values, colours: Values) -> Non
         pictures[..., :3] = (colours * 255).astype(np.uint8)[:, None, None]
     for picture, (x, y), colour in zip(pictures, at, colours, strict=True):
         box = (x - half[0], x + half[0], y - half[1], y + half[1])
-        axes.imshow(picture, extent=box, aspect="auto", interpolation="none", zorder=3)
+        kind = "glyph" if looks.ink else "photo"
+        axes.imshow(picture, extent=box, aspect="auto", interpolation="none", zorder=3, gid=kind)
         if not looks.ink:
             corners = [(box[0], box[2]), (box[1], box[2]), (box[1], box[3]), (box[0], box[3])]
             axes.add_patch(

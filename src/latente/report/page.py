@@ -159,7 +159,7 @@ def lean(drawing: str, prefix: str) -> str:
 
     def renamed(match: re.Match[str]) -> str:
         name = match[1]
-        if name in ("ink", "photo"):
+        if name in ("ink", "glyph", "photo"):
             return f' class="{name}"'
         return f' id="{prefix}{name}"' if name in used else ""
 

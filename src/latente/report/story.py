@@ -346,8 +346,8 @@ def table(story: Story) -> str:
         page.text(
             "Which model is best depends on the task. With 32 numbers for 64 pixels PCA copies a "
             "clean digit almost perfectly, and its noise as well; the denoising model is good at "
-            "what it leaves out. The variational model pays with some sharpness for a code space "
-            "without holes."
+            "what it leaves out. The variational model alone has a code space without holes, which "
+            "makes it the one to draw new digits from."
         ),
     )
 
