@@ -34,8 +34,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: Size) -> T
     outputs, _, kernel, _ = weight.shape
     if outputs > FEW or kernel == 1 or torch.is_autocast_enabled(x.device.type):
         return F.conv2d(x, weight, bias, padding=padding)
-    planes: Tensor = _TapConvolution.apply(x, weight, padding)  # type: ignore[no-untyped-call]
-    y = planes.transpose(0, 1)
+    y: Tensor = _TapConvolution.apply(x, weight, padding)  # type: ignore[no-untyped-call]
     return y if bias is None else y + bias.view(-1, 1, 1)
 
 
@@ -112,26 +111,26 @@ def convolve_transposed(x: Tensor, weight: Tensor, bias: Tensor, extra: Size) ->
 
 
 class _TapConvolution(torch.autograd.Function):
-    """One matrix product gives each value times each weight; shifting and adding does the rest.
+    """A matrix product a picture gives each value times each weight; shifting and adding the rest.
 
     ::
 
-        x (n, c, h, w) ──▶ (c', k, k, n, h, w) ──shift, add──▶ y (c', n, h', w')
+        x (n, c, h, w) ──▶ (n, c', k, k, h, w) ──shift, add──▶ y (n, c', h', w')
     """
 
     generate_vmap_rule = True
 
     @staticmethod
     def forward(x: Tensor, weight: Tensor, padding: Size) -> Tensor:
-        n, c, h, w = x.shape
-        outputs, _, k, _ = weight.shape
-        taps = weight.permute(0, 2, 3, 1).reshape(-1, c) @ x.permute(0, 2, 3, 1).reshape(-1, c).t()
-        taps = taps.view(outputs, k, k, n, h, w)
-        y = taps.new_zeros(outputs, n, h + k - 1, w + k - 1)
+        n, _, h, w = x.shape
+        outputs, c, k, _ = weight.shape
+        taps = weight.permute(0, 2, 3, 1).reshape(-1, c) @ _pixels(x).transpose(1, 2)
+        taps = taps.view(n, outputs, k, k, h, w)
+        y = taps.new_zeros(n, outputs, h + k - 1, w + k - 1)
         for i in range(k):
             for j in range(k):
                 top, left = k - 1 - i, k - 1 - j
-                y[:, :, top : top + h, left : left + w] += taps[:, i, j]
+                y[:, :, top : top + h, left : left + w] += taps[:, :, i, j]
         top, left = k - 1 - padding[0], k - 1 - padding[1]
         return y[:, :, top : h + k - 1 - top, left : w + k - 1 - left]
 
@@ -147,14 +146,20 @@ class _TapConvolution(torch.autograd.Function):
         outputs, _, k, _ = weight.shape
         top, left = k - 1 - ctx.padding[0], k - 1 - ctx.padding[1]
         padded = F.pad(gradient, (left, left, top, top))
-        plane, picture, row, column = padded.stride()
+        picture, plane, row, column = padded.stride()
         shifted = padded.as_strided(
-            (outputs, k, k, n, h, w), (plane, row, column, picture, row, column)
-        ).reshape(-1, n * h * w)
+            (n, outputs, k, k, h, w), (picture, plane, row, column, row, column)
+        ).reshape(n, -1, h * w)
         flipped = weight.flip(2, 3).permute(0, 2, 3, 1).reshape(-1, c)
-        dx = (shifted.t() @ flipped).view(n, h, w, c).permute(0, 3, 1, 2)
-        dw = (shifted @ x.permute(0, 2, 3, 1).reshape(-1, c)).view(outputs, k, k, c)
+        dx = (shifted.transpose(1, 2) @ flipped).view(n, h, w, c).permute(0, 3, 1, 2)
+        dw = (shifted @ _pixels(x)).sum(0).view(outputs, k, k, c)
         return dx, dw.permute(0, 3, 1, 2).flip(2, 3), None
+
+
+def _pixels(x: Tensor) -> Tensor:
+    """Return each picture's pixels, one a row, shape (n, h · w, c)."""
+    n, c, h, w = x.shape
+    return x.permute(0, 2, 3, 1).reshape(n, h * w, c)
 
 
 class _Interleave(torch.autograd.Function):

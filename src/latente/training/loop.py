@@ -22,6 +22,7 @@ from ..data.batches import Batches
 from ..errors import TrainingError
 from ..model.bottlenecks import Moment, Terms
 from ..model.module import Model
+from .allocator import kept_memory
 from .checkpoint import Checkpoint
 from .hardware import autocast, is_out_of_memory
 from .plan import Plan
@@ -89,6 +90,7 @@ class Trainer:
         stepper = make_stepper(self.model, self.optimizer, self.plan, self.device)
         with (
             _own_randomness(self.device),
+            kept_memory(self.device),
             Progress(self.plan.verbose, self.plan.epochs, self.state.epoch) as progress,
         ):
             try:
@@ -159,18 +161,21 @@ class Trainer:
         self.clock.fill_(epoch)
         self.model.train()
         stepper.start(generator, self.clock)
-        rows: list[Tensor] = []
+        # One tensor for all steps: small ones that live on would break up the memory of large ones.
+        rows = torch.empty(len(order), 0, device=self.device)
         for i, index in enumerate(order):
-            rows.append(stepper.step(batches, index))
+            row = stepper.step(batches, index)
+            rows = rows if i else row.new_empty(len(order), len(row))
+            rows[i] = row
             self.clock += 1 / len(order)
             if self.scheduler is not None and self.plan.schedule.every_step:
                 self.scheduler.step()
             if (i + 1) % LOOK_EVERY == 0:
-                self._look(rows, epoch, len(order))
+                self._look(rows[: i + 1], epoch, len(order))
             progress.step(epoch + (i + 1) / len(order))
         self._look(rows, epoch, len(order))
         sizes = torch.tensor([len(index) for index in order], dtype=torch.float64)
-        means = (torch.stack(rows).cpu().double() * sizes[:, None]).sum(0) / n
+        means = (rows.cpu().double() * sizes[:, None]).sum(0) / n
         return dict(zip(stepper.names, means.tolist(), strict=True))
 
     def validate(self, validation: Batches) -> Record:
@@ -227,14 +232,13 @@ class Trainer:
         remaining = max(self.plan.epochs - self.state.epoch, 1)
         self.scheduler = schedule.build(self.optimizer, remaining * steps)
 
-    def _look(self, rows: list[Tensor], epoch: int, steps: int) -> None:
+    def _look(self, rows: Tensor, epoch: int, steps: int) -> None:
         """Raise `Diverged` at the first step whose loss is not finite."""
-        recent = rows[-LOOK_EVERY:]
-        totals = torch.stack([row[0] for row in recent])
+        totals = rows[-LOOK_EVERY:, 0]
         bad = totals.isfinite().logical_not()
         if bool(bad.any()):
             first = int(bad.nonzero()[0, 0])
-            step = epoch * steps + len(rows) - len(recent) + first + 1
+            step = epoch * steps + len(rows) - len(totals) + first + 1
             raise Diverged(step, epoch + 1, float(totals[first]))
 
     def _interrupted(self) -> None:
