@@ -275,6 +275,15 @@ def test_features_have_names_and_frames_can_be_asked_for() -> None:
     assert list(ae.set_output(transform="pandas").transform(X).columns) == names
 
 
+@pytest.mark.parametrize("columns", [{"a": float}, {"a": float, "b": str}])
+def test_rows_of_a_frame_keep_their_index(columns: dict[str, type]) -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({k: [kind(i) for i in range(6)] for k, kind in columns.items()})
+    ae = Autoencoder(latent_dim=1, epochs=1, random_state=0).fit(frame)
+    some = frame.set_axis(list("uvwxyz")).iloc[[4, 1]]
+    assert list(ae.reconstruct(some).index) == ["y", "v"]
+
+
 def test_partial_fit_and_warm_start_go_on() -> None:
     X = DIGITS.X
     stepwise = small()

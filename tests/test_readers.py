@@ -508,6 +508,11 @@ class TestSeparated:
         path.write_text("\n".join(lines))
         told(DataError, path, "line 322:", count, "has 3")
 
+    def test_a_broken_row_among_two_columns_is_no_decimal_comma(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a,b\n1,2\n3\n4,5\n")
+        told(DataError, path, "line 3: 1 field", "has 2")
+
     @FEW
     @given(tables(), st.data())
     def test_cut_short(self, rows: list[list[str]], data: st.DataObject) -> None:

@@ -63,7 +63,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
     batch_size : int or "auto"
         Rows in a step; "auto" takes 32 to 256 by the number of rows, all rows for L-BFGS.
     epochs : int or "auto"
-        Passes over the data; "auto" aims at about 8,000 steps.
+        Passes over the data; "auto" aims at 8,000 steps, in 20 to 400 passes.
     validation_fraction : float
         Share of the rows held out; the weights with their lowest loss are kept.
     patience : int, "auto" or None

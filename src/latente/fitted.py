@@ -90,7 +90,7 @@ class Fitted:
 
     def reconstruct(self, X: Any) -> Any:
         """Return rows as they come back through their code."""
-        return self.wanted.restore(self._run(self.model, self.given.store(X, "X")))
+        return self.wanted.restore(self._run(self.model, self.given.store(X, "X")), X)
 
     def score(self, X: Any, target: Any = None) -> Floats:
         """Return minus the loss of each row through its deterministic code, (n,)."""

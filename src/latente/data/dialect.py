@@ -99,7 +99,7 @@ def split(head: Sequence[str], separator: str) -> list[list[str]]:
 def merit(sample: Sequence[Sequence[str]]) -> tuple[bool, float, int]:
     """Return how well a separator splits: evenly, into numbers, into many fields."""
     width, alike = Counter(map(len, sample)).most_common(1)[0]
-    even = width > 1 and len(sample[0]) == width and alike >= 0.8 * len(sample)
+    even = width > 1 and len(sample[0]) == width and alike > len(sample) / 2
     cells = [cell for row in sample for cell in row]
     numbers = sum(bool(POINT.fullmatch(cell) or COMMA.fullmatch(cell)) for cell in cells)
     return even, numbers / len(cells), width

@@ -99,12 +99,21 @@ class Preparation:
         """Return stored samples in the model's scale and shape, float32, on their device."""
         return self.scaling_map.to_torch(self.layout.to_model_shape(stored))
 
-    def restore(self, values: NDArray[np.float32]) -> Any:
-        """Return values of the model's scale in the shape, scale, type and kind of the data."""
+    def restore(self, values: NDArray[np.float32], like: Any = None) -> Any:
+        """Return values of the model's scale in the shape, scale, type and kind of the data.
+
+        Parameters
+        ----------
+        values
+            Shape (n, *shape).
+        like
+            What they were made from: a pandas frame gives its index to the rows.
+        """
+        index = getattr(like, "index", None) if is_frame(like) else None
         if self.table is not None:
-            return self.table.inverse(values)
+            return self.table.inverse(values, index=index)
         array = self.layout.from_model_shape(self.scaling_map.inverse(values))
-        return array if self.schema is None else self.schema.from_matrix(array)
+        return array if self.schema is None else self.schema.from_matrix(array, index)
 
     def check_features(self, X: Any) -> None:
         """Raise `DataError` where arrays have another shape than those of the fit."""

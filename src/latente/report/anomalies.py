@@ -9,6 +9,7 @@ import numpy as np
 from .items import Values, look, take
 from .mosaic import LABEL, Row, extent, tile
 from .style import COLOURS, MUTED, SMALL, canvas, dress, panel
+from .words import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +52,7 @@ def anomalies(
         Row(
             model.reconstruct(shown),
             "reconstructed",
-            [f"{score:.3g}".replace("-", "−") for score in scores[worst]],
+            [short(score) for score in scores[worst]],
             under=shown,
         ),
     ]

@@ -24,7 +24,13 @@ class Optimizer(Part, ABC):
     whole: ClassVar[bool] = False
     """Whether a step needs the loss of the same batch several times, and likes all rows in it."""
 
-    @abstractmethod
+    title: ClassVar[str]
+    """The name of torch's class."""
+    fused: ClassVar[bool] = False
+    """Whether torch has it as one kernel, on processors and on CUDA."""
+    capturable: ClassVar[bool] = False
+    """Whether torch's step can be part of a CUDA graph."""
+
     def build(
         self,
         parameters: Iterable[nn.Parameter],
@@ -33,6 +39,22 @@ class Optimizer(Part, ABC):
         device: device,
     ) -> TorchOptimizer:
         """Return torch's optimiser over the parameters, fused where torch has it so."""
+        import torch
+
+        options = self.options(weight_decay)
+        if self.fused and device.type in ("cpu", "cuda"):
+            options["fused"] = True
+        rate: float | torch.Tensor = learning_rate
+        if self.capturable and device.type == "cuda":
+            # A CUDA graph reads the rate from the device, so that a schedule can move it.
+            options["capturable"] = True
+            rate = torch.tensor(learning_rate, device=device)
+        kind = getattr(torch.optim, self.title)
+        return kind(list(parameters), lr=rate, **options)  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def options(self, weight_decay: float) -> dict[str, Any]:
+        """Return torch's keywords beside the learning rate."""
 
 
 @dataclass(kw_only=True)
@@ -47,8 +69,7 @@ class _Adaptive(Optimizer):
         Added to the denominator; positive.
     """
 
-    fused: ClassVar[bool] = False
-    title: ClassVar[str]
+    capturable: ClassVar[bool] = True
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -61,39 +82,28 @@ class _Adaptive(Optimizer):
         good = is_number(self.epsilon, 0) and self.epsilon > 0
         require(good, self, "epsilon", self.epsilon, "a positive number")
 
-    def build(
-        self,
-        parameters: Iterable[nn.Parameter],
-        learning_rate: float,
-        weight_decay: float,
-        device: device,
-    ) -> TorchOptimizer:
-        return _torch(
-            self.title,
-            parameters,
-            device,
-            fused=self.fused,
-            lr=learning_rate,
-            weight_decay=weight_decay,
-            betas=(self.beta1, self.beta2),
-            eps=self.epsilon,
-        )
+    def options(self, weight_decay: float) -> dict[str, Any]:
+        return {
+            "weight_decay": weight_decay,
+            "betas": (self.beta1, self.beta2),
+            "eps": self.epsilon,
+        }
 
 
 @dataclass(kw_only=True)
 class Adam(_Adaptive):
     """Adam (Kingma and Ba, 2015)."""
 
-    fused: ClassVar[bool] = True
     title: ClassVar[str] = "Adam"
+    fused: ClassVar[bool] = True
 
 
 @dataclass(kw_only=True)
 class AdamW(_Adaptive):
     """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019)."""
 
-    fused: ClassVar[bool] = True
     title: ClassVar[str] = "AdamW"
+    fused: ClassVar[bool] = True
 
 
 @dataclass(kw_only=True)
@@ -114,8 +124,8 @@ class RAdam(_Adaptive):
 class Adamax(_Adaptive):
     """Adam with the infinity norm (Kingma and Ba, 2015, section 7)."""
 
-    rate: ClassVar[float] = 2e-3
     title: ClassVar[str] = "Adamax"
+    rate: ClassVar[float] = 2e-3
 
 
 @dataclass(kw_only=True)
@@ -133,6 +143,8 @@ class SGD(Optimizer):
         Whether to look ahead by the momentum.
     """
 
+    title: ClassVar[str] = "SGD"
+    fused: ClassVar[bool] = True
     momentum: float = 0.9
     nesterov: bool = False
 
@@ -142,23 +154,8 @@ class SGD(Optimizer):
         good = not self.nesterov or self.momentum > 0
         require(good, self, "nesterov", self.nesterov, "False where momentum is 0")
 
-    def build(
-        self,
-        parameters: Iterable[nn.Parameter],
-        learning_rate: float,
-        weight_decay: float,
-        device: device,
-    ) -> TorchOptimizer:
-        return _torch(
-            "SGD",
-            parameters,
-            device,
-            fused=True,
-            lr=learning_rate,
-            weight_decay=weight_decay,
-            momentum=self.momentum,
-            nesterov=self.nesterov,
-        )
+    def options(self, weight_decay: float) -> dict[str, Any]:
+        return {"weight_decay": weight_decay, "momentum": self.momentum, "nesterov": self.nesterov}
 
 
 @dataclass(kw_only=True)
@@ -173,6 +170,8 @@ class RMSprop(Optimizer):
         Share of the last step that is kept, from 0 to below 1.
     """
 
+    title: ClassVar[str] = "RMSprop"
+    capturable: ClassVar[bool] = True
     alpha: float = 0.99
     momentum: float = 0.0
 
@@ -182,38 +181,19 @@ class RMSprop(Optimizer):
             good = is_number(value, 0, 1) and value < 1
             require(good, self, name, value, "a number from 0 to below 1")
 
-    def build(
-        self,
-        parameters: Iterable[nn.Parameter],
-        learning_rate: float,
-        weight_decay: float,
-        device: device,
-    ) -> TorchOptimizer:
-        return _torch(
-            "RMSprop",
-            parameters,
-            device,
-            lr=learning_rate,
-            weight_decay=weight_decay,
-            alpha=self.alpha,
-            momentum=self.momentum,
-        )
+    def options(self, weight_decay: float) -> dict[str, Any]:
+        return {"weight_decay": weight_decay, "alpha": self.alpha, "momentum": self.momentum}
 
 
 @dataclass(kw_only=True)
 class Adagrad(Optimizer):
     """Steps that shrink with the gradients seen so far (Duchi et al., 2011)."""
 
+    title: ClassVar[str] = "Adagrad"
     rate: ClassVar[float] = 1e-2
 
-    def build(
-        self,
-        parameters: Iterable[nn.Parameter],
-        learning_rate: float,
-        weight_decay: float,
-        device: device,
-    ) -> TorchOptimizer:
-        return _torch("Adagrad", parameters, device, lr=learning_rate, weight_decay=weight_decay)
+    def options(self, weight_decay: float) -> dict[str, Any]:
+        return {"weight_decay": weight_decay}
 
 
 @dataclass(kw_only=True)
@@ -226,28 +206,17 @@ class Adadelta(Optimizer):
         Decay of the running means, from 0 to below 1.
     """
 
+    title: ClassVar[str] = "Adadelta"
     rate: ClassVar[float] = 1.0
+    capturable: ClassVar[bool] = True
     rho: float = 0.9
 
     def check(self) -> None:
         good = is_number(self.rho, 0, 1) and self.rho < 1
         require(good, self, "rho", self.rho, "a number from 0 to below 1")
 
-    def build(
-        self,
-        parameters: Iterable[nn.Parameter],
-        learning_rate: float,
-        weight_decay: float,
-        device: device,
-    ) -> TorchOptimizer:
-        return _torch(
-            "Adadelta",
-            parameters,
-            device,
-            lr=learning_rate,
-            weight_decay=weight_decay,
-            rho=self.rho,
-        )
+    def options(self, weight_decay: float) -> dict[str, Any]:
+        return {"weight_decay": weight_decay, "rho": self.rho}
 
 
 @dataclass(kw_only=True)
@@ -262,6 +231,7 @@ class LBFGS(Optimizer):
         Past steps that shape the curvature.
     """
 
+    title: ClassVar[str] = "LBFGS"
     rate: ClassVar[float] = 1.0
     whole: ClassVar[bool] = True
     iterations: int = 20
@@ -272,26 +242,16 @@ class LBFGS(Optimizer):
             value = getattr(self, name)
             require(is_whole(value, 1), self, name, value, "a whole number from 1")
 
-    def build(
-        self,
-        parameters: Iterable[nn.Parameter],
-        learning_rate: float,
-        weight_decay: float,
-        device: device,
-    ) -> TorchOptimizer:
+    def options(self, weight_decay: float) -> dict[str, Any]:
         if weight_decay:
             raise ParameterError(
                 f"weight_decay={weight_decay!r}: LBFGS has no weight decay; use 0 or 'adamw'"
             )
-        return _torch(
-            "LBFGS",
-            parameters,
-            device,
-            lr=learning_rate,
-            max_iter=self.iterations,
-            history_size=self.history,
-            line_search_fn="strong_wolfe",
-        )
+        return {
+            "max_iter": self.iterations,
+            "history_size": self.history,
+            "line_search_fn": "strong_wolfe",
+        }
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -306,28 +266,3 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adadelta": Adadelta,
     "lbfgs": LBFGS,
 }
-
-
-CAPTURABLE = ("Adam", "AdamW", "NAdam", "RAdam", "Adamax", "RMSprop", "Adadelta")
-"""Optimisers of torch whose step can be part of a CUDA graph."""
-
-
-def _torch(
-    title: str,
-    parameters: Iterable[nn.Parameter],
-    device: device,
-    *,
-    fused: bool = False,
-    lr: float,
-    **options: Any,
-) -> TorchOptimizer:
-    import torch
-
-    if fused and device.type in ("cpu", "cuda"):
-        options["fused"] = True
-    rate: float | torch.Tensor = lr
-    if title in CAPTURABLE and device.type == "cuda":
-        # A CUDA graph reads the rate from the device, so that a schedule can move it.
-        options["capturable"] = True
-        rate = torch.tensor(lr, device=device)
-    return getattr(torch.optim, title)(list(parameters), lr=rate, **options)  # type: ignore[no-any-return]
