@@ -90,6 +90,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     """
 
     _KIND = "latente anomaly detector"
+    threshold_: Threshold | None
 
     def __init__(
         self,
@@ -237,7 +238,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             return np.asarray(parts.reshape(-1, *preparation.shape).sum(axis=1))
         names, owners = columns(preparation)
         folded = np.zeros((len(parts), len(names)))
-        np.add.at(folded, (slice(None), np.asarray(owners)), parts)
+        for column, owner in zip(parts.T, owners, strict=True):
+            folded[:, owner] += column
         return folded
 
     def save(self, path: str | Path) -> None:
@@ -310,7 +312,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _set(self, rule: Threshold, scores: Floats, odd: NDArray[np.bool_]) -> Self:
         """Set the threshold by a rule."""
         self.offset_ = rule.offset(scores, odd)
-        self.threshold_: Threshold | None = rule
+        self.threshold_ = rule
         return self
 
     def _check(self, X: Any) -> None:
@@ -330,10 +332,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Return what a file keeps; see `persistence`."""
         meta, arrays = self.ensemble_.state()
         simple = ("contamination", "n_neighbors", "validation_fraction")
-        rule = None if self.threshold_ is None else to_json(self.threshold_, THRESHOLDS)
         meta |= {
             "keywords": {name: getattr(self, name) for name in simple},
-            "threshold": rule,
+            "threshold": self.threshold_ and to_json(self.threshold_, THRESHOLDS),
             "offset": self.offset_,
             "held_out": torch.from_numpy(self.held_out_scores_),
             "columns": list(getattr(self, "feature_names_in_", [])),

@@ -31,7 +31,9 @@ FLOOR = 0.05
 """Share of the typical distance that is added to all: beneath it, nearer is not more normal."""
 UNITS, NOISE = 256, 0.2
 """Hidden units of the denoising autoencoder, and the noise it removes, in standard deviations."""
-STEPS, BATCH, RATE = 300, 256, 5e-3
+STEPS, BATCH, RATE = 160, 512, 8e-3
+EPOCH = 10_000
+"""Rows that an epoch has at least: fewer are repeated, each time under other noise."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,7 +242,8 @@ def fitted_score(
     if view is None:
         autoencoder = settings.autoencoder or Autoencoder(random_state=settings.seed)
         return Reconstruction(autoencoder=clone(autoencoder).fit(seen))
-    return Reconstruction(autoencoder=denoiser(len(seen), settings.seed).fit(seen))
+    repeated = np.tile(seen.astype(np.float32), (max(1, EPOCH // len(seen)), 1))
+    return Reconstruction(autoencoder=denoiser(len(repeated), settings.seed).fit(repeated))
 
 
 def denoiser(rows: int, seed: int) -> Autoencoder:
@@ -249,7 +252,6 @@ def denoiser(rows: int, seed: int) -> Autoencoder:
     Its code is larger than a row: not a narrow place but the noise keeps it from copying (Vincent
     et al., 2010), so that nothing depends on the right size of the code.
     """
-    batch = min(BATCH, rows)
     return Autoencoder(
         UNITS,
         network=Dense(hidden=(), code_activation="relu"),
@@ -257,8 +259,8 @@ def denoiser(rows: int, seed: int) -> Autoencoder:
         loss="squared",
         schedule="one_cycle",
         learning_rate=RATE,
-        batch_size=batch,
-        epochs=max(1, -(-STEPS * batch // rows)),
+        batch_size=BATCH,
+        epochs=max(1, -(-STEPS * BATCH // rows)),
         validation_fraction=0.0,
         patience=None,
         scaling="none",

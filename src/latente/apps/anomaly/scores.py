@@ -91,7 +91,8 @@ class Neighbors(Score):
 
     def differences(self, x: Floats) -> Floats:
         _, index = self._nearest(x)
-        return (x - self.references[index].mean(axis=1)) ** 2
+        middle: Floats = self.references[index].mean(axis=1)
+        return (x - middle) ** 2
 
     def _nearest(self, x: Floats) -> tuple[Floats, NDArray[np.int64]]:
         """Return distance and number of the nearest rows but oneself, (n, neighbors)."""
@@ -151,7 +152,9 @@ class Reconstruction(Score):
 
     def differences(self, x: Any) -> Floats:
         errors = self.autoencoder.fitted_.differences(x)
-        return errors.reshape(len(errors), -1).astype(np.float64) ** 2
+        flat: Floats = errors.reshape(len(errors), -1).astype(np.float64)
+        squares: Floats = flat**2
+        return squares
 
     def state(self) -> dict[str, Any]:
         meta, tensors = self.autoencoder._state()
