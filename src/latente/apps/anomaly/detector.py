@@ -38,10 +38,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     ::
 
-        X ──▶ standardised ──┬─▶ denoising autoencoder: error of the reconstruction ─┐
-          ╰─▶ Gaussianised ──┴─▶ distance to the nearest normal rows ────────────────┴─▶ score (n,)
+        X ──▶ standardised ──┬─▶ denoising autoencoder: squared error ──┐
+          │                  ╰─▶ distance to the nearest normal rows ───┤
+          ╰─▶ Gaussianised ────▶ distance to the nearest normal rows ───┴─▶ score (n,)
 
-    A row's score is the mean of four, each measured against how normal rows spread. Reconstruction
+    A row's score is the mean of three, each measured against how normal rows spread. Reconstruction
     sees what breaks the relations between columns (Vincent et al., 2010), the nearest rows see what
     lies where nothing else does (Ramaswamy et al., 2000); standardised columns tell how far out a
     value is, Gaussianised ones how rare. Pictures are scored by the reconstruction of an
@@ -51,7 +52,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     autoencoder : Autoencoder or None
         Cloned and fitted on the data as they are, and then the only one; None for the detector's
-        own: denoising ones of rows, the default `Autoencoder` of pictures.
+        own: a denoising one of rows, the default `Autoencoder` of pictures.
     contamination : float
         Share of the training rows that may be anomalies, from 0 to 0.5. Where it is not 0, the
         oddest rows are set aside before what is normal is learned.

@@ -29,9 +29,11 @@ Floats = NDArray[np.float64]
 
 FLOOR = 0.05
 """Share of the typical distance that is added to all: beneath it, nearer is not more normal."""
+MEASURED = 2_000
+"""Normal rows whose distances are the measure of all."""
 UNITS, NOISE = 256, 0.2
 """Hidden units of the denoising autoencoder, and the noise it removes, in standard deviations."""
-STEPS, BATCH, RATE = 160, 512, 8e-3
+STEPS, BATCH, RATE = 150, 256, 8e-3
 EPOCH = 10_000
 """Rows that an epoch has at least: fewer are repeated, each time under other noise."""
 
@@ -43,8 +45,7 @@ class Settings:
     Parameters
     ----------
     autoencoder
-        To be cloned and fitted on the data as they are given; None for the denoising ones, one in
-        each view of rows.
+        To be cloned and fitted on the data as they are given; None for a denoising one of rows.
     scores
         Names of `SCORES`.
     neighbors
@@ -60,10 +61,12 @@ class Settings:
 
     def members(self, *, pictures: bool) -> list[tuple[str, str | None]]:
         """Return the name of each score and the view it works in, None for the data as given."""
-        views = ("given",) if pictures else ("standard", "gaussian")
         as_given = pictures or self.autoencoder is not None
-        own: tuple[str | None, ...] = (None,) if as_given else views
-        return [(s, v) for s in self.scores for v in (own if s == "reconstruction" else views)]
+        views: dict[str, tuple[str | None, ...]] = {
+            "neighbors": ("given",) if pictures else ("standard", "gaussian"),
+            "reconstruction": (None,) if as_given else ("standard",),
+        }
+        return [(score, view) for score in self.scores for view in views[score]]
 
 
 @dataclass(eq=False)
@@ -154,10 +157,11 @@ class Ensemble:
         names = sorted({view for _, view in members if view is not None})
         views = {name: VIEWS[name].learn(x) for name in names}
         rows = Rows(X, x, views)
+        some = np.random.default_rng(settings.seed).permutation(len(x))[:MEASURED]
         made = []
         for title, view in members:
             score = fitted_score(title, view, rows, settings, held)
-            distances = score.distances(rows.seen(view))
+            distances = score.distances(chosen_rows(rows.seen(view), np.sort(some)))
             made.append(Member.calibrated(score, view, distances))
         return cls(preparation=preparation, views=views, members=made)
 
@@ -247,7 +251,7 @@ def fitted_score(
 
 
 def denoiser(rows: int, seed: int) -> Autoencoder:
-    """Return the autoencoder that takes noise off rows of one view, to be fitted on so many rows.
+    """Return the autoencoder that takes noise off rows, to be fitted on so many of them.
 
     Its code is larger than a row: not a narrow place but the noise keeps it from copying (Vincent
     et al., 2010), so that nothing depends on the right size of the code.

@@ -148,7 +148,8 @@ class Reconstruction(Score):
     autoencoder: Autoencoder
 
     def distances(self, x: Any) -> Floats:
-        return self.differences(x).sum(axis=1)
+        total: Floats = self.differences(x).sum(axis=1)
+        return total
 
     def differences(self, x: Any) -> Floats:
         errors = self.autoencoder.fitted_.differences(x)
