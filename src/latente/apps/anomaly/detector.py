@@ -27,9 +27,7 @@ from .thresholds import THRESHOLDS, Quantile, Threshold
 
 Floats = NDArray[np.float64]
 
-TRIMMINGS = 2
-"""How often the oddest rows of contaminated data are set aside and the rest is learned anew."""
-CLUMP = 100
+CLUMP = 200
 """Nearest rows looked at, at most, to tell a clump of anomalies from normal rows."""
 
 
@@ -387,17 +385,18 @@ def trimmed(
 ) -> NDArray[np.int64]:
     """Return which rows count as normal: all but the share that seems oddest, in rising order.
 
-    Odd rows that are alike vouch for one another, so that here more nearest rows are looked at than
-    there can be odd ones.
+    Odd rows that are alike vouch for one another, and an autoencoder learns them too. So the first
+    choice is by nearest rows alone, twice as many as there can be odd ones, and only the second,
+    learned from what the first left, by all scores.
     """
     count = len(X)
     normal = np.arange(count)
     odd = round(contamination * count)
     if odd == 0:
         return normal
-    wary = replace(settings, neighbors=min(CLUMP, max(settings.neighbors, odd + 1)))
-    for _ in range(TRIMMINGS):
-        ensemble = Ensemble.learn(chosen_rows(X, normal), preparation, wary)
+    wary = replace(settings, neighbors=min(CLUMP, max(settings.neighbors, 2 * odd)))
+    for scores in (("neighbors",), settings.scores):
+        ensemble = Ensemble.learn(chosen_rows(X, normal), preparation, replace(wary, scores=scores))
         order = np.argsort(ensemble.surprises(X).mean(axis=1), kind="stable")
         normal = np.sort(order[: count - odd])
     return normal
