@@ -345,25 +345,26 @@ def run(*args: object) -> Any:
     return CliRunner().invoke(app, [str(arg) for arg in args])
 
 
-class TestCommand:
-    @pytest.fixture(scope="class")
-    def home(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        home = tmp_path_factory.mktemp("detect")
-        rng = np.random.default_rng(0)
-        for name, count, odd in (("train", 200, 0), ("new", 50, 3)):
-            with (home / f"{name}.csv").open("w", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(["size", "weight", "colour", "odd"])
-                for i in range(count):
-                    size = rng.normal()
-                    weight = size + 0.05 * rng.normal() + (4 if i < odd else 0)
-                    writer.writerow([size, weight, "rb"[i % 2], int(i < odd)])
-        done = run(
-            "detect", home / "train.csv", "--fit", "-o", home / "d.safetensors", "--label", "odd"
-        )
-        assert done.exit_code == 0, done.stderr
-        return home
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("detect")
+    rng = np.random.default_rng(0)
+    for name, count, odd in (("train", 200, 0), ("new", 50, 3)):
+        with (home / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["size", "weight", "colour", "odd"])
+            for i in range(count):
+                size = rng.normal()
+                weight = size + 0.05 * rng.normal() + (4 if i < odd else 0)
+                writer.writerow([size, weight, "rb"[i % 2], int(i < odd)])
+    done = run(
+        "detect", home / "train.csv", "--fit", "-o", home / "d.safetensors", "--label", "odd"
+    )
+    assert done.exit_code == 0, done.stderr
+    return home
 
+
+class TestCommand:
     def test_names_the_oddest_rows_and_why(self, home: Path) -> None:
         args = ("detect", home / "new.csv", "-m", home / "d.safetensors", "--label", "odd")
         done = run(*args, "--explain", "--top", 3, "--json")
@@ -382,7 +383,7 @@ class TestCommand:
             "--explain", "-o", out,
         )  # fmt: skip
         assert done.exit_code == 0, done.stderr
-        rows = list(csv.DictReader(out.open()))
+        rows = list(csv.DictReader(out.read_text().splitlines()))
         assert list(rows[0]) == ["score", "flagged", "size", "weight", "colour"]
         assert len(rows) == 50
         assert sum(float(row["flagged"]) for row in rows[:3]) == 3
