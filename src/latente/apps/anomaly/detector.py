@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,20 +14,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ...choices import draw_seed
 from ...data.frames import rows as chosen_rows
-from ...data.intake import as_array, as_tensor, named
-from ...data.preparation import Preparation
-from ...data.schema import is_frame
+from ...data.intake import named
 from ...errors import DataError, ParameterError
 from ...estimator import Autoencoder
 from ...parts import from_json, is_number, is_whole, listed, resolve, to_json
 from .ensemble import Ensemble, Settings, columns, prepare
 from .scores import SCORES
-from .thresholds import THRESHOLDS, Quantile, Threshold
+from .selection import as_rows, drawn, trimmed
+from .thresholds import THRESHOLDS, Quantile, Threshold, as_labels
 
 Floats = NDArray[np.float64]
-
-CLUMP = 200
-"""Nearest rows looked at, at most, to tell a clump of anomalies from normal rows."""
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -367,48 +362,3 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def as_rows(X: Any) -> Any:
-    """Return a data frame as it is, and anything else as an array whose rows can be chosen."""
-    return X if is_frame(X) else as_tensor(as_array(X)).cpu().numpy()
-
-
-def drawn(count: int, share: float, seed: int) -> NDArray[np.int64]:
-    """Return which of so many rows are held out, in rising order: one at least."""
-    number = min(max(1, round(share * count)), count - 1)
-    return np.sort(np.random.default_rng(seed).permutation(count)[:number])
-
-
-def trimmed(
-    X: Any, preparation: Preparation, settings: Settings, contamination: float
-) -> NDArray[np.int64]:
-    """Return which rows count as normal: all but the share that seems oddest, in rising order.
-
-    Odd rows that are alike vouch for one another, and an autoencoder learns them too. So the first
-    choice is by nearest rows alone, twice as many as there can be odd ones, and only the second,
-    learned from what the first left, by all scores.
-    """
-    count = len(X)
-    normal = np.arange(count)
-    odd = round(contamination * count)
-    if odd == 0:
-        return normal
-    wary = replace(settings, neighbors=min(CLUMP, max(settings.neighbors, 2 * odd)))
-    for scores in (("neighbors",), settings.scores):
-        ensemble = Ensemble.learn(chosen_rows(X, normal), preparation, replace(wary, scores=scores))
-        order = np.argsort(ensemble.surprises(X).mean(axis=1), kind="stable")
-        normal = np.sort(order[: count - odd])
-    return normal
-
-
-def as_labels(y: Any, count: int) -> NDArray[np.bool_]:
-    """Return labels as which rows are anomalies, or raise `DataError`."""
-    labels = np.asarray(y)
-    if labels.shape != (count,):
-        raise DataError(
-            f"y has shape {labels.shape}, but there are {count} rows; give one for each"
-        )
-    if not np.isin(labels, (0, 1)).all():
-        raise DataError("y holds other values than 0 for normal rows and 1 for anomalies")
-    return labels.astype(bool)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,3 +137,15 @@ def candidates(scores: Floats, odd: NDArray[np.bool_]) -> tuple[Floats, Floats, 
     below = np.concatenate([[0], apart, [len(ranked)]])
     counts = np.concatenate([[0], np.cumsum(odd[order])])[below]
     return cuts, counts.astype(np.float64), (below - counts).astype(np.float64)
+
+
+def as_labels(y: Any, count: int) -> NDArray[np.bool_]:
+    """Return labels as which rows are anomalies, or raise `DataError`."""
+    labels = np.asarray(y)
+    if labels.shape != (count,):
+        raise DataError(
+            f"y has shape {labels.shape}, but there are {count} rows; give one for each"
+        )
+    if not np.isin(labels, (0, 1)).all():
+        raise DataError("y holds other values than 0 for normal rows and 1 for anomalies")
+    return labels.astype(bool)
