@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # as type checkers understand it, without the cost of imp
 
 if TYPE_CHECKING:
     from . import datasets as datasets
+    from .apps.anomaly.detector import AnomalyDetector
     from .corruptions import GaussianNoise, Mask, SaltAndPepper
     from .errors import (
         DataError,
@@ -63,6 +64,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "AnomalyDetector",
     "Autoencoder",
     "Bernoulli",
     "Constant",
@@ -99,6 +101,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "apps.anomaly.detector": "AnomalyDetector",
     "corruptions": "GaussianNoise Mask SaltAndPepper",
     "errors": "DataError FileError LatenteError MissingExtra ParameterError TrainingError "
     "TrainingWarning",

@@ -105,6 +105,10 @@ class Fitted:
 
         return self._per_row(squared, X, target)
 
+    def differences(self, X: Any, target: Any = None) -> Floats:
+        """Return what the reconstruction adds to each value in the model's scale, (n, *shape)."""
+        return self._per_row(lambda model, x, y: model(x) - y, X, target)
+
     def log_likelihood(self, X: Any, samples: int, seed: int) -> Floats:
         """Return an importance-weighted estimate of ``log p(x)`` in nats, (n,)."""
         generator = torch.Generator(self.device).manual_seed(seed)

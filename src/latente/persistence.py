@@ -21,7 +21,7 @@ FORMAT = 1
 
 
 class Storable(Protocol):
-    """What can be kept in a model's file."""
+    """What can be kept in a model's file; one of another kind than a model names it as `_KIND`."""
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return a description (see `packing.pack`) and tensors by name."""
@@ -57,7 +57,7 @@ def save(estimator: Storable, path: StrPath) -> None:
     meta, tensors = estimator._state()
     structure, inner = pack(meta)
     named = {f"meta:{name}": tensor for name, tensor in inner.items()}
-    write_tensors(path, {**tensors, **named}, structure, kind=KIND, format=FORMAT)
+    write_tensors(path, {**tensors, **named}, structure, kind=kind_of(estimator), format=FORMAT)
 
 
 def load(cls: type[S], path: StrPath, network: tuple[nn.Module, nn.Module] | None = None) -> S:
@@ -82,7 +82,7 @@ def load(cls: type[S], path: StrPath, network: tuple[nn.Module, nn.Module] | Non
     FileError
         If the file cannot be read, is no model, is damaged, or comes from a later version.
     """
-    tensors, structure = read_tensors(path, kind=KIND, newest_format=FORMAT)
+    tensors, structure = read_tensors(path, kind=kind_of(cls), newest_format=FORMAT)
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith("meta:")}
     inner = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("meta:")}
     try:
@@ -92,6 +92,11 @@ def load(cls: type[S], path: StrPath, network: tuple[nn.Module, nn.Module] | Non
     except Exception as error:  # the description is not trusted: it can be wrong in any way
         raise FileError(f"{path} holds no model that can be loaded: {_told(error)}") from error
     return estimator
+
+
+def kind_of(storable: object) -> str:
+    """Return what the file of an object, or of a class, is called."""
+    return getattr(storable, "_KIND", KIND)
 
 
 def _told(error: Exception) -> str:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "decode": ("Use", "codes", "Turn codes back into data."),
     "reconstruct": ("Use", "codes", "Encode and decode: compress, denoise, restore."),
     "score": ("Use", "scores", "Tell how normal each row is; find what does not belong."),
+    "detect": ("Use", "detect", "Find what does not belong, and say why."),
     "sample": ("Use", "generation", "Draw new data from the model."),
     "interpolate": ("Use", "generation", "Walk through the latent space from one row to another."),
     "plot": (

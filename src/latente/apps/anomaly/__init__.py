@@ -1,0 +1,1 @@
+"""Finding what does not belong: scores, thresholds, and reasons."""

@@ -1,0 +1,430 @@
+"""Anomaly detection: what is found, why, at which threshold, and how it is kept."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils.estimator_checks import parametrize_with_checks
+from typer.testing import CliRunner
+
+from latente import (
+    AnomalyDetector,
+    Autoencoder,
+    DataError,
+    Dense,
+    FileError,
+    ParameterError,
+    datasets,
+)
+from latente.apps.anomaly import ensemble
+from latente.apps.anomaly.scores import SCORES
+from latente.apps.anomaly.thresholds import F1, THRESHOLDS, Alerts, Cost, Quantile
+from latente.apps.anomaly.views import VIEWS, Gaussianised
+from latente.cli.main import app
+
+DIGITS = datasets.load("digits")
+
+
+def correlated(n: int, seed: int) -> Any:
+    """Rows of six columns that two hidden causes rule."""
+    rng = np.random.default_rng(seed)
+    causes = rng.normal(size=(n, 2))
+    mixing = np.random.default_rng(99).normal(size=(2, 6))
+    return causes @ mixing + 0.1 * rng.normal(size=(n, 6))
+
+
+def broken(n: int, seed: int) -> Any:
+    """Rows whose every column is ordinary, but not together: each from another row."""
+    rng = np.random.default_rng(seed)
+    return rng.permuted(correlated(n, seed), axis=0)
+
+
+def small(**keywords: Any) -> AnomalyDetector:
+    return AnomalyDetector(**{"random_state": 0, **keywords})
+
+
+@pytest.fixture(scope="module")
+def fitted() -> AnomalyDetector:
+    return small().fit(correlated(400, 0))
+
+
+@parametrize_with_checks([AnomalyDetector(random_state=0)])
+def test_scikit_learns_own_checks(
+    estimator: AnomalyDetector, check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ensemble, "STEPS", 2)
+    monkeypatch.setattr(ensemble, "EPOCH", 100)
+    check(estimator)
+
+
+@pytest.mark.parametrize("scores", ["auto", *SCORES])
+def test_each_score_finds_what_breaks_the_relations(scores: str) -> None:
+    X = np.concatenate([correlated(200, 1), broken(200, 2)])
+    odd = np.arange(400) >= 200
+    detector = small(scores=scores).fit(correlated(400, 0))
+    assert roc_auc_score(odd, -detector.score_samples(X)) > 0.9
+    strangers = small(scores=scores).fit(broken(400, 3))
+    assert roc_auc_score(odd, -strangers.score_samples(X)) < 0.7
+
+
+def test_it_beats_nearest_rows_where_columns_are_skewed() -> None:
+    """What a plain distance cannot see: the rare in a column of a narrow and heavy spread."""
+    rng = np.random.default_rng(0)
+
+    def rows(n: int) -> Any:
+        heavy = np.exp(2 * rng.normal(size=(n, 3)))
+        return np.c_[heavy, heavy[:, :2] * np.exp(0.1 * rng.normal(size=(n, 2)))]
+
+    train, normal, odd = rows(600), rows(200), rng.permuted(rows(200), axis=0)
+    X, y = np.r_[normal, odd], np.arange(400) >= 200
+    spread = train.std(0)
+    distances, _ = NearestNeighbors(n_neighbors=5).fit(train / spread).kneighbors(X / spread)
+    ours = -small().fit(train).score_samples(X)
+    theirs = distances.mean(1)
+    assert average_precision_score(y, ours) > average_precision_score(y, theirs) + 0.05
+
+
+def test_scores_are_the_same_for_the_same_seed_and_one_row_at_a_time(
+    fitted: AnomalyDetector,
+) -> None:
+    X = broken(20, 5)
+    again = small().fit(correlated(400, 0))
+    assert np.array_equal(again.score_samples(X), fitted.score_samples(X))
+    alone = np.concatenate([fitted.score_samples(row[None]) for row in X])
+    assert np.allclose(alone, fitted.score_samples(X), atol=1e-5)
+
+
+def test_wild_values_are_odd_and_nothing_else(fitted: AnomalyDetector) -> None:
+    X = correlated(3, 1)
+    X[1, 2], X[2, 0] = 1e30, -1e12
+    scores = fitted.score_samples(X)
+    assert np.isfinite(scores).all()
+    assert (scores[1:] < fitted.offset_).all()
+    assert np.isfinite(fitted.explain(X)).all()
+    assert fitted.explain(X)[1].argmax() == 2
+
+
+class TestContamination:
+    def test_trimming_keeps_anomalies_from_being_learned(self) -> None:
+        """A clump of anomalies among the rows of the fit is found, and not without trimming."""
+        rng = np.random.default_rng(0)
+        clump = correlated(1, 7) + 5 * np.array([1, -1, 1, -1, 1, -1])
+        odd = clump + 0.05 * rng.normal(size=(30, 6))
+        X = np.concatenate([correlated(270, 0), odd])
+        new = np.concatenate([correlated(200, 1), clump + 0.05 * rng.normal(size=(30, 6))])
+        y = np.arange(230) >= 200
+        trimmed = small(contamination=0.1).fit(X)
+        naive = small().fit(X)
+        assert average_precision_score(y, -trimmed.score_samples(new)) > 0.95
+        assert average_precision_score(y, -naive.score_samples(new)) < 0.8
+
+    def test_that_share_of_the_training_rows_is_flagged(self) -> None:
+        X = np.concatenate([correlated(285, 0), broken(15, 1)])
+        detector = small(contamination=0.05).fit(X)
+        assert (detector.predict(X) == -1).sum() == 15
+
+
+class TestThreshold:
+    def test_quantile_is_the_rate_of_false_alarms_on_new_rows(self) -> None:
+        detector = small(threshold="quantile(rate=0.1)", validation_fraction=0.3)
+        detector.fit(correlated(1500, 0))
+        assert (detector.predict(correlated(1000, 1)) == -1).mean() == pytest.approx(0.1, abs=0.04)
+
+    def test_alerts_a_day(self) -> None:
+        scores = np.arange(1000.0)
+        offset = Alerts(per_day=20, rows_per_day=1000).offset(scores, np.zeros(1000, bool))
+        assert (scores < offset).sum() == 20
+
+    def test_quantile_leaves_out_known_anomalies(self) -> None:
+        scores = np.r_[np.full(50, -100.0), np.arange(100.0)]
+        offset = Quantile(rate=0.1).offset(scores, np.arange(150) < 50)
+        assert offset == pytest.approx(9.9)
+
+    def test_f1_is_the_best_there_is(self) -> None:
+        rng = np.random.default_rng(0)
+        odd = rng.random(200) < 0.2
+        scores = rng.normal(size=200) - odd
+        offset = F1().offset(scores, odd)
+
+        def f1(cut: float) -> float:
+            flagged = scores < cut
+            return float(2 * (flagged & odd).sum() / (flagged.sum() + odd.sum()))
+
+        assert f1(offset) == pytest.approx(max(f1(cut) for cut in [*scores, 10.0]))
+
+    def test_cost_trades_misses_against_false_alarms(self) -> None:
+        rng = np.random.default_rng(0)
+        odd = rng.random(300) < 0.1
+        scores = rng.normal(size=300) - odd
+        dear, cheap = (Cost(miss=m).offset(scores, odd) for m in (100, 0.1))
+        assert (scores < dear).sum() > (scores < cheap).sum()
+        assert Cost(miss=1, false_alarm=0).offset(scores, odd) > scores[odd].max()
+
+    def test_calibrate_sets_it_anew(self, fitted: AnomalyDetector) -> None:
+        X = np.concatenate([correlated(100, 3), broken(100, 4)])
+        y = np.arange(200) >= 100
+        detector = small(threshold="f1").fit(correlated(400, 0), validation=(X, y))
+        assert isinstance(detector.threshold_, F1)
+        assert ((detector.predict(X) == -1) == y).mean() > 0.8
+        low = detector.calibrate(X, y, threshold="cost(miss=0)").offset_
+        assert detector.calibrate(X, y, threshold="cost(miss=1000)").offset_ > low
+
+    @pytest.mark.parametrize("name", THRESHOLDS)
+    def test_labels_are_asked_for_where_they_are_needed(self, name: str) -> None:
+        detector = small(threshold=name)
+        if not THRESHOLDS[name].labelled:
+            assert np.isfinite(detector.fit(correlated(50, 0)).offset_)
+            return
+        with pytest.raises(ParameterError, match="needs labelled rows"):
+            detector.fit(correlated(50, 0))
+        X = correlated(20, 1)
+        with pytest.raises(DataError, match="normal rows only"):
+            detector.fit(correlated(50, 0), validation=(X, np.zeros(20)))
+
+    def test_wrong_labels_are_told(self, fitted: AnomalyDetector) -> None:
+        with pytest.raises(DataError, match="one for each"):
+            fitted.calibrate(correlated(5, 0), [1, 0])
+        with pytest.raises(DataError, match="0 for normal rows"):
+            fitted.calibrate(correlated(2, 0), [1, 2])
+
+
+class TestExplain:
+    def test_the_broken_column_is_named_and_parts_add_up(self, fitted: AnomalyDetector) -> None:
+        X = correlated(60, 8)
+        X[np.arange(60), np.arange(60) % 6] += 3
+        parts = fitted.explain(X)
+        assert (parts >= 0).all()
+        assert np.allclose(parts.sum(1), -fitted.score_samples(X), atol=1e-5)
+        assert (parts.argmax(1) == np.arange(60) % 6).mean() > 0.8
+
+    def test_frames_with_categories_and_gaps(self) -> None:
+        rng = np.random.default_rng(0)
+        n = 300
+        kind = rng.choice(["a", "b", "c"], n)
+        size = np.where(kind == "a", 1.0, 5.0) + 0.1 * rng.normal(size=n)
+        size[::7] = np.nan
+        frame = pd.DataFrame({"kind": kind, "size": size, "price": size * 2})
+        frame["price"] = frame["price"].fillna(4.0)
+        detector = small().fit(frame)
+        assert detector.columns_ == ["kind", "size", "price"]
+        new = pd.DataFrame({"kind": ["b", "z"], "size": [5.0, 5.0], "price": [60.0, 10.0]})
+        parts = detector.explain(new)
+        assert parts.shape == (2, 3)
+        assert parts[0].argmax() == 2
+        assert parts[1].argmax() == 0  # a level never seen is no error but the reason
+        assert list(detector.predict(new)) == [-1, -1]
+
+    def test_pictures_get_a_heat_map(self) -> None:
+        eights = DIGITS.X[DIGITS.y == 8]
+        ae = Autoencoder(latent_dim=6, epochs=30, random_state=0, network=Dense(hidden=(32,)))
+        detector = small(autoencoder=ae).fit(eights[:-20])
+        spoiled = eights[-20:].copy()
+        spoiled[:, :2, :2] = DIGITS.X.max()
+        heat = detector.explain(spoiled)
+        assert heat.shape == spoiled.shape
+        assert heat[:, :2, :2].sum() / heat.sum() > 0.4
+        assert (detector.score_samples(spoiled) < detector.score_samples(eights[-20:])).all()
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        ("keywords", "told"),
+        [
+            ({"contamination": 0.7}, "contamination=0.7"),
+            ({"n_neighbors": 0}, "n_neighbors=0"),
+            ({"validation_fraction": 0.9}, "validation_fraction=0.9"),
+            ({"scores": "densty"}, "scores='densty'"),
+            ({"autoencoder": "conv"}, "autoencoder='conv'"),
+            ({"threshold": "quantil"}, "threshold='quantil'"),
+            ({"threshold": "quantile(rate=2)"}, "rate=2"),
+        ],
+    )
+    def test_what_cannot_work_is_named(self, keywords: dict[str, Any], told: str) -> None:
+        with pytest.raises(ParameterError) as error:
+            small(**keywords).fit(correlated(30, 0))
+        assert told in str(error.value)
+
+    def test_an_autoencoder_of_ones_own_is_cloned_and_used(self) -> None:
+        ae = Autoencoder(latent_dim=2, network=Dense(hidden=(16,)), epochs=40, random_state=0)
+        detector = small(autoencoder=ae, scores="reconstruction").fit(correlated(300, 0))
+        assert not hasattr(ae, "fitted_")
+        (member,) = detector.ensemble_.members
+        assert member.score.autoencoder.latent_dim_ == 2  # type: ignore[attr-defined]
+
+
+class TestFile:
+    def test_what_is_loaded_is_what_was_saved(
+        self, fitted: AnomalyDetector, tmp_path: Path
+    ) -> None:
+        X = broken(30, 2)
+        fitted.save(tmp_path / "d.safetensors")
+        again = AnomalyDetector.load(tmp_path / "d.safetensors")
+        assert np.array_equal(again.score_samples(X), fitted.score_samples(X))
+        assert np.array_equal(again.explain(X), fitted.explain(X))
+        assert again.offset_ == fitted.offset_
+        assert again.threshold_ == fitted.threshold_
+        again.save(tmp_path / "e.safetensors")
+        assert (tmp_path / "e.safetensors").read_bytes() == (
+            tmp_path / "d.safetensors"
+        ).read_bytes()
+
+    def test_frames_and_pictures(self, tmp_path: Path) -> None:
+        frame = pd.DataFrame({"a": list("xyz") * 20, "b": np.arange(60.0)})
+        ae = Autoencoder(latent_dim=3, epochs=1, network=Dense(hidden=(8,)), random_state=0)
+        for X, own in ((frame, None), (DIGITS.X[:60], ae)):
+            detector = small(autoencoder=own, contamination=0.05).fit(X)
+            detector.save(tmp_path / "d.safetensors")
+            again = AnomalyDetector.load(tmp_path / "d.safetensors")
+            assert np.array_equal(again.predict(X), detector.predict(X))
+            assert again.columns_ == detector.columns_
+
+    def test_a_file_of_another_kind_is_refused(
+        self, fitted: AnomalyDetector, tmp_path: Path
+    ) -> None:
+        fitted.save(tmp_path / "d.safetensors")
+        with pytest.raises(FileError, match="anomaly detector"):
+            Autoencoder.load(tmp_path / "d.safetensors")
+
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(data=st.data())
+    def test_a_damaged_file_raises_nothing_but_file_error(
+        self, fitted: AnomalyDetector, tmp_path: Path, data: st.DataObject
+    ) -> None:
+        path = tmp_path / "d.safetensors"
+        if not path.exists():
+            fitted.save(path)
+        raw = bytearray(path.read_bytes())
+        length = int.from_bytes(raw[:8], "little")
+        for _ in range(data.draw(st.integers(1, 4))):
+            place = data.draw(st.integers(8, 8 + length - 1))
+            raw[place] = data.draw(st.sampled_from(b'0123456789-.e"{}[],:anx'))
+        (tmp_path / "bad").write_bytes(raw)
+        try:
+            loaded = AnomalyDetector.load(tmp_path / "bad")
+        except FileError:
+            return
+        loaded.score_samples(correlated(4, 0))
+
+
+class TestViews:
+    @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=40))
+    def test_gaussianised_columns_keep_their_order(self, values: list[float]) -> None:
+        x = np.array(values)[:, None]
+        y = Gaussianised.learn(x).transform(np.sort(x, axis=0))
+        assert np.isfinite(y).all()
+        assert (np.diff(y[:, 0]) >= -1e-9).all()
+
+    def test_gaussianised_columns_are_normal(self) -> None:
+        x = np.exp(np.random.default_rng(0).normal(size=(2000, 2)) * 2)
+        y = Gaussianised.learn(x).transform(x)
+        assert np.allclose(np.quantile(y, [0.16, 0.5, 0.84], axis=0).T, [-1, 0, 1], atol=0.05)
+
+    @pytest.mark.parametrize("name", VIEWS)
+    def test_every_view_comes_back_from_its_state(self, name: str) -> None:
+        x = correlated(50, 0)
+        view = VIEWS[name].learn(x)
+        again = VIEWS[name].from_state(view.state(), 6)
+        assert np.array_equal(again.transform(2 * x), view.transform(2 * x))
+        if name != "given":
+            with pytest.raises(ValueError, match=r"shape|columns"):
+                VIEWS[name].from_state(view.state(), 5)
+
+
+def run(*args: object) -> Any:
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("detect")
+    rng = np.random.default_rng(0)
+    for name, count, odd in (("train", 200, 0), ("new", 50, 3)):
+        with (home / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["size", "weight", "colour", "odd"])
+            for i in range(count):
+                size = rng.normal()
+                weight = size + 0.05 * rng.normal() + (4 if i < odd else 0)
+                writer.writerow([size, weight, "rb"[i % 2], int(i < odd)])
+    done = run(
+        "detect", home / "train.csv", "--fit", "-o", home / "d.safetensors", "--label", "odd"
+    )
+    assert done.exit_code == 0, done.stderr
+    return home
+
+
+class TestCommand:
+    def test_names_the_oddest_rows_and_why(self, home: Path) -> None:
+        args = ("detect", home / "new.csv", "-m", home / "d.safetensors", "--label", "odd")
+        done = run(*args, "--explain", "--top", 3, "--json")
+        answer = json.loads(done.stdout)
+        assert {row["row"] for row in answer["top"]} == {0, 1, 2}
+        assert all("weight" in list(row["because"])[:2] for row in answer["top"])
+        assert all(row["flagged"] for row in answer["top"])
+        told = run(*args, "--explain", "--top", 3).stdout
+        assert "weight" in told
+        assert "because" in told
+
+    def test_writes_score_flag_and_columns(self, home: Path) -> None:
+        out = home / "flags.csv"
+        done = run(
+            "detect", home / "new.csv", "-m", home / "d.safetensors", "--label", "odd",
+            "--explain", "-o", out,
+        )  # fmt: skip
+        assert done.exit_code == 0, done.stderr
+        rows = list(csv.DictReader(out.read_text().splitlines()))
+        assert list(rows[0]) == ["score", "flagged", "size", "weight", "colour"]
+        assert len(rows) == 50
+        assert sum(float(row["flagged"]) for row in rows[:3]) == 3
+
+    def test_thresholds_by_labels(self, home: Path) -> None:
+        done = run(
+            "detect", home / "train.csv", "--fit", "-o", home / "f1.safetensors", "--label", "odd",
+            "--threshold", "f1", "--validation", home / "new.csv", "--json",
+        )  # fmt: skip
+        assert done.exit_code == 0, done.stderr
+        detector = AnomalyDetector.load(home / "f1.safetensors")
+        assert isinstance(detector.threshold_, F1)
+
+    def test_pictures_get_a_sheet(self, tmp_path: Path) -> None:
+        ae = Autoencoder(latent_dim=4, epochs=2, network=Dense(hidden=(16,)), random_state=0)
+        small(autoencoder=ae).fit(DIGITS.X[:80]).save(tmp_path / "d.safetensors")
+        np.save(tmp_path / "x.npy", DIGITS.X[80:100])
+        model, sheet = tmp_path / "d.safetensors", tmp_path / "sheet.png"
+        done = run("detect", tmp_path / "x.npy", "-m", model, "--top", 4, "-o", sheet)
+        assert done.exit_code == 0, done.stderr
+        with Image.open(sheet) as picture:
+            assert picture.mode == "RGB"
+            assert picture.size[0] > picture.size[1]
+
+    @pytest.mark.parametrize(
+        ("args", "code", "told"),
+        [
+            (["--fit"], 2, "give --output FILE"),
+            ([], 2, "give --model FILE, or --fit"),
+            (["-m", "none.safetensors"], 2, "there is no such detector"),
+            (["-m", "d.safetensors", "--threshold", "f1"], 2, "goes with --fit"),
+            (["-m", "d.safetensors", "--label", "odd", "-o", "x.png"], 2, "no heat maps"),
+            (["-m", "new.csv"], 1, "no safetensors file"),
+            (["--fit", "-o", "e.safetensors", "--threshold", "f1"], 2, "needs labelled rows"),
+        ],
+    )
+    def test_refuses_in_one_sentence(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], code: int, told: str
+    ) -> None:
+        monkeypatch.chdir(home)
+        done = run("detect", "new.csv", *args)
+        assert done.exit_code == code, done.output
+        assert told in done.stderr
+        assert done.stderr.count("\n") == 1
