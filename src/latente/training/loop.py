@@ -156,7 +156,7 @@ class Trainer:
         """Train one epoch and return the mean of each term over its samples."""
         epoch, n, size = self.state.epoch, len(batches), self.plan.batch_size
         generator = self._seeded(epoch)
-        torch.manual_seed(generator.initial_seed())
+        self._seed_layers(generator.initial_seed())
         order = torch.split(torch.randperm(n, generator=generator, device=self.device), size)
         self.clock.fill_(epoch)
         self.model.train()
@@ -298,6 +298,17 @@ class Trainer:
         """
         word = np.random.SeedSequence([self.plan.seed, stream]).generate_state(1, np.uint64)[0]
         return torch.Generator(self.device).manual_seed(int(word >> np.uint64(1)))
+
+    def _seed_layers(self, seed: int) -> None:
+        """Seed the global generators that layers such as dropout draw from, of this device only.
+
+        `torch.manual_seed` would seed those of every device, in milliseconds for each.
+        """
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        elif self.device.type == "mps":
+            torch.mps.manual_seed(seed)
 
     def _features(self, batches: Batches) -> int:
         """Return how many numbers one target has."""
