@@ -181,7 +181,7 @@ ROWS: dict[str, Row] = {
             "batch_size": 128,
             "learning_rate": 0.003,
             "schedule": "one_cycle",
-            "epochs": 8,
+            "epochs": 4,
         },
     ),
     "M8-dense": Row(
@@ -221,7 +221,7 @@ ROWS: dict[str, Row] = {
             "network": KERAS_VAE,
             "bottleneck": "gaussian",
             "batch_size": 128,
-            "epochs": 15,
+            "epochs": 10,
         },
         "exactly so many parameters",
         note=divergence,
