@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -375,6 +376,26 @@ class TestCommand:
         told = run(*args, "--explain", "--top", 3).stdout
         assert "weight" in told
         assert "because" in told
+
+    def test_goes_by_the_names_of_plain_columns_not_by_their_order(self, tmp_path: Path) -> None:
+        X = np.random.default_rng(0).normal(size=(300, 3)) * (1, 10, 100)
+        X[:2, 2] = 5000
+        write = partial(np.savetxt, fmt="%.6g", delimiter=",", comments="")
+        write(tmp_path / "a.csv", X[2:], header="one,ten,hundred")
+        write(tmp_path / "b.csv", X[:40], header="one,ten,hundred")
+        write(tmp_path / "c.csv", X[:40, ::-1], header="hundred,ten,one")
+        write(tmp_path / "d.csv", X[:40], header="one,ten,thousand")
+        model = tmp_path / "d.safetensors"
+        assert run("detect", tmp_path / "a.csv", "--fit", "-o", model).exit_code == 0
+        answers = [
+            json.loads(run("detect", tmp_path / name, "-m", model, "--explain", "--json").stdout)
+            for name in ("b.csv", "c.csv")
+        ]
+        assert answers[0]["top"] == answers[1]["top"]
+        assert next(iter(answers[0]["top"][0]["because"])) == "hundred"
+        done = run("detect", tmp_path / "d.csv", "-m", model)
+        assert done.exit_code == 1
+        assert "no column 'hundred'" in done.stderr
 
     def test_writes_score_flag_and_columns(self, home: Path) -> None:
         out = home / "flags.csv"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import DataError
+from ..parts import listed
 from . import output as out
 from .guard import Refusal, say
 from .inputs import (
@@ -131,6 +134,8 @@ def learn(
             raise Refusal(f"{validation} has no labels; name their column with --label")
         labelled = (held.X, held.y)
     detector = AnomalyDetector(**keywords).fit(rows.X, validation=labelled)
+    if rows.data.names and len(rows.data.names) == len(detector.columns_):
+        detector.columns_ = list(rows.data.names)
     detector.save(path)
     flagged = int((detector.predict(rows.X) == -1).sum())
     facts = {
@@ -164,6 +169,7 @@ def find(
     """Score rows, write what was asked for, and tell of the oddest."""
     import numpy as np
 
+    rows = replace(rows, X=in_order(rows, detector.columns_))
     scores = detector.score_samples(rows.X)
     flagged = scores < detector.offset_
     order = np.argsort(scores, kind="stable")[: int(flagged.sum()) if top is None else top]
@@ -187,6 +193,22 @@ def find(
         "top": oddest,
     }
     out.answer(result, json, lambda: tell(result, oddest))
+
+
+def in_order(rows: Rows, columns: list[str]) -> Any:
+    """Return the rows with their columns as the detector was given them, by their names."""
+    names = rows.data.names
+    if names is None or tuple(names) == tuple(columns) or not hasattr(rows.X, "dtype"):
+        return rows.X
+    missing = [name for name in columns if name not in names]
+    if len(missing) == len(columns):  # the detector knows its columns by their places only
+        return rows.X
+    if missing:
+        raise DataError(
+            f"{rows.data.name} has no column {missing[0]!r}, which the detector was fitted on; its "
+            f"columns are {listed(names)}"
+        )
+    return rows.X[:, [names.index(name) for name in columns]]
 
 
 def picked(X: Any, index: NDArray[Any]) -> Any:

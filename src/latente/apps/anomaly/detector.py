@@ -332,6 +332,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             "offset": self.offset_,
             "held_out": torch.from_numpy(self.held_out_scores_),
             "columns": list(getattr(self, "feature_names_in_", [])),
+            "names": self.columns_,
         }
         return meta, {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
 
@@ -351,7 +352,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if not np.isfinite([made.offset_, *held]).all():
             raise ValueError("the threshold is not finite")
         made.ensemble_, made.held_out_scores_ = ensemble, held
-        made.columns_ = columns(ensemble.preparation)[0]
+        made.columns_ = [str(name) for name in meta["names"]]
+        if len(made.columns_) != len(columns(ensemble.preparation)[0]):
+            raise ValueError("there are not as many names as columns")
         made.n_features_in_ = ensemble.preparation.n_features
         if meta["columns"]:
             made.feature_names_in_ = np.array([str(c) for c in meta["columns"]], dtype=object)
