@@ -15,6 +15,7 @@ from . import inference
 from .data.batches import Batches
 from .data.preparation import Preparation
 from .errors import DataError
+from .model.frequencies import Frequencies
 from .model.mixture import kept_codes, sample_near
 from .model.module import Model
 
@@ -47,6 +48,8 @@ class Fitted:
         Of everything random in the fit.
     codes
         Codes of some training rows, (m, latent); what `sample` draws near where there is no prior.
+    tables
+        The prior of a rounded code as integer tables, for an entropy coder.
     """
 
     model: Model
@@ -57,6 +60,7 @@ class Fitted:
     codes: Floats | None = None
     divergence: Floats | None = None
     active: int | None = None
+    tables: Frequencies | None = None
 
     @property
     def device(self) -> torch.device:
@@ -135,8 +139,11 @@ class Fitted:
             self.codes = None
         else:
             with torch.no_grad():
-                codes = [self.model.encoder(batches.take(part)[0]).flatten(1) for part in parts]
-            self.codes = kept_codes(torch.cat(codes).float().cpu().numpy(), self.seed)
+                found = [self.model.encoder(batches.take(part)[0]).flatten(1) for part in parts]
+            codes = torch.cat(found).float().cpu().numpy()
+            self.codes = kept_codes(codes, self.seed)
+            if self.model.prior is not None:
+                self.tables = self.model.bottleneck.tabulate(self.model.prior, codes)
 
     def _run(self, function: Any, stored: Tensor) -> Floats:
         return inference.run(
