@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -64,6 +66,12 @@ class Factorised(nn.Module):
         mass = torch.sigmoid((far + 0.5) * rate) - torch.sigmoid((far - 0.5) * rate)
         weights = functional.softmax(self.logits, dim=0)
         return (weights * mass).sum(1).clamp(min=TINIEST)
+
+    def rescale(self, factor: float) -> None:
+        """Measure codes in steps that are larger by a factor."""
+        with torch.no_grad():
+            self.means.div_(factor)
+            self.log_scales.sub_(math.log(factor))
 
     def tabulate(self, codes: NDArray[np.float32]) -> Frequencies:
         """Return the prior as integer tables, moved towards what real codes turned out to be.

@@ -28,6 +28,11 @@ HEADER_LIMIT = 2**26
 """Bytes that a header may unpack to."""
 REACH = 64
 """Records in a row that may be lost before the search for the next one is given up."""
+WORD = 2**32
+SPREAD = 0x9E3779B1
+GATHER = pow(SPREAD, -1, WORD)
+"""What a record's number is multiplied by in its checksum, so that neighbours differ in every byte
+and no change of one byte turns a record into another; and how to get the number back."""
 EFFORT = 2**30
 """Bytes that a search may look at."""
 
@@ -134,7 +139,7 @@ def _parsed(text: bytes) -> Header:
 
 
 def _record(number: int, payload: bytes) -> bytes:
-    checksum = zlib.crc32(payload) ^ number
+    checksum = (zlib.crc32(payload) + number * SPREAD) % WORD
     return varint(len(payload)) + checksum.to_bytes(4, "little") + payload
 
 
@@ -165,7 +170,8 @@ def _read(body: bytes, place: int, longest: int) -> tuple[int, bytes, int] | Non
         return None
     payload = body[begin : begin + length]
     checksum = int.from_bytes(body[begin - 4 : begin], "little")
-    return checksum ^ zlib.crc32(payload), payload, begin + length
+    number = (checksum - zlib.crc32(payload)) * GATHER % WORD
+    return number, payload, begin + length
 
 
 def _search(

@@ -172,12 +172,15 @@ class Codec:
         if kind == CODES:
             return archive.pack(header, [self._written(code) for code in codes])
         pictures = self._pictures(X)
-        exact = self._lossless(Residual.learn(planes(pictures), planes(self.predictor(codes))), [])
+        predicted = self.predictor(codes)
+        exact = self._lossless(Residual.learn(planes(pictures), planes(predicted)), [])
         doubtful = self.predictor.doubtful(codes)
         files = [p.tobytes() for p in pictures] if originals is None else originals
         records = [
-            exact.pack(file, None if unsure else picture, code)
-            for file, picture, code, unsure in zip(files, pictures, codes, doubtful, strict=True)
+            exact.pack(file, None if unsure else picture, guess, code)
+            for file, picture, guess, code, unsure in zip(
+                files, pictures, predicted, codes, doubtful, strict=True
+            )
         ]
         about = {"residual": exact.residual.to_json(), "recipes": exact.recipes}
         return archive.pack({**header, **about}, records)

@@ -57,7 +57,9 @@ class Lossless:
         self.recipes = recipes_
         self.known = {json.dumps(recipe): number for number, recipe in enumerate(recipes_)}
 
-    def pack(self, original: bytes, picture: Picture | None, code: NDArray[np.int32]) -> bytes:
+    def pack(
+        self, original: bytes, picture: Picture | None, predicted: Picture, code: NDArray[np.int32]
+    ) -> bytes:
         """Return the shortest record of a file.
 
         Parameters
@@ -65,7 +67,9 @@ class Lossless:
         original
             The file, or the bytes of an array.
         picture
-            Its pixels; None where its prediction might differ on another machine.
+            Its pixels; None where their prediction might differ on another machine.
+        predicted
+            What their code decodes to.
         code
             Their code, (numbers,).
         """
@@ -78,13 +82,12 @@ class Lossless:
                 self.recipes.append(found.recipe)
             mark = varint(CODED + number) + _checksum(picture.tobytes())
             file = _checksum(original) if found.loose else b""
-            packed.append(mark + file + self._coded(picture, code))
+            packed.append(mark + file + self._coded(picture, predicted, code))
         return min(packed, key=len)
 
-    def _coded(self, picture: Picture, code: NDArray[np.int32]) -> bytes:
+    def _coded(self, picture: Picture, predicted: Picture, code: NDArray[np.int32]) -> bytes:
         writer = Writer()
         self.table.write(code, writer)
-        predicted = self.predict(code)
         for plane, guess in zip(_planes(picture), _planes(predicted), strict=True):
             self.residual.write(plane, guess, writer)
         return writer.finish()
