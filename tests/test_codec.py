@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,14 @@ from latente import (
     DataError,
     Dense,
     FileError,
+    MissingExtra,
     ParameterError,
     Rounded,
     datasets,
 )
 from latente.apps.codec import recipes
 from latente.apps.codec.archive import unpack
+from latente.apps.codec.rates import requantised
 from latente.apps.codec.residual import Residual
 from latente.cli.main import app
 
@@ -321,3 +324,63 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(
     assert result.exit_code == 1
     assert "outside the folder" in result.stderr
     assert not (tmp_path / "x.png").exists()
+
+
+def test_without_its_library_compression_says_what_to_install(
+    model: Autoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "constriction", None)
+    with pytest.raises(MissingExtra, match=r"latente\[codec\]"):
+        Codec(model)
+
+
+def test_search_gives_the_same_picture_a_better_code(codec: Codec) -> None:
+    weight = codec.fitted.model.bottleneck.weight  # type: ignore[attr-defined]
+    price = {}
+    for effort in (0, 25):
+        data = codec.compress(HELD, effort=effort)
+        squared = error(codec.decompress(data).X) * HELD[0].size / 255**2
+        price[effort] = squared + weight * 8 * len(data) / len(HELD)
+    assert price[25] < 0.97 * price[0]
+    with pytest.raises(ParameterError, match="effort"):
+        codec.compress(HELD, effort=-1)
+
+
+def test_larger_steps_take_fewer_bytes_and_smaller_ones_more(
+    model: Autoencoder, codec: Codec
+) -> None:
+    sizes, errors = [], []
+    for factor in (0.5, 1, 3):
+        changed = Codec(requantised(model, X, factor))
+        data = changed.compress(HELD)
+        sizes.append(len(data))
+        errors.append(error(changed.decompress(data).X))
+    assert sizes[0] > 1.1 * sizes[1] > 1.2 * sizes[2]
+    assert errors[2] > errors[1]
+    with pytest.raises(FileError, match="another model"):
+        codec.decompress(data)
+    for factor in (0, -1, float("nan")):
+        with pytest.raises(ParameterError, match="factor"):
+            requantised(model, X, factor)
+
+
+def test_a_lost_stretch_of_nameless_rows_is_told_by_numbers(
+    codec: Codec, home: Path, tmp_path: Path
+) -> None:
+    whole = codec.compress(HELD)
+    (tmp_path / "a.latz").write_bytes(whole[: len(whole) // 2])
+    result = run(
+        "decompress", tmp_path / "a.latz", "-m", home / "m.safetensors", "-o", tmp_path / "y.npy"
+    )
+    assert result.exit_code == 1
+    assert "to 39" in result.stderr
+    assert len(np.load(tmp_path / "y.npy")) < len(HELD)
+
+
+def test_only_some_models_compress(home: Path, tmp_path: Path) -> None:
+    fitted(bottleneck="plain", epochs=1).save(tmp_path / "p.safetensors")
+    plain = tmp_path / "p.safetensors"
+    result = run("compress", home / "in", "-m", plain, "-o", tmp_path / "a.latz")
+    assert result.exit_code == 2
+    assert "rounded" in result.stderr
+    assert not (tmp_path / "a.latz").exists()

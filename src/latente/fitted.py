@@ -23,6 +23,8 @@ Floats = NDArray[np.float32]
 
 LOOKED_AT = 4096
 """Training rows whose codes are looked at after a fit."""
+FEWER = 128
+"""Codes kept of a model that has tables: made to compress, it is to be small itself."""
 ACTIVE = 0.01
 """Variance over the rows above which a code dimension counts as active (Burda et al., 2016)."""
 
@@ -141,9 +143,9 @@ class Fitted:
             with torch.no_grad():
                 found = [self.model.encoder(batches.take(part)[0]).flatten(1) for part in parts]
             codes = torch.cat(found).float().cpu().numpy()
-            self.codes = kept_codes(codes, self.seed)
             if self.model.prior is not None:
                 self.tables = self.model.bottleneck.tabulate(self.model.prior, codes)
+            self.codes = kept_codes(codes if self.tables is None else codes[:FEWER], self.seed)
 
     def _run(self, function: Any, stored: Tensor) -> Floats:
         return inference.run(

@@ -42,6 +42,10 @@ Archive = Annotated[
 Exact = Annotated[
     bool, typer.Option("--lossless", help="Give back the exact bytes: code the residual too.")
 ]
+Effort = Annotated[
+    int,
+    typer.Option(metavar="N", min=0, help="Rounds of search for a better code of each; try 50."),
+]
 Remembered = Annotated[
     str | None,
     typer.Option(
@@ -60,6 +64,7 @@ def compress(
     model: Model,
     output: Output,
     lossless: Exact = False,
+    effort: Effort = 0,
     split: Split = "train",
     limit: Limit = None,
     json: Json = False,
@@ -83,6 +88,7 @@ def compress(
         names=names,
         originals=originals,
         lossless=lossless,
+        effort=effort,
         remember=os.path.relpath(Path(model).resolve(), path.resolve().parent),
     )
     with atomic(path) as place:
@@ -186,12 +192,12 @@ def safe(name: str) -> str:
 
 def tell(found: Unpacked, archive: str, path: Path, *, json: bool) -> None:
     """Say what came out, and what did not; leave with an exit code of 1 where something is lost."""
-    lost = [row for stretch in found.lost for row in stretch]
+    lost = sum(len(stretch) for stretch in found.lost)
     result = {
         "output": path,
         "samples": len(found.rows),
-        "lost": [named(found, row) for row in lost],
-        "rewritten": [named(found, row) for row in found.rewritten],
+        "lost": stretches(found),
+        "rewritten": [found.names[row] for row in found.rewritten] if found.names else [],
     }
     out.answer(result, json, lambda: None)
     if found.rewritten:
@@ -200,17 +206,19 @@ def tell(found: Unpacked, archive: str, path: Path, *, json: bool) -> None:
             f"the originals, packed by another release of Pillow: {shown(result['rewritten'])}"
         )
     if lost:
-        total = len(lost) + len(found.rows)
+        total = lost + len(found.rows)
         say(
-            f"{archive} is damaged: {len(lost):,} of {total:,} are lost: {shown(result['lost'])}; "
+            f"{archive} is damaged: {lost:,} of {total:,} are lost: {shown(result['lost'])}; "
             f"the others are in {path}"
         )
         raise typer.Exit(FAILED)
 
 
-def named(found: Unpacked, row: int) -> str:
-    """Return what a sample is called: its name, or its number."""
-    return found.names[row] if found.names is not None else str(row)
+def stretches(found: Unpacked) -> list[str]:
+    """Return what is lost: names, or numbers where there are none, whole stretches as one."""
+    if found.names is not None:
+        return [found.names[row] for stretch in found.lost for row in stretch]
+    return [f"{s[0]}" if len(s) == 1 else f"{s[0]} to {s[-1]}" for s in found.lost]
 
 
 def shown(names: Any) -> str:
