@@ -1,20 +1,21 @@
 """Train models for compression and write how they do beside JPEG, WebP and PNG to compression.md.
 
     LATENTE_DATA=folder python docs/results/compression.py train SET ...
-    LATENTE_DATA=folder python docs/results/compression.py measure
+    LATENTE_DATA=folder python docs/results/compression.py measure SET ...
 
 "train" fits the models of the sets named into the folder .bench, one for each weight of a bit, the
-first from scratch and each other from the one before; "measure" writes the page from the models
-that are there. The test pictures are used to measure, and for nothing else.
+first from scratch and each other from the one before; "measure" measures the models that are
+there, keeps the figures in compression.json and writes the page. The test pictures are used to measure, and for nothing else.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from latente.apps.codec.archive import unpack
 from latente.apps.codec.rates import requantised
 
 HERE = Path(__file__).parent
+RECORD = HERE / "compression.json"
 IMAGES = HERE.parent / "images"
 MODELS = HERE.parent.parent / ".bench"
 
@@ -101,14 +103,21 @@ def shapes() -> tuple[Any, Any]:
     return data.X, data.X_test[:1000]
 
 
+def photographs() -> tuple[Any, Any]:
+    """Return photographs of ten kinds of things: 3,000 of CIFAR's, and 1,000 others."""
+    X = datasets.load("cifar10").X
+    order = np.random.default_rng(0).permutation(len(X))
+    return X[order[:3000]], X[order[3000:]]
+
+
 COURSES = {
     "mnist": Course(
         "MNIST",
         mnist,
         Conv(channels=(16, 32, 64), code="spatial", code_channels=16),
         {0.004: 10, 0.001: 4, 0.02: 3},
-        {0.004: (0.7, 1, 1.5, 2.2), 0.001: (0.75, 1, 1.4), 0.02: (1, 1.5)},
-        tested=500,
+        {0.004: (0.7, 1, 1.5, 2.4), 0.001: (0.75, 1), 0.02: (1, 1.5)},
+        tested=400,
         batch_size=128,
     ),
     "faces": Course(
@@ -116,7 +125,7 @@ COURSES = {
         faces,
         Conv(channels=(24, 48, 64), code="spatial", code_channels=16),
         {0.01: 45, 0.002: 16, 0.05: 12},
-        {0.01: (0.7, 1, 1.5, 2.2), 0.002: (0.75, 1, 1.4), 0.05: (1, 1.5)},
+        {0.01: (0.7, 1, 1.5), 0.002: (1,), 0.05: (1, 1.5)},
         tested=80,
         batch_size=8,
         share="space",
@@ -126,9 +135,19 @@ COURSES = {
         shapes,
         Conv(channels=(16, 32, 64), code="spatial", code_channels=16),
         {0.004: 8, 0.02: 3},
-        {0.004: (0.6, 1, 1.5, 2.2), 0.02: (1, 1.5)},
-        tested=500,
+        {0.004: (0.7, 1, 1.6), 0.02: (1, 1.6)},
+        tested=300,
         batch_size=64,
+    ),
+    "cifar": Course(
+        "General photographs (CIFAR)",
+        photographs,
+        Conv(channels=(32, 64), code="spatial", code_channels=16),
+        {0.01: 16},
+        {0.01: (0.7, 1, 1.6, 2.5)},
+        tested=100,
+        batch_size=32,
+        share="space",
     ),
 }
 
@@ -186,7 +205,9 @@ def point(name: str, sizes: Sequence[int], payloads: Sequence[int], X: Any, back
     each = metrics.psnr(X, back, 255)
     pooled = 20 * np.log10(255) - 10 * np.log10(errors.mean())
     finite = np.minimum(each, 60)
-    return Point(name, np.mean(sizes), np.mean(payloads), float(finite.mean()), float(pooled))
+    return Point(
+        name, float(np.mean(sizes)), float(np.mean(payloads)), float(finite.mean()), float(pooled)
+    )
 
 
 def encoded(picture: Any, kind: str, **options: Any) -> bytes:
@@ -209,7 +230,8 @@ def codec_curve(X: Any, kind: str, qualities: Sequence[int], **options: Any) -> 
     found = []
     for quality in qualities:
         files = [encoded(picture, kind, quality=quality, **options) for picture in X]
-        back = np.stack([np.asarray(Image.open(io.BytesIO(file)).convert("L")) for file in files])
+        mode = "L" if X.ndim == 3 else "RGB"
+        back = np.stack([np.asarray(Image.open(io.BytesIO(file)).convert(mode)) for file in files])
         sizes, payloads = [len(f) for f in files], [scan(f, kind) for f in files]
         found.append(point(f"{kind} {quality}", sizes, payloads, X, back))
     return found
@@ -270,23 +292,38 @@ def lossless_sizes(name: str, X: Any) -> dict[str, float]:
     }
 
 
-def measure() -> None:
-    """Measure the models that are there and write the page and its picture."""
-    results = {}
-    for name, course in COURSES.items():
-        if not (MODELS / f"{name}-{next(iter(course.weights))}.safetensors").exists():
-            continue
-        train, test = course.load()
-        X = test[: course.tested]
-        curves = {
-            "ours": our_curve(name, X, train, EFFORT),
-            "ours, no search": our_curve(name, X, train, 0),
-            "JPEG": codec_curve(X, "JPEG", JPEG_QUALITIES, optimize=True),
-            "WebP": codec_curve(X, "WEBP", WEBP_QUALITIES, method=6),
+def measure(name: str) -> None:
+    """Measure the models of a set that are there, and keep the figures in compression.json."""
+    course = COURSES[name]
+    train, test = course.load()
+    X = test[: course.tested]
+    curves = {
+        "ours": our_curve(name, X, train, EFFORT),
+        "ours, no search": our_curve(name, X, train, 0),
+        "JPEG": codec_curve(X, "JPEG", JPEG_QUALITIES, optimize=True),
+        "WebP": codec_curve(X, "WEBP", WEBP_QUALITIES, method=6),
+    }
+    first = MODELS / f"{name}-{next(iter(course.weights))}.safetensors"
+    found = {
+        "shape": X.shape,
+        "model": first.stat().st_size,
+        "curves": {label: [asdict(each) for each in points] for label, points in curves.items()},
+        "lossless": lossless_sizes(name, X[:LOSSLESS]),
+    }
+    record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    RECORD.write_text(json.dumps({**record, name: found}, indent=1) + "\n", encoding="utf-8")
+    print(name, *curves["ours"], sep="\n  ", flush=True)
+
+
+def write() -> None:
+    """Write the page and its picture from compression.json."""
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    results = {name: record[name] for name in COURSES if name in record}
+    for found in results.values():
+        found["curves"] = {
+            label: [Point(**each) for each in points] for label, points in found["curves"].items()
         }
-        results[name] = (X, curves, lossless_sizes(name, X[:LOSSLESS]))
-        print(name, *curves["ours"], sep="\n  ", flush=True)
-    draw({name: curves for name, (_, curves, _) in results.items()})
+    draw({name: found["curves"] for name, found in results.items()})
     text = "\n".join(page(results)) + "\n"
     (HERE / "compression.md").write_text(text, encoding="utf-8")
 
@@ -316,15 +353,16 @@ def draw(results: dict[str, dict[str, list[Point]]]) -> None:
 def page(results: dict[str, Any]) -> Iterator[str]:
     """Yield the lines of the page."""
     yield from INTRODUCTION
-    for name, (X, curves, exact) in results.items():
-        yield from section(name, X, curves, exact)
+    for name, found in results.items():
+        yield from section(name, found)
     yield from break_even(results)
 
 
-def section(name: str, X: Any, curves: dict[str, list[Point]], exact: dict[str, float]) -> Any:
+def section(name: str, found: dict[str, Any]) -> Iterator[str]:
     """Yield the lines about one set."""
+    (n, height, width, *_), curves, exact = (found[k] for k in ("shape", "curves", "lossless"))
     yield from (f"## {COURSES[name].title}", "")
-    yield f"{len(X):,} pictures of {X.shape[1]} × {X.shape[2]} that no model was trained on."
+    yield f"{n:,} pictures of {height} × {width} that no model was trained on."
     yield from ("", "| BD-rate of ours | with search | without |", "|---|---|---|")
     for label, other, part in (
         ("against JPEG, header counted", "JPEG", "size"),
@@ -371,9 +409,8 @@ def break_even(results: dict[str, Any]) -> Iterator[str]:
     """Yield how many pictures it takes until a model has paid for itself."""
     yield from ("## When it pays", "", "| set | model | at | saved a picture | pays from |")
     yield "|---|---|---|---|---|"
-    for name, (_, curves, _) in results.items():
-        weight = next(iter(COURSES[name].weights))
-        model = (MODELS / f"{name}-{weight}.safetensors").stat().st_size
+    for name, found in results.items():
+        curves, model = found["curves"], found["model"]
         middle = curves["ours"][len(curves["ours"]) // 2]
         for label in ("JPEG", "WebP"):
             theirs = at(curves[label], middle.psnr)
@@ -391,10 +428,10 @@ def break_even(results: dict[str, Any]) -> Iterator[str]:
 def main() -> None:
     """Do what was asked for."""
     MODELS.mkdir(exist_ok=True)
-    if sys.argv[1] == "measure":
-        measure()
     for name in sys.argv[2:]:
-        train(name)
+        {"train": train, "measure": measure}[sys.argv[1]](name)
+    if RECORD.exists():
+        write()
 
 
 if __name__ == "__main__":
