@@ -33,6 +33,7 @@ from latente.apps.codec.archive import unpack
 from latente.apps.codec.rates import requantised
 from latente.apps.codec.residual import Residual
 from latente.cli.main import app
+from latente.model.frequencies import Frequencies
 
 pytest.importorskip("constriction")
 
@@ -113,6 +114,31 @@ def test_a_saved_model_reads_what_the_first_one_wrote(
     assert np.array_equal(
         again.decompress(codec.compress(HELD)).X, codec.decompress(codec.compress(HELD)).X
     )
+
+
+def test_what_has_been_written_can_be_read_for_ever() -> None:
+    """An archive of the first release, by a model of constant weights: no training to differ in."""
+    model = Autoencoder(
+        2, network=Dense(hidden=()), bottleneck=Rounded(step=0.5), epochs=0, random_state=0
+    ).fit(X[:50, :4, :4])
+    for weights in model.module_.parameters():
+        torch.nn.init.constant_(weights, 0.0625)
+    model.fitted_.tables = Frequencies.rounded(np.zeros(2, np.int32), 1 / np.ones((2, 8)))
+    codec = Codec(model)
+    pictures = np.full((3, 4, 4), 100, np.uint8) * np.arange(3, dtype=np.uint8)[:, None, None]
+    archive = bytes.fromhex(FIRST)
+    assert np.array_equal(codec.decompress(archive).X, codec.decompress(codec.compress(pictures)).X)
+    assert unpack(archive, "x")[0]["fingerprint"] == codec.fingerprint
+
+
+FIRST = (
+    "4c41545a016a000000e213cd9578da3d8d310e80201004bf62aeb6418180bf01e10c110f835a19ffee6161b7"
+    "b3b3c9de80899658f79ae884a90344e195f7e87440198381be83ad849859d29533e39a28b4e9ccf5d13cb98d"
+    "c3eff75a7c649483b6ca6a696cdfc6d7773072ce852f8f46e27901352826a50000000000010d85388c240191"
+    "1974e6484c41545a016a000000e213cd9578da3d8d310e80201004bf62aeb6418180bf01e10c110f835a19ff"
+    "ee6161b7b3b3c9de80899658f79ae884a90344e195f7e87440198381be83ad849859d29533e39a28b4e9ccf5"
+    "d13cb98dc3eff75a7c649483b6ca6a696cdfc6d7773072ce852f8f46e27901352826a577000000"
+)
 
 
 def test_another_model_is_refused(codec: Codec) -> None:

@@ -44,6 +44,8 @@ JPEG_QUALITIES = (1, 3, 5, 8, 12, 18, 26, 36, 50, 65, 80)
 WEBP_QUALITIES = (0, 5, 10, 20, 30, 40, 50, 65, 80)
 DECIBELS = (21, 23, 25, 27, 29, 31, 33)
 MOST_SHOWN = 40
+BYTES = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
+"""Ticks of the axis of bytes."""
 EXACT = 60.0
 """Decibels that a picture counts for which comes back exactly."""
 INTRODUCTION = (
@@ -334,10 +336,14 @@ def write() -> None:
 def draw(results: dict[str, dict[str, list[Point]]]) -> None:
     """Draw the curves of each set side by side."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
-    figure = Figure(figsize=(4 * len(results), 3.6), layout="constrained")
-    axes = figure.subplots(1, len(results), squeeze=False)[0]
-    for axis, (name, curves) in zip(axes, results.items(), strict=True):
+    high = -(-len(results) // 2)
+    figure = Figure(figsize=(8.4, 3.5 * high), layout="constrained")
+    axes = figure.subplots(high, 2, squeeze=False).ravel()
+    for axis in axes[len(results) :]:
+        axis.remove()
+    for axis, (name, curves) in zip(axes, results.items(), strict=False):
         for label, points in curves.items():
             style = {"ours": "o-", "ours, no search": "o:", "JPEG": "s--", "WebP": "^--"}[label]
             shown = [p for p in points if p.psnr < MOST_SHOWN]
@@ -347,8 +353,12 @@ def draw(results: dict[str, dict[str, list[Point]]]) -> None:
             [p.payload for p in bare], [p.psnr for p in bare], "s:", ms=3, label="JPEG, no header"
         )
         axis.set(title=COURSES[name].title, xlabel="bytes a picture", xscale="log")
+        axis.set_ylabel("PSNR, dB")
+        left, right = axis.get_xlim()
+        ticks = [tick for tick in BYTES if left < tick < right]
+        axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks])
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.grid(alpha=0.3, which="both")
-    axes[0].set_ylabel("PSNR, dB")
     axes[0].legend(fontsize=7)
     figure.savefig(IMAGES / "compression.png", dpi=110)
 
