@@ -23,8 +23,8 @@ Floats = NDArray[np.float32]
 
 LOOKED_AT = 4096
 """Training rows whose codes are looked at after a fit."""
-FEWER = 128
-"""Codes kept of a model that has tables: made to compress, it is to be small itself."""
+FEWER, FEWEST = 2**14, 16
+"""Numbers in the codes kept of a model that has tables, and the least codes: it is to be small."""
 ACTIVE = 0.01
 """Variance over the rows above which a code dimension counts as active (Burda et al., 2016)."""
 
@@ -145,7 +145,8 @@ class Fitted:
             codes = torch.cat(found).float().cpu().numpy()
             if self.model.prior is not None:
                 self.tables = self.model.bottleneck.tabulate(self.model.prior, codes)
-            self.codes = kept_codes(codes if self.tables is None else codes[:FEWER], self.seed)
+                codes = codes[: max(FEWER // codes.shape[1], FEWEST)]
+            self.codes = kept_codes(codes, self.seed)
 
     def _run(self, function: Any, stored: Tensor) -> Floats:
         return inference.run(
