@@ -53,8 +53,8 @@ INTRODUCTION = (
     "(method 6) and PNG as Pillow writes them. By `docs/results/compression.py`; nothing here is "
     "typed by hand. Bytes of ours are those of the whole archive, with its headers and five or six "
     "bytes a picture of length and checksum, over the pictures in it; the model is not in it. PSNR "
-    "is the mean over pictures. *Search* is the codec's `effort`. The header of a JPEG is all before "
-    "its scan; the WebP files are counted whole.",
+    "is the mean over pictures. *Search* is the codec's `effort`. The header of a JPEG is all that "
+    "comes before its scan; the WebP files are counted whole.",
     "",
     "![PSNR by bytes a picture](../images/compression.png)",
     "",
