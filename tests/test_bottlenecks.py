@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from latente import Contractive, Dense, Gaussian, ParameterError, Plain, Sparse
+from latente import Contractive, Dense, Gaussian, ParameterError, Plain, Rounded, Sparse
 from latente.model.bottlenecks import Encoding, Moment
+from latente.model.frequencies import TOTAL, Frequencies
+from latente.model.prior import Factorised
 
 
 def moment(seed: int = 0, epoch: float | None = None) -> Moment:
@@ -136,3 +139,91 @@ def test_the_importance_weighted_bound_rises_with_samples_to_the_evidence() -> N
 def test_free_bits_and_many_samples_do_not_go_together() -> None:
     with pytest.raises(ParameterError, match="free_bits"):
         Gaussian(free_bits=0.1, samples=5)
+
+
+def test_a_rounded_code_is_whole_steps_and_noise_stays_within_one() -> None:
+    part = Rounded(step=0.25)
+    h = torch.randn(500, 3)
+    steps = part.code(h) / 0.25
+    assert torch.equal(steps, steps.round())
+    assert float((part.code(h) - h).abs().max()) <= 0.125
+    noise = part.draw(h, torch.Generator().manual_seed(0)) - h
+    assert 0.12 < float(noise.abs().max()) <= 0.1251
+    assert float(noise.std()) == pytest.approx(0.25 / math.sqrt(12), rel=0.05)
+
+
+def test_bits_are_those_of_the_prior_and_weighed() -> None:
+    part = Rounded(weight=0.5, step=0.1)
+    prior = part.prior((3,))
+    z = part.code(torch.randn(4, 3))
+    terms = part.objective(torch.ones(1, 4), Encoding(z, z, z, nn.Identity(), prior), moment())
+    mass = prior.mass(z / 0.1)  # type: ignore[operator]
+    assert torch.allclose(terms["bits"], -mass.log2().sum(1))
+    assert torch.allclose(terms["total"], 1 + 0.5 * terms["bits"])
+
+
+@pytest.mark.parametrize(
+    ("shape", "shared"), [((4,), False), ((4, 2, 3), False), ((4, 2, 3), True)]
+)
+def test_the_prior_is_a_distribution_and_learns_what_codes_are(
+    shape: tuple[int, ...], shared: bool
+) -> None:
+    prior = Factorised(shape, shared=shared)
+    numbers = torch.arange(-200.0, 201.0).view(-1, *[1] * len(shape)).expand(-1, *shape)
+    assert torch.allclose(prior.mass(numbers).sum(0), torch.ones(shape), atol=1e-4)
+    centre = torch.linspace(-6, 6, 4).view(4, *[1] * (len(shape) - 1))
+    codes = (
+        torch.randn(512, *shape, generator=torch.Generator().manual_seed(0)) * 2 + centre
+    ).round()
+    optimizer = torch.optim.Adam(prior.parameters(), lr=0.03)
+    before = float(prior(codes).detach().mean())
+    for _ in range(150):
+        optimizer.zero_grad()
+        prior(codes).mean().backward()
+        optimizer.step()
+    entropy = 0.5 * math.log2(2 * math.pi * math.e * 4) * math.prod(shape)
+    assert float(prior(codes).detach().mean()) < min(before, 1.05 * entropy)
+
+
+def test_far_from_all_it_knows_the_prior_is_finite_and_falls() -> None:
+    prior = Factorised((1,), shared=False)
+    bits = prior(torch.tensor([[0.0], [20.0], [60.0], [30_000.0]]))
+    assert bits.isfinite().all()
+    assert bits.tolist() == sorted(bits.tolist())
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_tables_follow_the_codes_and_sum_to_the_total(shared: bool) -> None:
+    prior = Factorised((2, 3), shared=shared)
+    codes = np.random.default_rng(0).integers(-4, 9, (3000, 6)).astype(np.float32)
+    tables = prior.tabulate(codes)
+    assert tables.sources == (2 if shared else 6)
+    assert (tables.counts.sum(1) == TOTAL).all()
+    assert (tables.counts >= 1).all()
+    inside = tables.counts[:, 2:15] / TOTAL
+    assert (tables.lowest == -6).all()
+    assert np.abs(inside - 1 / 13).max() < 0.03
+
+
+def test_a_wider_code_than_a_table_still_gets_one() -> None:
+    codes = np.array([[-30_000.0], [0.0], [1.0], [30_000.0]], np.float32)
+    tables = Factorised((1,), shared=False).tabulate(codes)
+    place = int(-tables.lowest[0])
+    assert 0 < place < tables.escape
+    assert tables.counts[0, tables.escape] > 100
+
+
+@pytest.mark.parametrize("change", ["sum", "zero", "shape", "type"])
+def test_tables_that_cannot_be_are_refused(change: str) -> None:
+    lowest, counts = np.zeros(1, np.int32), np.array([[TOTAL - 1, 1]], np.int32)
+    Frequencies(lowest, counts)
+    if change == "sum":
+        counts = counts + 1
+    if change == "zero":
+        counts = np.array([[TOTAL, 0]], np.int32)
+    if change == "shape":
+        lowest = np.zeros(2, np.int32)
+    if change == "type":
+        lowest = lowest.astype(np.int64)  # type: ignore[assignment]
+    with pytest.raises(ValueError, match="tables of frequencies"):
+        Frequencies(lowest, counts)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from latente.metrics import agreement, bce, mse, psnr
+from latente import ParameterError
+from latente.metrics import agreement, bce, bd_rate, mse, psnr
 
 PAIRS = arrays(np.float64, (2, 3, 4, 2), elements=st.floats(-10, 10))
 
@@ -61,3 +62,23 @@ def test_agreement_is_one_for_classes_apart_and_by_chance_for_classes_mixed() ->
 def test_a_sample_is_not_its_own_neighbour() -> None:
     places = np.array([[0.0], [0.1], [10.0], [10.1]])
     assert agreement(places, [0, 1, 0, 1], neighbours=1) == 0.0
+
+
+def test_the_rate_difference_of_a_curve_at_half_the_bytes_is_a_half() -> None:
+    decibels = np.array([22.0, 26.0, 31.0, 35.0])
+    rates = np.array([100.0, 200.0, 420.0, 900.0])
+    assert bd_rate(rates / 2, decibels, rates, decibels) == pytest.approx(-0.5)
+    assert bd_rate(rates[::-1], decibels[::-1], rates, decibels) == pytest.approx(0)
+    assert bd_rate(rates * 3, decibels, rates, decibels) == pytest.approx(2)
+
+
+def test_the_rate_difference_counts_only_what_both_reach() -> None:
+    decibels = np.array([20.0, 25.0, 30.0])
+    rates = 10 ** (decibels / 20)
+    beyond = np.array([24.0, 27.0, 40.0])
+    found = bd_rate(0.8 * 10 ** (beyond / 20), beyond, rates, decibels)
+    assert found == pytest.approx(-0.2, abs=0.01)
+    with pytest.raises(ParameterError, match="share no quality"):
+        bd_rate(rates, decibels + 50, rates, decibels)
+    with pytest.raises(ParameterError, match="two points"):
+        bd_rate([2, 1], [20, 30], rates, decibels)

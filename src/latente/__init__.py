@@ -18,6 +18,7 @@ TYPE_CHECKING = False  # as type checkers understand it, without the cost of imp
 if TYPE_CHECKING:
     from . import datasets as datasets
     from .apps.anomaly.detector import AnomalyDetector
+    from .apps.codec.codec import Codec
     from .corruptions import GaussianNoise, Mask, SaltAndPepper
     from .errors import (
         DataError,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         TrainingWarning,
     )
     from .estimator import Autoencoder
-    from .model.bottlenecks import Contractive, Gaussian, Plain, Sparse
+    from .model.bottlenecks import Contractive, Gaussian, Plain, Rounded, Sparse
     from .model.conv import Conv
     from .model.dense import Dense
     from .model.losses import Absolute, Bernoulli, GaussianLikelihood, Huber, Squared
@@ -67,6 +68,7 @@ __all__ = [
     "AnomalyDetector",
     "Autoencoder",
     "Bernoulli",
+    "Codec",
     "Constant",
     "Contractive",
     "Conv",
@@ -90,6 +92,7 @@ __all__ = [
     "Plateau",
     "RAdam",
     "RMSprop",
+    "Rounded",
     "SaltAndPepper",
     "Sparse",
     "Squared",
@@ -102,11 +105,12 @@ __all__ = [
 
 _HOMES = {
     "apps.anomaly.detector": "AnomalyDetector",
+    "apps.codec.codec": "Codec",
     "corruptions": "GaussianNoise Mask SaltAndPepper",
     "errors": "DataError FileError LatenteError MissingExtra ParameterError TrainingError "
     "TrainingWarning",
     "estimator": "Autoencoder",
-    "model.bottlenecks": "Contractive Gaussian Plain Sparse",
+    "model.bottlenecks": "Contractive Gaussian Plain Rounded Sparse",
     "model.conv": "Conv",
     "model.dense": "Dense",
     "model.losses": "Absolute Bernoulli GaussianLikelihood Huber Squared",

@@ -85,6 +85,7 @@ def build_model(
             bottleneck=parts.bottleneck,
             loss=parts.loss,
             corruptions=parts.corruptions,
+            code_shape=pair.code_shape,
             output_shape=wanted.shape,
             bounds=given.bounds,
         )

@@ -43,7 +43,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         "dense", "conv", or ``(encoder, decoder)``, two `torch.nn.Module` of your own, the decoder
         without its output activation. "auto" takes "conv" for pictures of at least 32×32.
     bottleneck : Bottleneck or str
-        "plain", "sparse", "contractive" or "gaussian" (variational).
+        "plain", "sparse", "contractive", "gaussian" (variational) or "rounded" (for compression).
     corruption : Corruption, str, list of them, or None
         What the encoder sees instead of the clean input while training.
     loss : Loss or str

@@ -15,6 +15,7 @@ from . import inference
 from .data.batches import Batches
 from .data.preparation import Preparation
 from .errors import DataError
+from .model.frequencies import Frequencies
 from .model.mixture import kept_codes, sample_near
 from .model.module import Model
 
@@ -22,6 +23,8 @@ Floats = NDArray[np.float32]
 
 LOOKED_AT = 4096
 """Training rows whose codes are looked at after a fit."""
+FEWER, FEWEST = 2**14, 16
+"""Numbers in the codes kept of a model that has tables, and the least codes: it is to be small."""
 ACTIVE = 0.01
 """Variance over the rows above which a code dimension counts as active (Burda et al., 2016)."""
 
@@ -47,6 +50,8 @@ class Fitted:
         Of everything random in the fit.
     codes
         Codes of some training rows, (m, latent); what `sample` draws near where there is no prior.
+    tables
+        The prior of a rounded code as integer tables, for an entropy coder.
     """
 
     model: Model
@@ -57,6 +62,7 @@ class Fitted:
     codes: Floats | None = None
     divergence: Floats | None = None
     active: int | None = None
+    tables: Frequencies | None = None
 
     @property
     def device(self) -> torch.device:
@@ -139,8 +145,12 @@ class Fitted:
             self.codes = None
         else:
             with torch.no_grad():
-                codes = [self.model.encoder(batches.take(part)[0]).flatten(1) for part in parts]
-            self.codes = kept_codes(torch.cat(codes).float().cpu().numpy(), self.seed)
+                found = [self.model.encoder(batches.take(part)[0]).flatten(1) for part in parts]
+            codes = torch.cat(found).float().cpu().numpy()
+            if self.model.prior is not None:
+                self.tables = self.model.bottleneck.tabulate(self.model.prior, codes)
+                codes = codes[: max(FEWER // codes.shape[1], FEWEST)]
+            self.codes = kept_codes(codes, self.seed)
 
     def _run(self, function: Any, stored: Tensor) -> Floats:
         return inference.run(

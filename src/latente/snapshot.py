@@ -19,6 +19,7 @@ from .errors import ParameterError
 from .fitted import Fitted
 from .keywords import TABLES, Keywords
 from .model.custom import Modules
+from .model.frequencies import Frequencies
 from .model.module import Model
 from .parts import Part, from_json, is_whole, to_json, tupled
 
@@ -61,6 +62,9 @@ def to_snapshot(estimator: Keywords) -> tuple[dict[str, Any], dict[str, Tensor]]
         tensors["codes"] = torch.from_numpy(fitted.codes)
     if fitted.divergence is not None:
         tensors["divergence"] = torch.from_numpy(fitted.divergence)
+    if fitted.tables is not None:
+        tensors["tables.lowest"] = torch.from_numpy(fitted.tables.lowest)
+        tensors["tables.counts"] = torch.from_numpy(fitted.tables.counts)
     return meta, tensors
 
 
@@ -98,6 +102,7 @@ def from_snapshot(
     fitted = Fitted(model, given, wanted, code_shape, int(meta["seed"]))
     fitted.codes = _array(tensors, "codes", (None, int(np.prod(code_shape))))
     fitted.divergence = _array(tensors, "divergence", (int(np.prod(code_shape)),))
+    fitted.tables = _tables(fitted, _inside("tables.", tensors))
     fitted.active = None if meta["active"] is None else int(meta["active"])
 
     estimator = cls(**_restored_keywords(meta["keywords"], network))
@@ -171,6 +176,16 @@ def _array(
     if not fits or found.dtype != torch.float32:
         raise ValueError(f"{name} has shape {tuple(found.shape)} and type {found.dtype}")
     return found.numpy()
+
+
+def _tables(fitted: Fitted, tensors: dict[str, Tensor]) -> Frequencies | None:
+    """Return the integer tables of a rounded code, which must be as many as numbers share one."""
+    if not tensors:
+        return None
+    tables = Frequencies(tensors["lowest"].numpy(), tensors["counts"].numpy())
+    if np.prod(fitted.code_shape) % tables.sources:
+        raise ValueError(f"{tables.sources} tables do not go with codes of {fitted.code_shape}")
+    return tables
 
 
 def _keywords(estimator: Keywords) -> dict[str, Any]:

@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "reconstruct": ("Use", "codes", "Encode and decode: compress, denoise, restore."),
     "score": ("Use", "scores", "Tell how normal each row is; find what does not belong."),
     "detect": ("Use", "detect", "Find what does not belong, and say why."),
+    "compress": ("Use", "compression", "Compress pictures, or rows, into one archive."),
+    "decompress": ("Use", "compression", "Give back what is in an archive."),
     "sample": ("Use", "generation", "Draw new data from the model."),
     "interpolate": ("Use", "generation", "Walk through the latent space from one row to another."),
     "plot": (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
@@ -160,12 +160,27 @@ def blocks(flat: NDArray[Any]) -> Iterator[NDArray[Any]]:
 
 def write_pictures(pictures: NDArray[Any], folder: Path, names: Sequence[str]) -> None:
     """Write pictures (n, h, w, c) into a folder, made if missing: all of them or none."""
+    fill(folder, names, lambda i, place: image(pictures[i]).save(place, quality=95))
+
+
+def fill(folder: Path, names: Sequence[str], write: Callable[[int, Path], object]) -> None:
+    """Write files into a folder, made if missing: all of them or none.
+
+    Parameters
+    ----------
+    folder
+        Where to.
+    names
+        Of the files, with the folders they are in below.
+    write
+        Writes the file of a number to a path.
+    """
     folder.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix=".latente-", dir=folder) as stage:
-        for picture, name in zip(pictures, names, strict=True):
+        for i, name in enumerate(names):
             place = Path(stage, name)
             place.parent.mkdir(parents=True, exist_ok=True)
-            image(picture).save(place, quality=95)
+            write(i, place)
         for name in names:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             os.replace(Path(stage, name), folder / name)

@@ -1,89 +1,30 @@
-"""Bottlenecks: how the encoder's output h becomes the code z, and what the code costs.
-
-::
-
-    h ──bottleneck──▶ z ──decoder──▶ x̂          objective = reconstruction + weight · cost
-"""
+"""The bottlenecks there are, and their table."""
 
 from __future__ import annotations
 
 import math
-from abc import ABC
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
-from ..parts import Part, is_number, is_whole, require
+from ..parts import is_number, is_whole, require
+from .bottleneck import Bottleneck, Encoding, Moment, Terms
+from .rounded import Rounded
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor, nn
 
-Terms = dict[str, "Tensor"]
-"""Loss terms by name, each of shape (n,): "total", "reconstruction" and the costs, unweighted."""
-
-
-class Moment(NamedTuple):
-    """When a batch is seen: where random numbers come from, and how much of the costs counts."""
-
-    generator: Generator
-    """On the batch's device."""
-    epoch: Tensor | None = None
-    """Epochs trained so far, with the fraction of this one, (); None once training is over."""
-
-
-class Encoding(NamedTuple):
-    """What a bottleneck may look at to tell what a code costs."""
-
-    x: Tensor
-    """The encoder's input, (n, ...); it carries gradients where `differentiates` is set."""
-    h: Tensor
-    """The encoder's output, (n, heads · channels, ...)."""
-    z: Tensor
-    """The codes drawn, (samples · n, channels, ...), sample by sample."""
-    encoder: nn.Module
-
-
-@dataclass(kw_only=True)
-class Bottleneck(Part, ABC):
-    """From the encoder's output to the code. The base class passes it through at no cost."""
-
-    heads: ClassVar[int] = 1
-    """How many numbers the encoder gives for each one of the code."""
-    variational: ClassVar[bool] = False
-    differentiates: ClassVar[bool] = False
-    """Whether the cost needs the encoder's derivative by its input."""
-
-    def code(self, h: Tensor) -> Tensor:
-        """Return the one code that stands for each sample, (n, channels, ...)."""
-        return h
-
-    def draw(self, h: Tensor, generator: Generator) -> Tensor:
-        """Return the codes to decode while training, (samples · n, channels, ...)."""
-        return self.code(h)
-
-    def costs(self, encoding: Encoding, moment: Moment) -> Terms:
-        """Return what the code costs, unweighted, by name, each of shape (n,)."""
-        return {}
-
-    def objective(self, reconstruction: Tensor, encoding: Encoding, moment: Moment) -> Terms:
-        """Return all terms of a batch.
-
-        Parameters
-        ----------
-        reconstruction
-            Loss of each decoded code, shape (samples, n).
-        encoding, moment
-            What was encoded, and when.
-        """
-        costs = self.costs(encoding, moment)
-        error = reconstruction.mean(0)
-        total = error
-        for name, cost in costs.items():
-            total = total + self.weight_of(name, moment) * cost
-        return {"total": total, "reconstruction": error, **costs}
-
-    def weight_of(self, cost: str, moment: Moment) -> float | Tensor:
-        """Return what the named cost is multiplied by in the total."""
-        return 1.0
+__all__ = [
+    "BOTTLENECKS",
+    "Bottleneck",
+    "Contractive",
+    "Encoding",
+    "Gaussian",
+    "Moment",
+    "Plain",
+    "Rounded",
+    "Sparse",
+    "Terms",
+]
 
 
 @dataclass(kw_only=True)
@@ -268,6 +209,7 @@ BOTTLENECKS: dict[str, type[Bottleneck]] = {
     "sparse": Sparse,
     "contractive": Contractive,
     "gaussian": Gaussian,
+    "rounded": Rounded,
 }
 
 

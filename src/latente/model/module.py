@@ -61,8 +61,8 @@ class Model(nn.Module):
         The output activation.
     bottleneck, loss, corruptions
         The parts.
-    output_shape
-        Shape of one target.
+    code_shape, output_shape
+        Shape of one code, and of one target.
     bounds
         Lowest and highest value of the model's scale, where it has them.
     """
@@ -76,6 +76,7 @@ class Model(nn.Module):
         bottleneck: Bottleneck,
         loss: Loss,
         corruptions: Sequence[Corruption],
+        code_shape: tuple[int, ...],
         output_shape: tuple[int, ...],
         bounds: Bounds,
     ) -> None:
@@ -86,6 +87,7 @@ class Model(nn.Module):
         self.loss = loss
         self.corruptions = tuple(corruptions)
         self.bounds = bounds
+        self.prior = bottleneck.prior(code_shape)
         self.learned = nn.ParameterDict(loss.learned(output_shape))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -146,6 +148,5 @@ class Model(nn.Module):
         h = self.encoder.network(x)
         z = self.bottleneck.draw(h, moment.generator) if drawn else self.bottleneck.code(h)
         reconstruction = self.reconstruction_loss(z, target)
-        return self.bottleneck.objective(
-            reconstruction, Encoding(x, h, z, self.encoder.network), moment
-        )
+        encoding = Encoding(x, h, z, self.encoder.network, self.prior)
+        return self.bottleneck.objective(reconstruction, encoding, moment)

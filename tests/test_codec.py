@@ -1,0 +1,412 @@
+"""The codec: few bytes, the same pictures again, and never a wrong one."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from typer.testing import CliRunner
+
+from latente import (
+    Autoencoder,
+    Codec,
+    Conv,
+    DataError,
+    Dense,
+    FileError,
+    MissingExtra,
+    ParameterError,
+    Rounded,
+    datasets,
+)
+from latente.apps.codec import recipes
+from latente.apps.codec.archive import unpack
+from latente.apps.codec.rates import requantised
+from latente.apps.codec.residual import Residual
+from latente.cli.main import app
+from latente.model.frequencies import Frequencies
+
+pytest.importorskip("constriction")
+
+SHAPES = datasets.load("shapes", n=600)
+X, HELD = SHAPES.X, SHAPES.X_test[:40]
+
+
+def fitted(**keywords: Any) -> Autoencoder:
+    given: dict[str, Any] = {
+        "latent_dim": 16,
+        "network": Dense(hidden=(64,)),
+        "bottleneck": Rounded(weight=0.05, step=0.3),
+        "epochs": 12,
+        "learning_rate": 0.005,
+        "batch_size": 32,
+        "device": "cpu",
+        "random_state": 0,
+    }
+    return Autoencoder(**(given | keywords)).fit(X)
+
+
+@pytest.fixture(scope="module")
+def model() -> Autoencoder:
+    return fitted()
+
+
+@pytest.fixture(scope="module")
+def codec(model: Autoencoder) -> Codec:
+    return Codec(model)
+
+
+def error(pictures: Any) -> float:
+    return float(np.square(pictures.astype(float) - HELD).mean())
+
+
+def test_a_code_takes_few_bytes_and_looks_like_the_picture(codec: Codec) -> None:
+    data = codec.compress(HELD)
+    found = codec.decompress(data)
+    assert len(data) / len(HELD) < 40
+    assert found.X.shape == HELD.shape
+    assert found.X.dtype == HELD.dtype
+    untrained = Codec(fitted(epochs=0))
+    blind = error(untrained.decompress(untrained.compress(HELD)).X)
+    assert error(found.X) < 0.5 * min(blind, error(np.full_like(HELD, round(HELD.mean()))))
+
+
+def test_the_archive_holds_what_transform_gives(model: Autoencoder, codec: Codec) -> None:
+    found = codec.decompress(codec.compress(HELD)).X.astype(int)
+    assert np.abs(found - model.reconstruct(HELD)).max() <= 1
+    steps = model.transform(HELD) / model.bottleneck_.step
+    assert np.abs(steps - np.rint(steps)).max() < 1e-4
+    assert len(np.unique(np.rint(steps))) > 4
+
+
+def test_bytes_are_what_the_prior_said(model: Autoencoder, codec: Codec) -> None:
+    z = torch.from_numpy(model.transform(HELD)) / model.bottleneck_.step
+    with torch.no_grad():
+        bits = float(model.module_.prior(z).sum())
+    _, records = unpack(codec.compress(HELD), "x")
+    taken = 8 * sum(len(payload) for _, payload in records)
+    assert 0.8 * bits < taken < 1.25 * bits + 8 * len(HELD)
+
+
+def test_a_heavier_weight_gives_a_smaller_file(codec: Codec) -> None:
+    heavy = Codec(fitted(bottleneck=Rounded(weight=1.0, step=0.3)))
+    small, large = (each.compress(HELD) for each in (heavy, codec))
+    assert len(small) < 0.8 * len(large)
+    assert error(heavy.decompress(small).X) > error(codec.decompress(large).X)
+
+
+def test_a_saved_model_reads_what_the_first_one_wrote(
+    model: Autoencoder, codec: Codec, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "m.safetensors")
+    again = Codec(Autoencoder.load(tmp_path / "m.safetensors"))
+    assert again.fingerprint == codec.fingerprint
+    assert again.compress(HELD) == codec.compress(HELD)
+    assert np.array_equal(
+        again.decompress(codec.compress(HELD)).X, codec.decompress(codec.compress(HELD)).X
+    )
+
+
+def test_what_has_been_written_can_be_read_for_ever() -> None:
+    """An archive of the first release, by a model of constant weights: no training to differ in."""
+    model = Autoencoder(
+        2, network=Dense(hidden=()), bottleneck=Rounded(step=0.5), epochs=0, random_state=0
+    ).fit(X[:50, :4, :4])
+    for weights in model.module_.parameters():
+        torch.nn.init.constant_(weights, 0.0625)
+    model.fitted_.tables = Frequencies.rounded(np.zeros(2, np.int32), 1 / np.ones((2, 8)))
+    codec = Codec(model)
+    pictures = np.full((3, 4, 4), 100, np.uint8) * np.arange(3, dtype=np.uint8)[:, None, None]
+    archive = bytes.fromhex(FIRST)
+    assert np.array_equal(codec.decompress(archive).X, codec.decompress(codec.compress(pictures)).X)
+    assert unpack(archive, "x")[0]["fingerprint"] == codec.fingerprint
+
+
+FIRST = (
+    "4c41545a016a000000e213cd9578da3d8d310e80201004bf62aeb6418180bf01e10c110f835a19ffee6161b7"
+    "b3b3c9de80899658f79ae884a90344e195f7e87440198381be83ad849859d29533e39a28b4e9ccf5d13cb98d"
+    "c3eff75a7c649483b6ca6a696cdfc6d7773072ce852f8f46e27901352826a50000000000010d85388c240191"
+    "1974e6484c41545a016a000000e213cd9578da3d8d310e80201004bf62aeb6418180bf01e10c110f835a19ff"
+    "ee6161b7b3b3c9de80899658f79ae884a90344e195f7e87440198381be83ad849859d29533e39a28b4e9ccf5"
+    "d13cb98dc3eff75a7c649483b6ca6a696cdfc6d7773072ce852f8f46e27901352826a577000000"
+)
+
+
+def test_another_model_is_refused(codec: Codec) -> None:
+    other = Codec(fitted(random_state=1, epochs=1))
+    with pytest.raises(FileError, match="another model"):
+        other.decompress(codec.compress(HELD))
+
+
+def test_a_model_whose_codes_are_not_whole_is_refused() -> None:
+    with pytest.raises(ParameterError, match="rounded"):
+        Codec(fitted(bottleneck="plain", epochs=1))
+
+
+def test_pictures_of_another_size_are_refused(codec: Codec) -> None:
+    with pytest.raises(DataError, match="28 × 28"):
+        codec.compress(HELD[:, :20])
+
+
+@pytest.mark.parametrize("share", ["none", "space"])
+def test_a_spatial_code_in_colour_comes_back_exactly(share: str) -> None:
+    colours = np.stack([HELD, 255 - HELD, HELD // 2], axis=-1)[:, ::2, ::2]
+    network = Conv(channels=(8, 8), code="spatial", code_channels=4)
+    model = Autoencoder(
+        network=network,
+        bottleneck=Rounded(share=share, step=0.3),  # type: ignore[arg-type]
+        epochs=3,
+        random_state=0,
+        device="cpu",
+    ).fit(colours)
+    codec = Codec(model)
+    assert codec.tables.sources == {"none": model.latent_dim_, "space": 4}[share]
+    assert codec.decompress(codec.compress(colours)).X.shape == colours.shape
+    assert np.array_equal(codec.decompress(codec.compress(colours, lossless=True)).X, colours)
+
+
+def test_rows_of_a_table_are_compressed_too() -> None:
+    rows = np.random.default_rng(0).normal(size=(200, 1)) @ np.ones((1, 6)) + 5
+    codec = Codec(Autoencoder(2, bottleneck="rounded", epochs=20, random_state=0).fit(rows))
+    back = codec.decompress(codec.compress(rows)).X
+    assert back.dtype == rows.dtype
+    assert np.square(back - rows).mean() < 0.3 * rows.var()
+    with pytest.raises(ParameterError, match="8 bits"):
+        codec.compress(rows, lossless=True)
+
+
+def test_lossless_is_exact_and_smaller_than_png(codec: Codec, tmp_path: Path) -> None:
+    X = SHAPES.X_test
+    data = codec.compress(X, lossless=True)
+    assert np.array_equal(codec.decompress(data).X, X)
+    size = 0
+    for picture in X:
+        Image.fromarray(picture).save(tmp_path / "x.png", optimize=True)
+        size += (tmp_path / "x.png").stat().st_size
+    assert len(data) < size
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_damage_is_named_and_everything_else_is_exact(codec: Codec, data: st.DataObject) -> None:
+    lossless = data.draw(st.booleans())
+    whole = archived(codec, lossless)
+    place = data.draw(st.integers(0, len(whole) - 1))
+    if data.draw(st.booleans()):
+        broken = whole[:place]
+    else:
+        broken = whole[:place] + bytes([whole[place] ^ data.draw(st.integers(1, 255))])
+        broken += whole[place + 1 :]
+    try:
+        found = codec.decompress(broken)
+    except FileError:
+        return
+    wanted = HELD if lossless else codec.decompress(whole).X
+    assert np.array_equal(found.X, wanted[found.rows])
+    lost = [row for stretch in found.lost for row in stretch]
+    assert sorted([*lost, *found.rows.tolist()]) == list(range(len(HELD)))
+
+
+KEPT: dict[bool, bytes] = {}
+
+
+def archived(codec: Codec, lossless: bool) -> bytes:
+    if lossless not in KEPT:
+        KEPT[lossless] = codec.compress(HELD, lossless=lossless)
+    return KEPT[lossless]
+
+
+def test_the_residual_of_a_good_prediction_is_small() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 256, (30, 12, 12)).astype(np.uint8)
+    near = (truth + rng.integers(-1, 2, truth.shape)).clip(0, 255).astype(np.uint8)
+    residual = Residual.learn(truth, near)
+    again = Residual.from_json(json.loads(json.dumps(residual.to_json())))
+    from latente.apps.codec.coder import Reader, Writer
+
+    size = 0
+    for picture, guess in zip(truth, near, strict=True):
+        writer = Writer()
+        residual.write(picture, guess, writer)
+        data = writer.finish()
+        size += len(data)
+        assert np.array_equal(again.read(guess, Reader(data)), picture)
+    assert size < 0.3 * truth.nbytes
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"), [("png", {}), ("png", {"optimize": True}), ("bmp", {}), ("ppm", {})]
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_file_is_made_again_from_its_pixels(
+    suffix: str, options: dict[str, Any], channels: int, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, channels)).astype(np.uint8).squeeze()
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray(pixels).save(path, **options)
+    found = recipes.find(path.read_bytes(), pixels)
+    assert found is not None
+    assert recipes.make(found.recipe, pixels) == path.read_bytes()
+
+
+def run(*args: object) -> Any:
+    return CliRunner().invoke(app, [str(arg) for arg in args])
+
+
+@pytest.fixture(scope="module")
+def home(model: Autoencoder, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, and a folder of pictures in several formats."""
+    home = tmp_path_factory.mktemp("home")
+    model.save(home / "m.safetensors")
+    for i, name in enumerate(["a/0.png", "a/1.pgm", "b/2.bmp", "b/c/3.png", "4.jpg", "b/5.pgm"]):
+        (home / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(HELD[i]).save(home / "in" / name)
+    return home
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_folder_comes_back_under_its_names(home: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "a.latz"
+    assert run("compress", home / "in", "-m", home / "m.safetensors", "-o", packed).exit_code == 0
+    result = run("decompress", packed, "-o", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert files(tmp_path / "out").keys() == files(home / "in").keys()
+    with Image.open(tmp_path / "out" / "a/1.pgm") as picture:
+        assert picture.size == (28, 28)
+    assert packed.stat().st_size < 0.5 * sum(map(len, files(home / "in").values()))
+
+
+def test_a_folder_comes_back_byte_for_byte(home: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "a.latz"
+    made = run("compress", home / "in", "-m", home / "m.safetensors", "-o", packed, "--lossless")
+    assert made.exit_code == 0, made.stderr
+    result = run("decompress", packed, "-o", tmp_path / "out", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["lost"] == []
+    assert files(tmp_path / "out") == files(home / "in")
+
+
+def test_what_is_damaged_is_named_and_the_rest_is_written(home: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "a.latz"
+    run("compress", home / "in", "-m", home / "m.safetensors", "-o", packed, "--lossless")
+    header, records = unpack(packed.read_bytes(), "x")
+    data = bytearray(packed.read_bytes())
+    number, payload = list(records)[2]
+    data[bytes(data).index(payload) + 3] ^= 16
+    packed.write_bytes(data)
+    result = run("decompress", packed, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert header["names"][number] in result.stderr
+    assert "1 of 6" in result.stderr
+    assert result.stderr.count("\n") == 1
+    whole = files(home / "in")
+    del whole[header["names"][number]]
+    assert files(tmp_path / "out") == whole
+
+
+def test_a_data_set_goes_to_an_array(home: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "a.latz"
+    np.save(tmp_path / "x.npy", HELD)
+    run("compress", tmp_path / "x.npy", "-m", home / "m.safetensors", "-o", packed, "--lossless")
+    result = run("decompress", packed, "-m", home / "m.safetensors", "-o", tmp_path / "y.npy")
+    assert result.exit_code == 0, result.stderr
+    assert np.array_equal(np.load(tmp_path / "y.npy"), HELD)
+    again = run("decompress", packed, "-m", home / "m.safetensors", "-o", tmp_path / "out")
+    assert again.exit_code == 0
+    assert len(os.listdir(tmp_path / "out")) == len(HELD)
+
+
+def test_a_model_that_is_gone_is_asked_for(home: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "gone.safetensors"
+    moved.write_bytes((home / "m.safetensors").read_bytes())
+    run("compress", home / "in", "-m", moved, "-o", tmp_path / "a.latz")
+    moved.unlink()
+    result = run("decompress", tmp_path / "a.latz", "-o", tmp_path / "out")
+    assert result.exit_code == 2
+    assert "--model" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["../x.png", "/x.png", "a/../../x.png", "", "a\\..\\x.png"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(
+    name: str, model: Autoencoder, codec: Codec, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.latz").write_bytes(codec.compress(HELD[:1], names=[name]))
+    result = run(
+        "decompress", tmp_path / "a.latz", "-m", home / "m.safetensors", "-o", tmp_path / "o"
+    )
+    assert result.exit_code == 1
+    assert "outside the folder" in result.stderr
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_without_its_library_compression_says_what_to_install(
+    model: Autoencoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "constriction", None)
+    with pytest.raises(MissingExtra, match=r"latente\[codec\]"):
+        Codec(model)
+
+
+def test_search_gives_the_same_picture_a_better_code(codec: Codec) -> None:
+    weight = codec.fitted.model.bottleneck.weight  # type: ignore[attr-defined]
+    price = {}
+    for effort in (0, 25):
+        data = codec.compress(HELD, effort=effort)
+        squared = error(codec.decompress(data).X) * HELD[0].size / 255**2
+        price[effort] = squared + weight * 8 * len(data) / len(HELD)
+    assert price[25] < 0.97 * price[0]
+    with pytest.raises(ParameterError, match="effort"):
+        codec.compress(HELD, effort=-1)
+
+
+def test_larger_steps_take_fewer_bytes_and_smaller_ones_more(
+    model: Autoencoder, codec: Codec
+) -> None:
+    sizes, errors = [], []
+    for factor in (0.5, 1, 3):
+        changed = Codec(requantised(model, X, factor))
+        data = changed.compress(HELD)
+        sizes.append(len(data))
+        errors.append(error(changed.decompress(data).X))
+    assert sizes[0] > 1.1 * sizes[1] > 1.2 * sizes[2]
+    assert errors[2] > errors[1]
+    with pytest.raises(FileError, match="another model"):
+        codec.decompress(data)
+    for factor in (0, -1, float("nan")):
+        with pytest.raises(ParameterError, match="factor"):
+            requantised(model, X, factor)
+
+
+def test_a_lost_stretch_of_nameless_rows_is_told_by_numbers(
+    codec: Codec, home: Path, tmp_path: Path
+) -> None:
+    whole = codec.compress(HELD)
+    (tmp_path / "a.latz").write_bytes(whole[: len(whole) // 2])
+    result = run(
+        "decompress", tmp_path / "a.latz", "-m", home / "m.safetensors", "-o", tmp_path / "y.npy"
+    )
+    assert result.exit_code == 1
+    assert "to 39" in result.stderr
+    assert len(np.load(tmp_path / "y.npy")) < len(HELD)
+
+
+def test_only_some_models_compress(home: Path, tmp_path: Path) -> None:
+    fitted(bottleneck="plain", epochs=1).save(tmp_path / "p.safetensors")
+    plain = tmp_path / "p.safetensors"
+    result = run("compress", home / "in", "-m", plain, "-o", tmp_path / "a.latz")
+    assert result.exit_code == 2
+    assert "rounded" in result.stderr
+    assert not (tmp_path / "a.latz").exists()
