@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from latente import GaussianNoise, Mask, SaltAndPepper
+from latente import GaussianNoise, Mask, ParameterError, SaltAndPepper
 from latente.corruptions import CORRUPTIONS, corrupt
 
 
@@ -26,12 +26,20 @@ def test_shape_and_input_are_kept_and_draws_depend_on_the_seed_alone(
     corruption = CORRUPTIONS[name]()
     x = torch.rand(shape, generator=seeded())
     before = x.clone()
-    first, again, other = (corruption(x, seeded(s), (0, 1)) for s in (1, 1, 2))
-    assert first.shape == x.shape
+    try:
+        seen = corruption.seen(shape[1:])
+    except ParameterError as error:
+        assert "; give " in str(error)
+        return
+    used = seeded(1)
+    first = corruption(x, used, (0, 1))
+    again, other = (corruption(x, seeded(s), (0, 1)) for s in (1, 2))
+    assert first.shape == (len(x), *seen)
     assert torch.equal(x, before)
     assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert not torch.equal(first, x)
+    draws = not torch.equal(used.get_state(), seeded(1).get_state())
+    assert torch.equal(first, other) != draws
+    assert first.shape != x.shape or not torch.equal(first, x)
     assert 0 <= float(first.min()) <= float(first.max()) <= 1
 
 

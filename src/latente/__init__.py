@@ -17,7 +17,16 @@ TYPE_CHECKING = False  # as type checkers understand it, without the cost of imp
 
 if TYPE_CHECKING:
     from . import datasets as datasets
-    from .corruptions import GaussianNoise, Mask, SaltAndPepper
+    from .corruptions import (
+        Blur,
+        Downsample,
+        Erase,
+        GaussianNoise,
+        Grayscale,
+        Mask,
+        SaltAndPepper,
+        Watermark,
+    )
     from .errors import (
         DataError,
         FileError,
@@ -65,17 +74,21 @@ __all__ = [
     "Adamax",
     "Autoencoder",
     "Bernoulli",
+    "Blur",
     "Constant",
     "Contractive",
     "Conv",
     "Cosine",
     "DataError",
     "Dense",
+    "Downsample",
+    "Erase",
     "Exponential",
     "FileError",
     "Gaussian",
     "GaussianLikelihood",
     "GaussianNoise",
+    "Grayscale",
     "Huber",
     "LatenteError",
     "Linear",
@@ -94,12 +107,13 @@ __all__ = [
     "Step",
     "TrainingError",
     "TrainingWarning",
+    "Watermark",
     "__version__",
     "datasets",
 ]
 
 _HOMES = {
-    "corruptions": "GaussianNoise Mask SaltAndPepper",
+    "corruptions": "Blur Downsample Erase GaussianNoise Grayscale Mask SaltAndPepper Watermark",
     "errors": "DataError FileError LatenteError MissingExtra ParameterError TrainingError "
     "TrainingWarning",
     "estimator": "Autoencoder",
