@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # as type checkers understand it, without the cost of imp
 
 if TYPE_CHECKING:
     from . import datasets as datasets
+    from .apps.restoration import restore
     from .corruptions import (
         Blur,
         Downsample,
@@ -110,9 +111,11 @@ __all__ = [
     "Watermark",
     "__version__",
     "datasets",
+    "restore",
 ]
 
 _HOMES = {
+    "apps.restoration": "restore",
     "corruptions": "Blur Downsample Erase GaussianNoise Grayscale Mask SaltAndPepper Watermark",
     "errors": "DataError FileError LatenteError MissingExtra ParameterError TrainingError "
     "TrainingWarning",

@@ -73,10 +73,19 @@ class Fitted:
         """Return rows, checked, as a tensor of their compact type."""
         return self.given.store(self.coloured(X), "X")
 
+    @property
+    def fills(self) -> bool:
+        """Whether the model was trained to fill in what is missing."""
+        return any(isinstance(part, Erase) for part in self.model.corruptions)
+
+    @property
+    def colours(self) -> bool:
+        """Whether the model was trained to give colours to grey pictures."""
+        return any(isinstance(part, Grayscale) for part in self.model.corruptions)
+
     def coloured(self, X: Any) -> Any:
         """Return grey pictures (n, h, w) with three equal channels where colours are restored."""
-        greys = any(isinstance(part, Grayscale) for part in self.model.corruptions)
-        if not greys or getattr(X, "shape", ())[1:] != self.given.layout.shape[:2]:
+        if not self.colours or getattr(X, "shape", ())[1:] != self.given.layout.shape[:2]:
             return X
         if isinstance(X, Tensor):
             return X[..., None].expand(*X.shape, 3)
@@ -135,7 +144,7 @@ class Fitted:
 
     def _missing(self, mask: Any, rows: int) -> Tensor:
         """Return a mask as the corruptions take it, (n, 1, h, w), or say what is wrong with it."""
-        if not any(isinstance(part, Erase) for part in self.model.corruptions):
+        if not self.fills:
             raise ParameterError(
                 "mask: this model was not trained to fill in what is missing; "
                 "fit it with corruption='erase'"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
@@ -158,8 +158,8 @@ def blocks(flat: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield flat[start : start + BLOCK]
 
 
-def write_pictures(pictures: NDArray[Any], folder: Path, names: Sequence[str]) -> None:
-    """Write pictures (n, h, w, c) into a folder, made if missing: all of them or none."""
+def write_pictures(pictures: Iterable[NDArray[Any]], folder: Path, names: Sequence[str]) -> None:
+    """Write pictures (h, w) or (h, w, c) into a folder, made if missing: all of them or none."""
     folder.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix=".latente-", dir=folder) as stage:
         for picture, name in zip(pictures, names, strict=True):
