@@ -325,8 +325,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
 
         return load(cls, path, network)
 
-    def export_onnx(self, folder: str | Path) -> tuple[Path, Path]:
+    def export_onnx(self, folder: str | Path) -> tuple[Path, ...]:
         """Write ``encoder.onnx`` and ``decoder.onnx``, scaling included, checked against torch.
+
+        A model with skip connections or a residual is one network, ``restorer.onnx``.
 
         Parameters
         ----------
@@ -336,7 +338,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         Returns
         -------
         tuple of Path
-            The two files.
+            The files.
 
         Raises
         ------

@@ -79,6 +79,11 @@ class Fitted:
         return any(isinstance(part, Erase) for part in self.model.corruptions)
 
     @property
+    def told(self) -> bool:
+        """Whether the network has a channel that tells what is missing."""
+        return any(isinstance(c, Erase) and c.mask_channel for c in self.model.corruptions)
+
+    @property
     def colours(self) -> bool:
         """Whether the model was trained to give colours to grey pictures."""
         return any(isinstance(part, Grayscale) for part in self.model.corruptions)

@@ -38,7 +38,8 @@ class Erase(PictureCorruption):
         What erased pixels become, in the model's scale.
     mask_channel
         Whether the network is told what is missing, by one channel more that holds 1 there and 0
-        elsewhere. ``reconstruct(X, mask=...)`` then tells it; without a mask nothing is missing.
+        elsewhere. ``reconstruct(X, mask=...)`` then tells it; without a mask nothing is missing. A
+        network with ``residual=True`` and no other corruption leaves all other pixels as they are.
     """
 
     share: Range = 0.25

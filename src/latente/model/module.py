@@ -35,13 +35,27 @@ class Decoder(nn.Module):
 
     With a residual, raw is what the encoder's input is to be changed by: x̂ = x̃ + raw, or in logits
     where the link is a sigmoid, σ(logit(x̃) + raw).
+
+    Parameters
+    ----------
+    network
+        From z to what is raw.
+    link
+        The output activation.
+    residual
+        Whether there is a residual.
+    fills
+        Whether the input's last channel tells where alone it is to be changed: with 1, not with 0.
     """
 
-    def __init__(self, network: nn.Module, link: nn.Module, *, residual: bool = False) -> None:
+    def __init__(
+        self, network: nn.Module, link: nn.Module, *, residual: bool = False, fills: bool = False
+    ) -> None:
         super().__init__()
         self.network = network
         self.link = link
         self.residual = residual
+        self.fills = fills
 
     def forward(self, z: Tensor, around: Around | None = None) -> Tensor:
         return self.link(self.raw(z, around))  # type: ignore[no-any-return]
@@ -55,7 +69,7 @@ class Decoder(nn.Module):
         start = around.x[:, :channels]
         if isinstance(self.link, nn.Sigmoid):
             start = start.logit(LEAST_CHANCE)
-        return raw + start
+        return start + (raw * around.x[:, -1:] if self.fills else raw)
 
 
 class Encoder(nn.Module):
@@ -158,7 +172,8 @@ class Model(nn.Module):
             channels=(input_shape[0], seen_shape(corruptions, input_shape)[0]),
             skips=pair.skips,
         )
-        self.decoder = Decoder(pair.decoder, link, residual=pair.residual)
+        fills = [getattr(part, "mask_channel", False) for part in corruptions] == [True]
+        self.decoder = Decoder(pair.decoder, link, residual=pair.residual, fills=fills)
         self.bottleneck = bottleneck
         self.loss = loss
         self.corruptions = tuple(corruptions)
