@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from ..data.shapes import told
 from ..errors import DataError, ParameterError
@@ -59,6 +60,7 @@ def restore(
     ParameterError
         If the model is not one of pictures, or a mask is given to one that cannot use it.
     """
+    check_is_fitted(model, "fitted_")
     if not is_number(overlap, 0, 0.9):
         raise ParameterError(f"overlap={overlap!r}: use a number from 0 to 0.9")
     given = model.fitted_.given.layout.shape
@@ -83,7 +85,6 @@ def _whole(
     places = windows(size, (tile[0], tile[1]), overlap)
     tiles = cut(picture, places, (tile[0], tile[1]))
     hidden = None if mask is None else cut(mask, places, (tile[0], tile[1]))
-    model._checked(tiles)
     whole = blended(fitted.restored(tiles, hidden), places, size, overlap)
     values: NDArray[Any] = fitted.wanted.scaling_map.inverse(whole[None])[0]
     return values[0] if len(fitted.wanted.layout.shape) == 2 else np.moveaxis(values, 0, 2)
