@@ -32,6 +32,8 @@ from latente.apps.tiles import blended, cut, raised_cosine, windows
 from latente.cli.main import app
 from latente.corruptions import corrupt
 from latente.metrics import psnr
+from latente.report import figures
+from latente.report.noise import damaged
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 UNET = Conv(channels=(8, 16), down="pool", code="spatial", skips=True)
@@ -354,6 +356,20 @@ class TestRestorers:
         mask[:, :6] = 1
         erased = np.where(mask, 0, X).astype(np.uint8)
         np.testing.assert_array_equal(ae.reconstruct(X, mask), ae.reconstruct(erased))
+
+
+@pytest.mark.parametrize("corruption", [Erase(mask_channel=True), Grayscale(), Watermark()])
+def test_figures_show_the_damage(corruption: Any) -> None:
+    X = discs(12)
+    ae = restorer(X, epochs=0, corruption=corruption)
+    seen, mask = damaged(ae, X)
+    assert seen.shape == X.shape
+    assert not np.array_equal(seen, X)
+    assert (mask is not None) == isinstance(corruption, Erase)
+    if mask is not None:
+        np.testing.assert_array_equal(np.where(mask[..., None], 0, X), seen)
+    rows = figures.reconstructions(ae, X, 3)
+    assert rows.axes
 
 
 class TestTiles:

@@ -168,7 +168,7 @@ ROWS = {
         "faces, 25 % erased",
         faces,
         Erase(share=0.25, mask_channel=True),
-        ON_FACES,
+        ON_FACES | {"epochs": 30},
         INPAINTERS,
         told=True,
     ),
