@@ -235,10 +235,8 @@ def levels(clean: Floats, restored: Floats) -> tuple[float, float]:
 
 def figures_of(clean: Bytes, restored: Floats) -> Figures:
     """Return the mean PSNR and SSIM of restored pictures in [0, 1]."""
-    errors = metrics.mse(clean / 255, restored)
     return {
         "psnr": float(metrics.psnr(clean / 255, restored).mean()),
-        "pooled": float(-10 * np.log10(errors.mean())),
         "ssim": float(metrics.ssim(clean / 255, restored).mean()),
     }
 
@@ -324,15 +322,14 @@ def page(record: dict[str, Figures]) -> str:
             f"{'epoch' if r['epochs'] == 1 else 'epochs'} over {r['trained on']:,} pictures in "
             f"{r['cpu']:.0f} s of one core. {ROWS[name].note}".rstrip()
             + "\n",
-            "| | PSNR, dB | of the mean error | SSIM | levels fitted | ms a picture | chosen |",
-            "|---|---|---|---|---|---|---|",
+            "| | PSNR, dB | SSIM | PSNR, levels fitted | ms a picture | parameters chosen |",
+            "|---|---|---|---|---|---|",
         ]
         for title, m in r["methods"].items():
             chosen = ", ".join(f"{k} {v}" for k, v in m.get("chosen", {}).items())
             fitted = f"{m['levels']:.2f}" if "levels" in m else ""
             ms = f"{m['ms']:.1f}" if "ms" in m else ""
-            pooled = f"{m['pooled']:.2f}" if "pooled" in m else ""
-            cells = [title, f"{m['psnr']:.2f}", pooled, f"{m['ssim']:.3f}", fitted, ms, chosen]
+            cells = [title, f"{m['psnr']:.2f}", f"{m['ssim']:.3f}", fitted, ms, chosen]
             bold = "**" if title == "latente" else ""
             lines.append(f"| {' | '.join(f'{bold}{c}{bold}' if c else '' for c in cells)} |")
         lines.append("")
@@ -349,8 +346,7 @@ Restorers trained on damage made up while training, measured on pictures they ne
 classical methods of scikit-image {skimage} (torch {torch}). The parameters of the classical methods
 are those with the highest PSNR on training pictures. Clipped noise shifts black and white, which
 these methods cannot know; "levels fitted" is their PSNR after the line that brings their training
-results nearest to the truth. PSNR is the mean of the pictures'; "of the mean error" is that of the
-mean squared error of all.
+results nearest to the truth.
 
 Written by `docs/results/restoration.py`; how to do it: [restore pictures](../guide/restore.md).
 """
