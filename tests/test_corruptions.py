@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import torch
 from torch import Tensor
 
-from latente import GaussianNoise, Mask, SaltAndPepper
-from latente.corruptions import CORRUPTIONS, corrupt
+from latente import GaussianNoise, Mask, ParameterError, SaltAndPepper
+from latente.corruptions import CORRUPTIONS, Corruption, corrupt
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -18,6 +20,15 @@ def grey(n: int = 64) -> Tensor:
     return torch.full((n, 1, 28, 28), 0.5)
 
 
+def applies(corruption: Corruption, shape: tuple[int, ...]) -> bool:
+    """Whether samples of that shape can be corrupted so; if not, what to give is told."""
+    with contextlib.suppress(ParameterError):
+        return bool(corruption.seen(shape))
+    with pytest.raises(ParameterError, match="; give "):
+        corruption.seen(shape)
+    return False
+
+
 @pytest.mark.parametrize("name", CORRUPTIONS)
 @pytest.mark.parametrize("shape", [(32, 20), (32, 1, 9, 7), (32, 3, 8, 8)])
 def test_shape_and_input_are_kept_and_draws_depend_on_the_seed_alone(
@@ -26,12 +37,18 @@ def test_shape_and_input_are_kept_and_draws_depend_on_the_seed_alone(
     corruption = CORRUPTIONS[name]()
     x = torch.rand(shape, generator=seeded())
     before = x.clone()
-    first, again, other = (corruption(x, seeded(s), (0, 1)) for s in (1, 1, 2))
-    assert first.shape == x.shape
+    if not applies(corruption, shape[1:]):
+        return
+    seen = corruption.seen(shape[1:])
+    used = seeded(1)
+    first = corruption(x, used, (0, 1))
+    again, other = (corruption(x, seeded(s), (0, 1)) for s in (1, 2))
+    assert first.shape == (len(x), *seen)
     assert torch.equal(x, before)
     assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-    assert not torch.equal(first, x)
+    draws = not torch.equal(used.get_state(), seeded(1).get_state())
+    assert torch.equal(first, other) != draws
+    assert first.shape != x.shape or not torch.equal(first, x)
     assert 0 <= float(first.min()) <= float(first.max()) <= 1
 
 

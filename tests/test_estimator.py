@@ -28,7 +28,7 @@ from latente import (
     TrainingWarning,
     datasets,
 )
-from latente.corruptions import CORRUPTIONS
+from latente.corruptions import CORRUPTIONS, resolve_corruptions, seen_shape
 from latente.model.bottlenecks import BOTTLENECKS
 from latente.model.losses import LOSSES
 from latente.model.networks import NETWORKS
@@ -67,16 +67,26 @@ VARIANTS = [
 ]
 
 
+def pictures_for(variant: dict[str, Any]) -> np.ndarray:
+    """Grey digits, or coloured ones where a corruption asks for colours."""
+    X = DIGITS.X[:300]
+    try:
+        seen_shape(resolve_corruptions(variant.get("corruption")), (1, 8, 8))
+    except ParameterError:
+        return X[..., None] * np.array([1, 0.5, 0.2], np.float32)
+    return X
+
+
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, *v.items())))
 def test_every_entry_of_every_table_trains_and_comes_back(variant: dict[str, Any]) -> None:
     """It learns, its results have the right form, and a saved one gives the very same."""
-    X = DIGITS.X[:300]
+    X = pictures_for(variant)
     untrained = small(**variant, epochs=0).fit(X)
     ae = small(**variant, learning_rate="auto" if "optimizer" in variant else 0.01).fit(X)
     assert ae.transform(X).shape == (300, ae.latent_dim_)
     assert ae.reconstruct(X).shape == X.shape
     assert ae.reconstruct(X).dtype == X.dtype
-    assert ae.sample(3, random_state=0).shape == (3, 8, 8)
+    assert ae.sample(3, random_state=0).shape == (3, *X.shape[1:])
     assert ae.score(X) > untrained.score(X)
     assert np.isfinite(ae.history_[-1]["validation_total"])
 

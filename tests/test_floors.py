@@ -34,7 +34,7 @@ FLOORS = (
     {"training"},
     {"model"},
     {"corruptions", "data", "datasets"},
-    {"parts", "metrics", "container", "packing", "files", "errors", "version"},
+    {"parts", "metrics", "similarity", "container", "packing", "files", "errors", "version"},
 )
 """From the roof down; a module belongs where the first word of its name, below the root, stands."""
 

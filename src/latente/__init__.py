@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from . import datasets as datasets
     from .apps.anomaly.detector import AnomalyDetector
     from .apps.codec.codec import Codec
-    from .corruptions import GaussianNoise, Mask, SaltAndPepper
+    from .apps.restoration import restore
+    from .corruptions import (
+        Blur,
+        Downsample,
+        Erase,
+        GaussianNoise,
+        Grayscale,
+        Mask,
+        SaltAndPepper,
+        Watermark,
+    )
     from .errors import (
         DataError,
         FileError,
@@ -68,6 +78,7 @@ __all__ = [
     "AnomalyDetector",
     "Autoencoder",
     "Bernoulli",
+    "Blur",
     "Codec",
     "Constant",
     "Contractive",
@@ -75,11 +86,14 @@ __all__ = [
     "Cosine",
     "DataError",
     "Dense",
+    "Downsample",
+    "Erase",
     "Exponential",
     "FileError",
     "Gaussian",
     "GaussianLikelihood",
     "GaussianNoise",
+    "Grayscale",
     "Huber",
     "LatenteError",
     "Linear",
@@ -99,14 +113,17 @@ __all__ = [
     "Step",
     "TrainingError",
     "TrainingWarning",
+    "Watermark",
     "__version__",
     "datasets",
+    "restore",
 ]
 
 _HOMES = {
     "apps.anomaly.detector": "AnomalyDetector",
     "apps.codec.codec": "Codec",
-    "corruptions": "GaussianNoise Mask SaltAndPepper",
+    "apps.restoration": "restore",
+    "corruptions": "Blur Downsample Erase GaussianNoise Grayscale Mask SaltAndPepper Watermark",
     "errors": "DataError FileError LatenteError MissingExtra ParameterError TrainingError "
     "TrainingWarning",
     "estimator": "Autoencoder",

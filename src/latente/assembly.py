@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from . import choices
-from .corruptions import Corruption, resolve_corruptions
+from .corruptions import Corruption, resolve_corruptions, seen_shape
 from .data.preparation import Preparation
 from .errors import ParameterError
 from .keywords import Keywords
@@ -17,7 +17,7 @@ from .model.bottlenecks import BOTTLENECKS, Bottleneck
 from .model.layers import activation
 from .model.losses import Loss
 from .model.module import Model
-from .model.network import Network
+from .model.network import Network, Pair
 from .parts import resolve
 from .training.checkpoint import data_fingerprint
 from .training.hardware import find_precision
@@ -76,20 +76,37 @@ def build_model(
     """Return the model on the CPU, with the weights that the seed gives, and its code's shape."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        pair = parts.network.build(given.shape, wanted.shape, latent_dim, parts.bottleneck.heads)
+        seen = seen_shape(parts.corruptions, given.shape)
+        pair = parts.network.build(seen, wanted.shape, latent_dim, parts.bottleneck.heads)
         output = parts.network.output_activation
+        link = parts.loss.link if output == "auto" else output
+        check_bypass(pair, parts.bottleneck, link)
         model = Model(
-            pair.encoder,
-            pair.decoder,
-            activation(parts.loss.link if output == "auto" else output),
+            pair,
+            activation(link),
             bottleneck=parts.bottleneck,
             loss=parts.loss,
             corruptions=parts.corruptions,
-            code_shape=pair.code_shape,
+            input_shape=given.shape,
             output_shape=wanted.shape,
             bounds=given.bounds,
         )
     return model, pair.code_shape
+
+
+def check_bypass(pair: Pair, bottleneck: Bottleneck, link: str) -> None:
+    """Raise `ParameterError` where what goes around the code does not go with the other parts."""
+    alone = bottleneck.variational or bottleneck.prior(pair.code_shape) is not None
+    if (pair.skips or pair.residual) and alone:
+        raise ParameterError(
+            f"bottleneck={bottleneck} makes codes to be decoded alone, which skips=True and "
+            "residual=True do not allow; use bottleneck='plain'"
+        )
+    if pair.residual and link not in ("identity", "sigmoid"):
+        raise ParameterError(
+            f"residual=True adds to the input, so output_activation={link!r} cannot be; "
+            "use 'identity' or 'sigmoid'"
+        )
 
 
 def make_plan(keywords: Keywords, parts: Parts, rows: int, model: Model, seed: int) -> Plan:

@@ -196,15 +196,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         check_is_fitted(self, "fitted_")
         return self.fitted_.decode(as_codes(Z, self.latent_dim_))
 
-    def reconstruct(self, X: Any) -> Any:
-        """Return each row as it comes back through its code.
+    def reconstruct(self, X: Any, mask: Any = None) -> Any:
+        """Return each row as it comes back through its code: compressed, denoised, restored.
 
         Parameters
         ----------
         X
-            As it was at fit.
+            As it was at fit, damaged or not; a model trained under `Grayscale` also takes grey
+            pictures (n, h, w).
+        mask
+            For a model trained under `Erase`: which pixels are missing, (n, h, w), True or not 0
+            there. What X holds at these pixels is not looked at.
         """
-        return self._checked(X).reconstruct(X)
+        return self._checked(X).reconstruct(X, mask)
 
     def score_samples(self, X: Any, target: Any = None) -> Floats:
         """Return how normal each row is: minus its loss, so that higher is more normal.
@@ -321,8 +325,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
 
         return load(cls, path, network)
 
-    def export_onnx(self, folder: str | Path) -> tuple[Path, Path]:
+    def export_onnx(self, folder: str | Path) -> tuple[Path, ...]:
         """Write ``encoder.onnx`` and ``decoder.onnx``, scaling included, checked against torch.
+
+        A model with skip connections or a residual is one network, ``restorer.onnx``.
 
         Parameters
         ----------
@@ -332,7 +338,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         Returns
         -------
         tuple of Path
-            The two files.
+            The files.
 
         Raises
         ------

@@ -1,9 +1,14 @@
-"""ONNX: the encoder and the decoder for other programs, checked against torch before they are left.
+"""ONNX: the networks for other programs, checked against torch before they are left.
 
 ::
 
     encoder.onnx    input (batch, ...), as the data come  ──▶ code (batch, latent)
     decoder.onnx    code (batch, latent)  ──▶ output (batch, ...), in the scale of the data
+
+    restorer.onnx   input ──▶ output, where skip connections or a residual make them one
+
+A model that is told which pixels are missing takes pictures with one channel more, 1 there and 0
+elsewhere.
 
 Exported through `torch.onnx.export`: https://docs.pytorch.org/docs/stable/onnx_export.html
 """
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 
     from .data.preparation import Preparation
     from .fitted import Fitted
+    from .model.module import Encoder
 
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 EXAMPLES = 16
@@ -44,6 +50,34 @@ LARGEST_FILE = 2_000_000_000
 """Bytes of weights beyond which they go to a file beside: protobuf ends at 2 GiB."""
 
 
+class RawInput(nn.Module):
+    """Samples as they come, brought to what a model's encoder sees.
+
+    ::
+
+        input (n, *given) ──▶ model's shape and scale        with a mask, (n, h, w, c + 1) ──▶
+
+    Parameters
+    ----------
+    preparation
+        Of the samples.
+    told
+        The encoder that is told what is missing, where one is.
+    """
+
+    def __init__(self, preparation: Preparation, told: Encoder | None = None) -> None:
+        super().__init__()
+        self.layout = preparation.layout
+        self.scale = preparation.scaling_map.module()
+        self.told = told
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.told is None:
+            return self.scale(self.layout.to_model_shape(x))  # type: ignore[no-any-return]
+        picture, mask = x[..., :-1], x[..., -1:] >= 0.5
+        return self.told.presented(self.scale(picture.movedim(3, 1)), mask.movedim(3, 1))
+
+
 class RawEncoder(nn.Module):
     """An encoder that takes samples as they come.
 
@@ -52,14 +86,15 @@ class RawEncoder(nn.Module):
         input (n, *given) ──▶ model's shape and scale ──encoder──▶ code (n, latent)
     """
 
-    def __init__(self, encoder: nn.Module, preparation: Preparation) -> None:
+    def __init__(
+        self, encoder: nn.Module, preparation: Preparation, told: Encoder | None = None
+    ) -> None:
         super().__init__()
-        self.layout = preparation.layout
-        self.scale = preparation.scaling_map.module()
+        self.entry = RawInput(preparation, told)
         self.encoder = encoder
 
     def forward(self, x: Tensor) -> Tensor:
-        code: Tensor = self.encoder(self.scale(self.layout.to_model_shape(x)))
+        code: Tensor = self.encoder(self.entry(x))
         return code.flatten(1)
 
 
@@ -85,7 +120,25 @@ class RawDecoder(nn.Module):
         return x.movedim(1, 3) if len(self.shape) == 3 else x.reshape(-1, *self.shape)
 
 
-def export_onnx(fitted: Fitted, folder: StrPath) -> tuple[Path, Path]:
+class RawRestorer(nn.Module):
+    """A whole model that takes samples and gives them restored, as they come.
+
+    ::
+
+        input (n, *given) ──model──▶ output (n, *given), not rounded
+    """
+
+    def __init__(self, fitted: Fitted, told: Encoder | None) -> None:
+        super().__init__()
+        self.entry = RawInput(fitted.given, told)
+        self.model = fitted.model
+        self.exit = RawDecoder(nn.Identity(), fitted.wanted, fitted.wanted.shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.exit(self.model(self.entry(x)))  # type: ignore[no-any-return]
+
+
+def export_onnx(fitted: Fitted, folder: StrPath) -> tuple[Path, ...]:
     """Write the networks of a fitted model, the scaling of the data included.
 
     They take and give float32 in the shape and scale of the data; of a data frame with columns
@@ -96,12 +149,13 @@ def export_onnx(fitted: Fitted, folder: StrPath) -> tuple[Path, Path]:
     fitted
         What a fit left behind.
     folder
-        Where ``encoder.onnx`` and ``decoder.onnx`` are written; made if it is not there.
+        Where ``encoder.onnx`` and ``decoder.onnx`` are written, or ``restorer.onnx`` where a code
+        alone cannot be decoded; made if it is not there.
 
     Returns
     -------
     tuple of Path
-        The two files.
+        The files.
 
     Raises
     ------
@@ -110,9 +164,16 @@ def export_onnx(fitted: Fitted, folder: StrPath) -> tuple[Path, Path]:
     MissingExtra
         If ONNX's libraries are not installed.
     """
-    encoder = RawEncoder(fitted.model.encoder, fitted.given)
+    encoder = fitted.model.encoder
+    told = encoder if fitted.told else None
+    examples = _examples(fitted.given)
+    if fitted.told:
+        flat = examples.reshape(*examples.shape[:3], -1)
+        examples = torch.cat([flat, (flat[..., :1] > flat.mean()).to(flat)], -1)
+    if fitted.model.bypassed:
+        return _export([("restorer", RawRestorer(fitted, told), "output")], examples, folder)
     decoder = RawDecoder(fitted.model.decoder, fitted.wanted, fitted.code_shape)
-    return export_modules(encoder, decoder, _examples(fitted.given), folder)
+    return export_modules(RawEncoder(encoder, fitted.given, told), decoder, examples, folder)
 
 
 def _examples(preparation: Preparation) -> Tensor:
@@ -152,19 +213,31 @@ def export_modules(
     MissingExtra
         If ONNX's libraries are not installed.
     """
+    chain = [("encoder", encoder, "code"), ("decoder", decoder, "output")]
+    written = _export(chain, examples, folder)
+    return written[0], written[1]
+
+
+def _export(
+    chain: list[tuple[str, nn.Module, str]], examples: Tensor, folder: StrPath
+) -> tuple[Path, ...]:
+    """Write modules of which each takes what the one before gives: their names and outputs' names.
+
+    Nothing is left unless all could be written.
+    """
     missing = [name for name in LIBRARIES if find_spec(name) is None]
     if missing:
         raise MissingExtra(
             f"ONNX export needs {missing[0]}, which is not installed: pip install 'latente[onnx]'"
         )
-    encoder, decoder = (copy.deepcopy(module).cpu().eval() for module in (encoder, decoder))
-    examples = examples.detach().cpu()
-    with torch.no_grad():
-        codes = encoder(examples)
+    values, given = examples.detach().cpu(), "input"
     with staging(folder) as stage:
-        _write(encoder, examples, stage / "encoder.onnx", ("input", "code"))
-        _write(decoder, codes, stage / "decoder.onnx", ("code", "output"))
-    return Path(folder) / "encoder.onnx", Path(folder) / "decoder.onnx"
+        for name, original, output in chain:
+            module = copy.deepcopy(original).cpu().eval()
+            _write(module, values, stage / f"{name}.onnx", (given, output))
+            with torch.no_grad():
+                values, given = module(values), output
+    return tuple(Path(folder) / f"{name}.onnx" for name, _, _ in chain)
 
 
 def _write(module: nn.Module, examples: Tensor, path: Path, names: tuple[str, str]) -> None:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import inference
+from .corruptions import Erase, Grayscale
 from .data.batches import Batches
 from .data.preparation import Preparation
-from .errors import DataError
+from .errors import DataError, ParameterError
 from .model.frequencies import Frequencies
 from .model.mixture import kept_codes, sample_near
 from .model.module import Model
@@ -74,9 +75,36 @@ class Fitted:
         """How many numbers of work a row means, about."""
         return int(np.prod(self.given.shape) + np.prod(self.wanted.shape))
 
+    def store(self, X: Any) -> Tensor:
+        """Return rows, checked, as a tensor of their compact type."""
+        return self.given.store(self.coloured(X), "X")
+
+    @property
+    def fills(self) -> bool:
+        """Whether the model was trained to fill in what is missing."""
+        return any(isinstance(part, Erase) for part in self.model.corruptions)
+
+    @property
+    def told(self) -> bool:
+        """Whether the network has a channel that tells what is missing."""
+        return any(isinstance(c, Erase) and c.mask_channel for c in self.model.corruptions)
+
+    @property
+    def colours(self) -> bool:
+        """Whether the model was trained to give colours to grey pictures."""
+        return any(isinstance(part, Grayscale) for part in self.model.corruptions)
+
+    def coloured(self, X: Any) -> Any:
+        """Return grey pictures (n, h, w) with three equal channels where colours are restored."""
+        if not self.colours or getattr(X, "shape", ())[1:] != self.given.layout.shape[:2]:
+            return X
+        if isinstance(X, Tensor):
+            return X[..., None].expand(*X.shape, 3)
+        return np.broadcast_to(np.asarray(X)[..., None], (*X.shape, 3))
+
     def batches(self, X: Any, target: Any = None) -> Batches:
         """Return rows and targets, checked, in their compact type on the model's device."""
-        x = self.given.store(X, "X").to(self.device)
+        x = self.store(X).to(self.device)
         if self.wanted is self.given and target is None:
             return Batches(x, self.given.convert)
         y = self.wanted.store(X if target is None else target, "target").to(self.device)
@@ -86,17 +114,61 @@ class Fitted:
 
     def encode(self, X: Any) -> Floats:
         """Return the codes of rows, (n, latent)."""
-        return self._run(lambda x: self.model.encoder(x).flatten(1), self.given.store(X, "X"))
+        return self._run(lambda x: self.model.encoder(x).flatten(1), self.store(X))
 
     def decode(self, Z: Floats) -> Any:
-        """Return what codes (n, latent) stand for, in the target's shape, scale and dtype."""
+        """Return what codes (n, latent) stand for, in the target's shape, scale and dtype.
+
+        Raises
+        ------
+        ParameterError
+            If the model's decoder needs more than a code.
+        """
+        if self.model.bypassed:
+            raise ParameterError(
+                "a code alone cannot be decoded by this model: its network has skips=True or "
+                "residual=True, which need the input too; use reconstruct(X)"
+            )
         codes = torch.from_numpy(Z).view(-1, *self.code_shape)
         values = inference.run(self.model.decoder, codes, device=self.device, numbers=self.numbers)
         return self.wanted.restore(values)
 
-    def reconstruct(self, X: Any) -> Any:
+    def reconstruct(self, X: Any, mask: Any = None) -> Any:
         """Return rows as they come back through their code."""
-        return self.wanted.restore(self._run(self.model, self.given.store(X, "X")), X)
+        return self.wanted.restore(self.restored(X, mask), X)
+
+    def restored(self, X: Any, mask: Any = None) -> Floats:
+        """Return the same in the model's shape and scale, (n, channels, height, width)."""
+        stored = self.store(X)
+        if mask is None:
+            return self._run(self.model, stored)
+        missing = self._missing(mask, len(stored))
+
+        def restore(index: Tensor) -> Tensor:
+            x = self.given.convert(stored[index].to(self.device))
+            seen = self.model.encoder.presented(x, missing[index].to(self.device))
+            return self.model(seen)  # type: ignore[no-any-return]
+
+        index = torch.arange(len(stored))
+        cpu = torch.device("cpu")
+        return inference.run(restore, index, device=cpu, numbers=self.numbers)
+
+    def _missing(self, mask: Any, rows: int) -> Tensor:
+        """Return a mask as the corruptions take it, (n, 1, h, w), or say what is wrong with it."""
+        if not self.fills:
+            raise ParameterError(
+                "mask: this model was not trained to fill in what is missing; "
+                "fit it with corruption='erase'"
+            )
+        missing = torch.as_tensor(np.asarray(mask)) != 0
+        height, width = self.given.shape[1:]
+        wanted = (rows, height, width)
+        if tuple(missing.shape) != wanted:
+            raise DataError(
+                f"mask has shape {tuple(missing.shape)}, but it goes with X pixel by pixel: "
+                f"{wanted}, True where a pixel is missing"
+            )
+        return missing[:, None]
 
     def score(self, X: Any, target: Any = None) -> Floats:
         """Return minus the loss of each row through its deterministic code, (n,)."""
@@ -137,6 +209,8 @@ class Fitted:
         order = np.random.default_rng(self.seed).permutation(len(batches))[:LOOKED_AT]
         index = torch.from_numpy(np.sort(order)).to(self.device)
         parts = torch.split(index, inference.block_rows(self.numbers))
+        if self.model.bypassed:
+            return
         if self.model.bottleneck.variational:
             x: Iterator[Tensor] = (batches.take(part)[0] for part in parts)
             divergence, spread = inference.latent_use(self.model, x)

@@ -86,9 +86,10 @@ class Fitting(Keywords):
     def _checked(self, X: Any) -> Fitted:
         """Return what was fitted, once X is known to have the columns it was fitted on."""
         check_is_fitted(self, "fitted_")
-        self.fitted_.given.check_features(X)
+        given = self.fitted_.coloured(X)
+        self.fitted_.given.check_features(given)
         try:
-            validate_data(self, named(X), reset=False, skip_check_array=True)
+            validate_data(self, named(given), reset=False, skip_check_array=True)
         except ValueError as error:
             raise DataError(str(error)) from error
         return self.fitted_

@@ -88,7 +88,7 @@ def log_likelihood(
     """
     bottleneck = model.bottleneck
     assert isinstance(bottleneck, Gaussian)
-    h = model.encoder.network(x)
+    h = model.encoder.hidden(x)
     at_once = max(1, 4 * BLOCK_NUMBERS // max(target.numel(), 1))
     parts: list[Tensor] = []
     for start in range(0, samples, at_once):
@@ -118,7 +118,7 @@ def latent_use(model: Model, batches: Iterator[Tensor]) -> tuple[Tensor, Tensor]
     divergences, means = [], []
     with torch.no_grad():
         for x in batches:
-            h = model.encoder.network(x)
+            h = model.encoder.hidden(x)
             divergences.append(bottleneck.divergence(h).flatten(1))
             means.append(bottleneck.code(h).flatten(1))
     codes = torch.cat(means)

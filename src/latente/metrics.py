@@ -1,7 +1,8 @@
 """How far reconstructions are from their originals, one number a sample.
 
 `mse`, `psnr` and `bce` take two arrays of shape (n, ...) and return (n,), each averaged over a
-sample's values (pixels, channels, columns); the mean of it is the figure for a data set.
+sample's values (pixels, channels, columns); `ssim` and `ms_ssim` take pictures. The mean of it is
+the figure for a data set.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .errors import ParameterError
+from .similarity import ms_ssim, psnr, ssim
+
+__all__ = ["agreement", "bce", "bd_rate", "ms_ssim", "mse", "psnr", "ssim"]
 
 Numbers = NDArray[np.float64]
 
@@ -31,25 +35,6 @@ def mse(original: ArrayLike, other: ArrayLike) -> Numbers:
     """
     a, b = _pairs(original, other)
     return np.asarray(np.square(a - b).mean(axis=1))
-
-
-def psnr(original: ArrayLike, other: ArrayLike, span: float = 1.0) -> Numbers:
-    """Return the peak signal-to-noise ratio of each sample, in decibels.
-
-    Parameters
-    ----------
-    original, other
-        Shape (n, ...), of any numeric type.
-    span
-        Highest minus lowest value the data can have: 1 for pictures in [0, 1], 255 for bytes.
-
-    Returns
-    -------
-    ndarray
-        Shape (n,); infinite where a sample is matched exactly.
-    """
-    with np.errstate(divide="ignore"):
-        return np.asarray(20 * np.log10(span) - 10 * np.log10(mse(original, other)))
 
 
 def bce(original: ArrayLike, probability: ArrayLike) -> Numbers:

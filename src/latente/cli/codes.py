@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import output as out
+from .guard import say
 from .inputs import (
     READING,
     Data,
@@ -21,6 +23,7 @@ from .inputs import (
     open_rows,
     with_options,
 )
+from .restoration import damaged, masks_of, restore_all
 from .results import ANYTHING, deliver
 from .sinks import TABLES, checked
 
@@ -69,11 +72,24 @@ def decode(codes: Codes, model: Model, output: MaybeOutput = None, json: Json = 
     deliver("decoded", values, path, json, autoencoder)
 
 
+Mask = Annotated[
+    str | None,
+    typer.Option(
+        "--mask",
+        metavar="PATH",
+        help="What is missing, for a model that fills it in: white in a picture for all, in a "
+        "folder of pictures with the same names, or not 0 in a .npy. Without it, of pictures in a "
+        "folder, what is transparent.",
+    ),
+]
+
+
 @with_options(READING)
 def reconstruct(
     data: Data,
     model: Model,
     output: MaybeOutput = None,
+    mask: Mask = None,
     split: Split = "train",
     limit: Limit = None,
     json: Json = False,
@@ -82,12 +98,20 @@ def reconstruct(
     """Encode and decode: compress, denoise, restore.
 
     Writes what comes back of each row: to a .npy, .csv or .parquet file, as CSV to stdout, or
-    pictures into a folder, under the names they had, or into one .png.
+    pictures into a folder, under the names they had, or into one .png. Pictures of a folder that
+    are written into a folder may be of any size: larger ones go through the model in tiles.
     """
     path = checked(output, ANYTHING) if output else None
     autoencoder = open_model(model)
+    paths = damaged(data, path, reading["size"], autoencoder)[:limit]
+    if paths and path is not None:
+        restore_all(autoencoder, paths, Path(data).expanduser(), path, mask)
+        told = {"rows": len(paths), "output": path}
+        out.answer(told, json, lambda: say(f"reconstructed: {len(paths)} pictures → {path}"))
+        return
     rows = open_rows(data, split, limit, **reading)
-    values = autoencoder.reconstruct(rows.X)
+    missing = None if mask is None else masks_of(mask, len(rows))
+    values = autoencoder.reconstruct(rows.X, missing)
     deliver("reconstructed", values, path, json, autoencoder, names=names_of(rows, data))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
@@ -158,9 +158,10 @@ def blocks(flat: NDArray[Any]) -> Iterator[NDArray[Any]]:
         yield flat[start : start + BLOCK]
 
 
-def write_pictures(pictures: NDArray[Any], folder: Path, names: Sequence[str]) -> None:
-    """Write pictures (n, h, w, c) into a folder, made if missing: all of them or none."""
-    fill(folder, names, lambda i, place: image(pictures[i]).save(place, quality=95))
+def write_pictures(pictures: Iterable[NDArray[Any]], folder: Path, names: Sequence[str]) -> None:
+    """Write pictures (h, w) or (h, w, c) into a folder, made if missing: all of them or none."""
+    rest = iter(pictures)
+    fill(folder, names, lambda _, place: image(next(rest)).save(place, quality=95))
 
 
 def fill(folder: Path, names: Sequence[str], write: Callable[[int, Path], object]) -> None:

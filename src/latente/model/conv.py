@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 from ..errors import ParameterError
 from ..parts import is_whole, listed, require
-from .geometry import Size, doubled, halved, halvings
+from .geometry import Size, halved, halvings
 from .network import (
     DEFAULT_LATENT_DIM,
     Network,
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 SMALLEST = 4
 """Side of the smallest picture that convolutions take."""
-
-FALLING = ("gelu", "silu", "mish")
-"""Activations that fall somewhere; the others may come after a maximum, on a quarter of the values.
-"""
 
 CHOICES = {
     "down": ("stride", "pool"),
@@ -85,6 +81,13 @@ class Conv(Network):
     trim
         Where the surplus of odd sizes goes: "crop" cuts each stage to the size its counterpart had,
         "valid" (with up="upsample") leaves out a convolution's padding when that fits.
+    skips
+        Whether the decoder also sees what each stage held before it halved (Ronneberger et al.,
+        2015): what a code is too small for gets through, and a code alone cannot be decoded.
+    residual
+        Whether the network gives what is to be added to the damaged input rather than the restored
+        picture itself (Zhang et al., 2017); with a sigmoid behind, what is to be added to the
+        logits. An input with fewer channels than the output adds its first to each.
     """
 
     channels: Sequence[int] = (32, 64)
@@ -98,6 +101,8 @@ class Conv(Network):
     hidden: Sequence[int] = ()
     decoder_hidden: Sequence[int] | None = None
     trim: Literal["crop", "valid"] = "crop"
+    skips: bool = False
+    residual: bool = False
 
     def check(self) -> None:
         super().check()
@@ -115,6 +120,11 @@ class Conv(Network):
         self._check_code()
         fits = self.trim == "crop" or self.up == "upsample"
         require(fits, self, "trim", self.trim, "'crop' with up='transpose'")
+        for name in ("skips", "residual"):
+            value = getattr(self, name)
+            require(isinstance(value, bool), self, name, value, "True or False")
+        fits = self.trim == "crop" or not self.skips
+        require(fits, self, "trim", self.trim, "'crop' with skips=True")
 
     def _check_code(self) -> None:
         """Raise `ParameterError` where parameters of one kind of code meet the other kind."""
@@ -132,12 +142,19 @@ class Conv(Network):
     def build(
         self, input_shape: Shape, output_shape: Shape, latent_dim: int | None, heads: int
     ) -> Pair:
+        from .initial import initialised
+        from .stages import at_nothing, skipping, straight
+
         require_code(latent_dim, heads)
         sizes = self._sizes(input_shape, output_shape)
-        if self.code == "spatial":
-            return self._build_spatial(input_shape[0], output_shape[0], sizes, latent_dim, heads)
-        code = DEFAULT_LATENT_DIM if latent_dim is None else int(latent_dim)
-        return self._build_vector(input_shape[0], output_shape[0], sizes, code, heads)
+        halves = self._spatial if self.code == "spatial" else self._vector
+        tail, head, code_shape, width = halves(sizes[-1], latent_dim, heads)
+        join = skipping if self.skips else straight
+        channels = (input_shape[0], output_shape[0])
+        encoder, decoder = map(initialised, join(self, tail, head, width, sizes, channels))
+        if self.residual:
+            at_nothing(decoder)
+        return Pair(encoder, decoder, code_shape, skips=self.skips, residual=self.residual)
 
     def _sizes(self, input_shape: Shape, output_shape: Shape) -> list[Size]:
         """Return height and width before the first stage and after each, or say what is wrong."""
@@ -168,116 +185,54 @@ class Conv(Network):
         )
         return halved(size, len(self.channels))
 
-    def _build_vector(
-        self, channels_in: int, channels_out: int, sizes: list[Size], code: int, heads: int
-    ) -> Pair:
+    def _vector(
+        self, size: Size, latent_dim: int | None, heads: int
+    ) -> tuple[list[nn.Module], list[nn.Module], Shape, int]:
+        """Return what makes a code of the last map, a map of a code, the code's shape, its width.
+
+        ::
+
+            map ──flatten──▶ hidden ──▶ heads · code        code ──▶ decoder_hidden ──▶ map
+        """
         from torch import nn
 
-        from .initial import initialised
         from .layers import head_activation, hidden_layers
 
-        features: Shape = (int(self.channels[-1]), *sizes[-1])
+        code = DEFAULT_LATENT_DIM if latent_dim is None else int(latent_dim)
+        features: Shape = (int(self.channels[-1]), *size)
         flat = math.prod(features)
         hidden = [int(size) for size in self.hidden]
         back = hidden[::-1]
         if self.decoder_hidden is not None:
             back = [int(size) for size in self.decoder_hidden]
         *down, last = [nn.Linear(a, b) for a, b in pairwise([flat, *hidden, heads * code])]
-        encoder = nn.Sequential(
-            *self._encoder_stages(channels_in),
+        up = [nn.Linear(a, b) for a, b in pairwise([code, *back, flat])]
+        tail = [
             nn.Flatten(),
             *hidden_layers(down, self.activation),
             last,
             head_activation(self.code_activation, heads),
-        )
-        up = [nn.Linear(a, b) for a, b in pairwise([code, *back, flat])]
-        decoder = nn.Sequential(
-            *hidden_layers(up, self.activation),
-            nn.Unflatten(1, features),
-            *self._decoder_stages(features[0], channels_out, sizes),
-        )
-        return Pair(initialised(encoder), initialised(decoder), (code,))
+        ]
+        head = [*hidden_layers(up, self.activation), nn.Unflatten(1, features)]
+        return tail, head, (code,), features[0]
 
-    def _build_spatial(
-        self,
-        channels_in: int,
-        channels_out: int,
-        sizes: list[Size],
-        latent_dim: int | None,
-        heads: int,
-    ) -> Pair:
-        from torch import nn
-
+    def _spatial(
+        self, size: Size, latent_dim: int | None, heads: int
+    ) -> tuple[list[nn.Module], list[nn.Module], Shape, int]:
+        """Return the same for a code that is the last map itself, or a 1 × 1 convolution of it."""
         from .convolutions import Convolution
-        from .initial import initialised
         from .layers import head_activation
 
         last = int(self.channels[-1])
         code = last if self.code_channels is None else int(self.code_channels)
-        shape: Shape = (code, *sizes[-1])
+        shape: Shape = (code, *size)
         if latent_dim is not None and latent_dim != math.prod(shape):
             raise ParameterError(
                 f"latent_dim={latent_dim}: the spatial code of this network has "
                 f"{'×'.join(map(str, shape))} = {math.prod(shape)} values; leave latent_dim out, "
                 "or use code='vector'"
             )
-        encoder = nn.Sequential(*self._encoder_stages(channels_in))
+        tail: list[nn.Module] = [head_activation(self.code_activation, heads)]
         if self.code_channels is not None or heads > 1:
-            encoder.append(Convolution(last, heads * code, 1))
-        encoder.append(head_activation(self.code_activation, heads))
-        decoder = nn.Sequential(*self._decoder_stages(code, channels_out, sizes))
-        return Pair(initialised(encoder), initialised(decoder), shape)
-
-    def _encoder_stages(self, channels: int) -> Iterator[nn.Module]:
-        """Yield the layers that lead from the picture to the last feature map."""
-        from .convolutions import Convolution, Halving
-        from .layers import activation
-
-        pooled = self.down == "pool"
-        for before, after in pairwise([channels, *self.channels]):
-            yield Convolution(before, after, self.kernel, stride=1 if pooled else 2)
-            if pooled and self.activation not in FALLING:
-                yield from (Halving(), activation(self.activation, inplace=True))
-            else:
-                yield activation(self.activation, inplace=True)
-                yield from [Halving()] if pooled else []
-
-    def _decoder_stages(self, code: int, channels: int, sizes: list[Size]) -> Iterator[nn.Module]:
-        """Yield the layers that lead from the decoder's first feature map to the picture."""
-        from .layers import hidden_layers
-
-        widths = [code, *reversed(self.channels)]
-        stages = self._upsampled if self.up == "upsample" else self._transposed
-        *hidden, last = stages([int(width) for width in widths], channels, sizes)
-        yield from hidden_layers(hidden, self.activation)
-        yield last
-
-    def _upsampled(self, widths: list[int], channels: int, sizes: list[Size]) -> list[nn.Module]:
-        """Return the convolutions of which all but the first see each value repeated 2 × 2 times.
-
-        ::
-
-            convolve ──▶ repeat, convolve ──▶ … ──▶ repeat, convolve to the output's channels
-        """
-        from .convolutions import Convolution, RepeatConvolution
-
-        plan = doubled(sizes, self.kernel, valid=self.trim == "valid")
-        first = Convolution(widths[0], widths[1], self.kernel)
-        pairs = pairwise([*widths[1:], channels])
-        return [
-            first,
-            *(
-                RepeatConvolution(before, after, self.kernel, stage.padding, stage.size)
-                for (before, after), stage in zip(pairs, plan[1:], strict=True)
-            ),
-        ]
-
-    def _transposed(self, widths: list[int], channels: int, sizes: list[Size]) -> list[nn.Module]:
-        """Return the transposed convolutions, and the last one to the output's channels."""
-        from .convolutions import Convolution, TransposedConvolution
-
-        layers: list[nn.Module] = [
-            TransposedConvolution(before, after, self.kernel, size)
-            for (before, after), size in zip(pairwise(widths), sizes[-2::-1], strict=True)
-        ]
-        return [*layers, Convolution(widths[-1], channels, self.kernel)]
+            tail.insert(0, Convolution(last, heads * code, 1))
+        return tail, [], shape, code

@@ -107,7 +107,7 @@ def channels_last(x: Tensor) -> Tensor:
     if x.shape[1] > 1 or x.device.type != "cpu":
         return x.contiguous(memory_format=torch.channels_last)
     # With one channel both layouts look alike to torch, which then takes the slow one.
-    return x.reshape(len(x), *x.shape[2:], 1).permute(0, 3, 1, 2)
+    return x.reshape(x.shape[0], *x.shape[2:], 1).permute(0, 3, 1, 2)
 
 
 def rewritten(x: Tensor) -> bool:

@@ -49,11 +49,25 @@ class Pair:
 
         encoder: (n, *input_shape) ──▶ (n, heads · code_shape[0], *code_shape[1:])
         decoder: (n, *code_shape)  ──▶ (n, *output_shape), before the output activation
+
+    Parameters
+    ----------
+    encoder, decoder
+        The halves.
+    code_shape
+        Of one code.
+    skips
+        Whether the encoder has a method ``maps(x)`` that returns its output and a tuple of feature
+        maps, which the decoder takes beside the code: ``decoder(z, *maps)``.
+    residual
+        Whether the decoder's output is what is to be added to the encoder's input.
     """
 
     encoder: nn.Module
     decoder: nn.Module
     code_shape: Shape
+    skips: bool = False
+    residual: bool = False
 
 
 @dataclass(kw_only=True)

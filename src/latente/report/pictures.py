@@ -15,7 +15,7 @@ from ..parts import is_whole
 from .codes import codes
 from .items import Look, Values, look, spread, take
 from .mosaic import Row, mosaic
-from .noise import corrupted
+from .noise import damaged
 from .style import COLOURS, MUTED
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ def reconstructions(
         its mean squared error, each column in standard deviations.
     """
     looks, shown = look(X, shape), spread(X, n)
-    seen = corrupted(model, shown, random_state) if model.corruption_ else None
+    seen, mask = damaged(model, shown, random_state) if model.corruption_ else (None, None)
     rows = [Row(shown, "original", colour=MUTED)]
     if seen is not None:
         rows.append(_held(looks, shown, seen, "corrupted", MUTED))
-    restored = model.reconstruct(shown if seen is None else seen)
+    restored = model.reconstruct(shown if seen is None else seen, mask)
     name = "reconstructed" if seen is None else "restored"
     rows.append(_held(looks, shown, restored, name, COLOURS[0]))
     for i, (name, others) in enumerate((beside or {}).items()):

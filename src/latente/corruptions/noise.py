@@ -1,45 +1,15 @@
-"""Corruptions: what the encoder sees instead of the clean input.
-
-::
-
-    x ──corrupt──▶ x̃        while the loss still holds the reconstruction against x
-
-Each works on a batch that is already in the model's scale, draws from the generator it is given,
-and returns a new tensor of the same shape.
-"""
+"""Noise: each value, or each pixel, is changed by itself."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .parts import Part, is_number, require, resolve
+from ..parts import is_number, require
+from .base import Bounds, Corruption, uniform_per_pixel
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
-
-Bounds = tuple[float, float] | None
-
-
-@dataclass(kw_only=True)
-class Corruption(Part, ABC):
-    """A random change of the input, made anew for each batch while training."""
-
-    @abstractmethod
-    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
-        """Return a corrupted copy of a batch.
-
-        Parameters
-        ----------
-        x
-            Clean batch, shape (n, features) or (n, channels, height, width).
-        generator
-            Source of the random numbers, on the batch's device.
-        bounds
-            Lowest and highest value of the model's scale, where it has them: (0, 1) for pictures.
-        """
 
 
 @dataclass(kw_only=True)
@@ -103,7 +73,7 @@ class Mask(Corruption):
         require(is_number(self.value), self, "value", self.value, "a finite number")
 
     def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
-        return x.masked_fill(_uniform_per_pixel(x, generator) < self.rate, self.value)
+        return x.masked_fill(uniform_per_pixel(x, generator) < self.rate, self.value)
 
 
 @dataclass(kw_only=True)
@@ -134,44 +104,10 @@ class SaltAndPepper(Corruption):
     def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
         import torch
 
-        draw = _uniform_per_pixel(x, generator)
+        draw = uniform_per_pixel(x, generator)
         low, high = bounds if bounds is not None else (x.amin(), x.amax())
         pepper = torch.as_tensor(low if self.low is None else self.low, dtype=x.dtype).to(x.device)
         salt = torch.as_tensor(high if self.high is None else self.high, dtype=x.dtype).to(x.device)
         return torch.where(
             draw < self.rate / 2, pepper, torch.where(draw > 1 - self.rate / 2, salt, x)
         )
-
-
-CORRUPTIONS: dict[str, type[Corruption]] = {
-    "gaussian_noise": GaussianNoise,
-    "mask": Mask,
-    "salt_and_pepper": SaltAndPepper,
-}
-
-
-def resolve_corruptions(
-    spec: str | Corruption | Sequence[str | Corruption] | None,
-) -> tuple[Corruption, ...]:
-    """Return the corruptions that a name, an object, a sequence of them or None stands for."""
-    if spec is None:
-        return ()
-    if isinstance(spec, str | Corruption):
-        spec = [spec]
-    return tuple(resolve(item, CORRUPTIONS, "corruption") for item in spec)
-
-
-def corrupt(
-    x: Tensor, corruptions: Sequence[Corruption], generator: Generator, bounds: Bounds
-) -> Tensor:
-    """Apply corruptions one after the other."""
-    for corruption in corruptions:
-        x = corruption(x, generator, bounds)
-    return x
-
-
-def _uniform_per_pixel(x: Tensor, generator: Generator) -> Tensor:
-    import torch
-
-    shape = (x.shape[0], 1, *x.shape[2:]) if x.dim() == 4 else x.shape
-    return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
