@@ -245,8 +245,9 @@ class TestSkips:
 
     def test_what_does_not_go_together_is_refused(self) -> None:
         X = discs(20)
-        with pytest.raises(ParameterError, match="bottleneck='gaussian'"):
-            Autoencoder(network=UNET, bottleneck="gaussian").fit(X)
+        for alone in ("gaussian", "rounded"):
+            with pytest.raises(ParameterError, match=f"bottleneck='{alone}'"):
+                Autoencoder(network=UNET, bottleneck=alone).fit(X)
         tanh = Conv(residual=True, output_activation="tanh")
         with pytest.raises(ParameterError, match="residual=True adds to the input"):
             Autoencoder(network=tanh).fit(X)

@@ -99,7 +99,7 @@ def check_bypass(pair: Pair, bottleneck: Bottleneck, link: str) -> None:
     alone = bottleneck.variational or bottleneck.prior(pair.code_shape) is not None
     if (pair.skips or pair.residual) and alone:
         raise ParameterError(
-            f"bottleneck={bottleneck} makes codes to be decoded alone, which skips=True and "
+            f"bottleneck={type(bottleneck).__name__.lower()!r} makes codes to be decoded alone, which skips=True and "
             "residual=True do not allow; use bottleneck='plain'"
         )
     if pair.residual and link not in ("identity", "sigmoid"):

@@ -16,7 +16,7 @@ from .fields import is_missing
 
 SEPARATORS = ("\t", ";", "|", ",")
 """What may stand between fields; the first is taken where two would do as well."""
-POINT = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+POINT = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|inf)\s*")
 COMMA = re.compile(r"\s*[+-]?\d*,\d+([eE][+-]?\d+)?\s*")
 HEAD = 200
 """How many lines are looked at to tell the dialect."""
