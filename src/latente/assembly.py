@@ -98,8 +98,9 @@ def check_bypass(pair: Pair, bottleneck: Bottleneck, link: str) -> None:
     """Raise `ParameterError` where what goes around the code does not go with the other parts."""
     alone = bottleneck.variational or bottleneck.prior(pair.code_shape) is not None
     if (pair.skips or pair.residual) and alone:
+        name = type(bottleneck).__name__.lower()
         raise ParameterError(
-            f"bottleneck={type(bottleneck).__name__.lower()!r} makes codes to be decoded alone, which skips=True and "
+            f"bottleneck={name!r} makes codes to be decoded alone, which skips=True and "
             "residual=True do not allow; use bottleneck='plain'"
         )
     if pair.residual and link not in ("identity", "sigmoid"):
