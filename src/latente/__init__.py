@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # as type checkers understand it, without the cost of imp
 
 if TYPE_CHECKING:
     from . import datasets as datasets
+    from .apps.search.index import LatentIndex
     from .corruptions import GaussianNoise, Mask, SaltAndPepper
     from .errors import (
         DataError,
@@ -77,6 +78,7 @@ __all__ = [
     "GaussianLikelihood",
     "GaussianNoise",
     "Huber",
+    "LatentIndex",
     "LatenteError",
     "Linear",
     "Mask",
@@ -99,6 +101,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "apps.search.index": "LatentIndex",
     "corruptions": "GaussianNoise Mask SaltAndPepper",
     "errors": "DataError FileError LatenteError MissingExtra ParameterError TrainingError "
     "TrainingWarning",

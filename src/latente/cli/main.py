@@ -21,6 +21,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "score": ("Use", "scores", "Tell how normal each row is; find what does not belong."),
     "sample": ("Use", "generation", "Draw new data from the model."),
     "interpolate": ("Use", "generation", "Walk through the latent space from one row to another."),
+    "index": ("Use", "search", "Write the codes of data to an index, to be searched."),
+    "search": ("Use", "search", "Find what is most like a picture or a row."),
     "plot": (
         "Look",
         "plot",

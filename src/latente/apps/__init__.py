@@ -1,0 +1,1 @@
+"""Uses of an autoencoder: each a small module on top of the estimator."""
