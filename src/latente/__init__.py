@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # as type checkers understand it, without the cost of imp
 
 if TYPE_CHECKING:
     from . import datasets as datasets
+    from .apps.search.duplicates import near_duplicates
     from .apps.search.index import LatentIndex
     from .corruptions import GaussianNoise, Mask, SaltAndPepper
     from .errors import (
@@ -98,9 +99,11 @@ __all__ = [
     "TrainingWarning",
     "__version__",
     "datasets",
+    "near_duplicates",
 ]
 
 _HOMES = {
+    "apps.search.duplicates": "near_duplicates",
     "apps.search.index": "LatentIndex",
     "corruptions": "GaussianNoise Mask SaltAndPepper",
     "errors": "DataError FileError LatenteError MissingExtra ParameterError TrainingError "

@@ -1,4 +1,4 @@
-"""``latente index``, ``search`` and ``duplicates``: what is most like this, what is here twice."""
+"""``latente index`` and ``search``: what is most like this."""
 
 from __future__ import annotations
 
@@ -142,11 +142,19 @@ def search(
     def told() -> None:
         name = "path" if found.paths else "row"
         for each in hits:
-            title = str(each["query"]) if len(hits) > 1 else ""
-            lines = [(hit[name], hit["distance"]) for hit in each["hits"]]
+            title = str(legible(each["query"])) if len(hits) > 1 else ""
+            lines = [(legible(hit[name]), hit["distance"]) for hit in each["hits"]]
             out.table(title, (name, "distance"), lines)
 
     out.answer({"queries": hits, "sheet": path}, json, told)
+
+
+def holds_pictures(spec: str) -> bool:
+    """Whether something is a picture or a folder of them."""
+    from ..data.readers import chosen
+
+    place = Path(spec).expanduser()
+    return place.exists() and "channels" in chosen(place).options
 
 
 def open_index(path: str, model: str | None) -> LatentIndex:
@@ -176,14 +184,11 @@ def fitting(
 ) -> Rows:
     """Read rows; pictures in files are brought to the size that the model takes."""
     from ..apps.search.index import picture_size
-    from ..data.readers import chosen
 
-    place = Path(spec).expanduser()
-    if model is not None and place.exists() and reading.get("size") is None:
-        takes = model.fitted_.given.layout.kind == "pictures"
-        if takes and "channels" in chosen(place).options:
-            (height, width), channels = picture_size(model)
-            reading = {**reading, "size": f"{width}x{height}", "channels": channels}
+    takes = model is not None and model.fitted_.given.layout.kind == "pictures"
+    if model is not None and takes and reading.get("size") is None and holds_pictures(spec):
+        (height, width), channels = picture_size(model)
+        reading = {**reading, "size": f"{width}x{height}", "channels": channels}
     return open_rows(spec, split, limit, **reading)
 
 
@@ -195,6 +200,13 @@ def seen_from(index: Path, paths: tuple[str, ...] | None) -> list[str] | None:
 def seen_here(index: str, path: str) -> str:
     """Return the path of a sample of an index, as it lies from here."""
     return os.path.normpath(Path(index).parent / path)
+
+
+def legible(name: object) -> object:
+    """Return a path fit for a terminal: what is no printable letter of it, escaped."""
+    if not isinstance(name, str):
+        return name
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
 def listed(found: Neighbours, index: str, rows: Rows) -> list[dict[str, Any]]:
