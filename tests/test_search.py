@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,16 @@ class TestIndex:
         assert len(index.build(digits.X[:10])) == 10
 
 
+@cache
+def graph_of_codes() -> Any:
+    """What a file keeps of a graph of sixty codes."""
+    engine = engines.Usearch()
+    engine.update(engines.torch.from_numpy(CODES[:60]))
+    state = engine.state()
+    assert state is not None
+    return state.numpy()
+
+
 class TestFile:
     def test_comes_back_the_same(self, model: Autoencoder, digits: Any, tmp_path: Path) -> None:
         model.save(tmp_path / "m.safetensors")
@@ -252,7 +263,8 @@ class TestFile:
             ({"codes": np.full((2, 2), np.nan, np.float32)}, {}, "no codes"),
             ({"more": CODES}, {}, "unknown names"),
             ({"paths": np.zeros(3, np.uint8)}, {}, "one path a code"),
-            ({"paths": np.zeros((299, 1), np.uint8)}, {}, "one path a code"),
+            ({"paths": np.zeros((299, 1), np.uint8)}, {}, "no bytes"),
+            ({"graph": np.zeros(9, np.float32)}, {}, "no bytes"),
             ({}, {"metric": ["cosine"]}, "metric"),
             ({}, {"engine": "pickle"}, "engine"),
             ({}, {"fingerprint": "0" * 63}, "fingerprint"),
@@ -293,6 +305,39 @@ class TestFile:
         except (FileError, DataError, ParameterError):
             return
         assert found.positions.shape == (3, 2)
+
+    def test_the_graph_is_kept(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        path = tmp_path / "i.index"
+        index = LatentIndex(engine="usearch").add_codes(CODES)
+        index.save(path)
+        again = LatentIndex.load(path)
+        added: list[int] = []
+        own = engines.Usearch.update
+
+        def watched(self: Any, rows: Any) -> None:
+            added.append(len(rows) - len(self._graph or ()))
+            own(self, rows)
+
+        monkeypatch.setattr(engines.Usearch, "update", watched)
+        a, b = (each.query_codes(CODES, 5) for each in (index, again.add_codes(CODES[:7] + 9)))
+        np.testing.assert_array_equal(a.positions, b.positions)
+        assert added == [0, 7]
+
+    @given(st.data())
+    @settings(max_examples=60)
+    def test_no_graph_leads_astray(self, data: Any) -> None:
+        """usearch itself would read, and write, wherever a link points."""
+        rows, raw = engines.torch.from_numpy(CODES[:60]), graph_of_codes().copy()
+        where = data.draw(st.one_of(st.integers(0, 120), st.integers(0, len(raw) - 1)))
+        if data.draw(st.booleans()):
+            raw = raw[:where]
+        else:
+            raw[where : where + data.draw(st.integers(1, 8))] = data.draw(st.integers(0, 255))
+        fresh = engines.Usearch()
+        fresh.resume(rows, engines.torch.from_numpy(raw.copy()))
+        fresh.update(rows)
+        found = fresh.candidates(rows, rows[:20], 3)
+        assert int(found.max()) < len(rows)
 
     def test_a_model_is_no_index(self, model: Autoencoder, tmp_path: Path) -> None:
         model.save(tmp_path / "m.safetensors")

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ...errors import MissingExtra
+from . import graph
 
 EXACT_ROWS = 200_000
 """Rows up to which "auto" searches exactly."""
@@ -36,6 +37,13 @@ class Engine(ABC):
         rows
             All of them, (n, latent).
         """
+
+    def state(self) -> Tensor | None:
+        """Return what of the rows' order a file may keep, as bytes, or None."""
+        return None
+
+    def resume(self, rows: Tensor, state: Tensor) -> None:  # noqa: B027
+        """Go on from a state, which is not trusted, if it is of the first of these rows."""
 
     @abstractmethod
     def candidates(self, rows: Tensor, queries: Tensor, k: int) -> Tensor:
@@ -106,18 +114,40 @@ class Usearch(Engine):
         import numpy as np
 
         if self._graph is None:
-            self._graph = self._library.Index(
-                ndim=rows.shape[1],
-                metric="l2sq",
-                dtype="f32",
-                connectivity=self.connectivity,
-                expansion_add=self.expansion_add,
-                expansion_search=self.expansion_search,
-            )
+            self._graph = self._empty(rows)
         known = len(self._graph)
         if known < len(rows):
             added = np.ascontiguousarray(rows[known:].cpu().numpy())
             self._graph.add(np.arange(known, len(rows)), added)
+
+    def state(self) -> Tensor | None:
+        return torch.from_numpy(graph.stripped(self._graph).copy())
+
+    def resume(self, rows: Tensor, state: Tensor) -> None:
+        import numpy as np
+
+        raw, vectors = state.numpy(), rows.cpu().numpy()
+        if graph.nodes(raw) > len(rows):
+            return
+        example = self._empty(rows)
+        example.add(np.arange(1), vectors[:1])
+        keys = graph.checked_keys(raw, graph.stripped(example), self.connectivity)
+        if keys is None:
+            return
+        self._graph = self._empty(rows)
+        self._graph.load(graph.dressed(raw, vectors[keys]))
+        self._graph.expansion_add = self.expansion_add
+        self._graph.expansion_search = self.expansion_search
+
+    def _empty(self, rows: Tensor) -> Any:
+        return self._library.Index(
+            ndim=rows.shape[1],
+            metric="l2sq",
+            dtype="f32",
+            connectivity=self.connectivity,
+            expansion_add=self.expansion_add,
+            expansion_search=self.expansion_search,
+        )
 
     def candidates(self, rows: Tensor, queries: Tensor, k: int) -> Tensor:
         import numpy as np

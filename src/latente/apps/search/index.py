@@ -96,6 +96,7 @@ class LatentIndex:
         self._rows: Tensor | None = None
         self._paths: list[str] | None = None
         self._engine: tuple[str, Engine] | None = None
+        self._graph: Tensor | None = None
 
     def __len__(self) -> int:
         return 0 if self._codes is None else len(self._codes)
@@ -130,7 +131,7 @@ class LatentIndex:
         paths
             A name for each, such as its file; those of a folder are known.
         """
-        self._codes = self._rows = self._paths = self._engine = None
+        self._codes = self._rows = self._paths = self._engine = self._graph = None
         return self.add(X, paths)
 
     def add(self, X: Any, paths: Sequence[StrPath] | None = None) -> Self:
@@ -250,7 +251,7 @@ class LatentIndex:
         return reading(place, size=size, channels=channels)
 
     def save(self, path: StrPath, model: StrPath | None = None) -> None:
-        """Write the index to one safetensors file, whole or not at all.
+        """Write the index to one safetensors file, whole or not at all; its graph too, if any.
 
         Parameters
         ----------
@@ -268,6 +269,7 @@ class LatentIndex:
                 engine=self.engine,
                 fingerprint=self.fingerprint,
                 model=None if model is None else Path(model),
+                graph=self._ready()[0].state(),
             ),
         )
 
@@ -293,7 +295,7 @@ class LatentIndex:
         index = cls(model, metric=stored.metric, engine=stored.engine)
         index.fingerprint = stored.fingerprint
         index._codes = stored.codes if model is None else stored.codes.to(model.fitted_.device)
-        index._paths = stored.paths
+        index._paths, index._graph = stored.paths, stored.graph
         return index
 
     @property
@@ -331,6 +333,8 @@ class LatentIndex:
         name = self.engine_
         if self._engine is None or self._engine[0] != name:
             self._engine = (name, ENGINES[name]())
+            if self._graph is not None:
+                self._engine[1].resume(self._rows, self._graph)
         self._engine[1].update(self._rows)
         return self._engine[1], self._rows
 

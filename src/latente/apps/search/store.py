@@ -46,6 +46,8 @@ class Stored:
         Of the model that made the codes, or None.
     model
         Where its file lies, or None.
+    graph
+        What the engine made of the codes, as bytes that are not trusted; or None.
     """
 
     codes: Tensor
@@ -54,6 +56,7 @@ class Stored:
     engine: str
     fingerprint: str | None
     model: Path | None
+    graph: Tensor | None = None
 
 
 def write(path: StrPath, stored: Stored) -> None:
@@ -61,6 +64,8 @@ def write(path: StrPath, stored: Stored) -> None:
     tensors = {"codes": stored.codes.cpu()}
     if stored.paths is not None:
         tensors["paths"] = encoded(stored.paths)
+    if stored.graph is not None:
+        tensors["graph"] = stored.graph
     model = stored.model
     meta = {
         "metric": stored.metric,
@@ -84,6 +89,7 @@ def read(path: StrPath) -> Stored:
         engine=meta["engine"],
         fingerprint=meta["fingerprint"],
         model=Path(path).parent / meta["model"] if meta["model"] else None,
+        graph=tensors.get("graph"),
     )
 
 
@@ -97,7 +103,12 @@ def wrong(tensors: dict[str, Tensor], meta: dict[str, Any]) -> str | None:
         and codes.dim() == 2
         and codes.numel() > 0
         and bool(codes.isfinite().all()),
-        "it holds tensors of unknown names": set(tensors) <= {"codes", "paths"},
+        "it holds tensors of unknown names": set(tensors) <= {"codes", "paths", "graph"},
+        "its paths or its graph are no bytes": all(
+            tensor.dtype is torch.uint8 and tensor.dim() == 1
+            for name, tensor in tensors.items()
+            if name != "codes"
+        ),
         "its metric is unknown": _is_one_of(meta.get("metric"), METRICS),
         "its engine is unknown": _is_one_of(meta.get("engine"), ("auto", *ENGINES)),
         "its fingerprint is none": mark is None
@@ -107,10 +118,8 @@ def wrong(tensors: dict[str, Tensor], meta: dict[str, Any]) -> str | None:
     bad = next((problem for problem, good in fits.items() if not good), None)
     if bad is not None or paths is None or codes is None:
         return bad
-    plain = paths.dtype is torch.uint8 and paths.dim() == 1
-    if not plain or int((paths == 0).sum()) != len(codes) - 1:
-        return "it does not hold one path a code"
-    return None
+    one_each = int((paths == 0).sum()) == len(codes) - 1
+    return None if one_each else "it does not hold one path a code"
 
 
 def _is_one_of(value: object, names: Any) -> bool:
