@@ -1,6 +1,6 @@
 """Measure search by code beside raw pixels and PCA, the engines, and the finding of copies.
 
-    LATENTE_DATA=folder python docs/results/search.py [choose metric mnist faces engines copies]
+    LATENTE_DATA=folder python docs/results/search.py [choose mnist faces engines copies]
 
 Each stage adds its figures to search.json; then search.md is written from all there are. The
 settings are chosen on parts of the training data; no query was seen by any fit.
@@ -41,11 +41,10 @@ FACES: dict[str, dict[str, Any]] = {
     "dense": {"network": "dense"},
     "dense, mask 0.3": {"network": "dense", "corruption": "mask(rate=0.3)"},
     "dense, noise 0.2": {"network": "dense", "corruption": "gaussian_noise(std=0.2)"},
-    "conv": {"network": "conv"},
+    "conv": {"network": "conv", "epochs": 60},
 }
 LATENT = 32
-SIZES = (2, 4, 8, 16, 64)
-FINAL_EPOCHS = {"dense": 10, "conv": 4}
+FINAL_EPOCHS = {"dense": 10, "conv": 3}
 """Passes over all 60,000 digits with the settings chosen."""
 
 
@@ -122,23 +121,6 @@ def choose() -> dict:
     figures, _ = models(CANDIDATES, *parts)
     setting, metric = best(figures)
     return {"setting": setting, "metric": metric, "figures": {**rivals(*parts), **figures}}
-
-
-def metric() -> dict:
-    """Compare the metrics over sizes of the code, on the same digits."""
-    data = datasets.load("mnist")
-    order = np.random.default_rng(0).permutation(len(data.X))
-    own, held = order[:6000], order[-1500:]
-    parts = data.X[own], data.X[held], data.y[own], data.y[held]
-    found = {}
-    for bottleneck in ("plain", "gaussian"):
-        for size in SIZES:
-            settings = {"latent_dim": size, "bottleneck": bottleneck, "epochs": 10}
-            figures, _ = models({"dense": settings | {"network": "dense"}}, *parts)
-            found[f"{bottleneck}, {size}"] = {
-                name.rpartition(", ")[2]: each["precision"] for name, each in figures.items()
-            }
-    return found
 
 
 def mnist() -> dict:
@@ -297,7 +279,6 @@ def copies() -> dict:
 
 STAGES = {
     "choose": choose,
-    "metric": metric,
     "mnist": mnist,
     "faces": faces,
     "engines": engines,
@@ -328,23 +309,6 @@ def told_choose(it: dict) -> list[str]:
         "",
         *table(it["figures"]),
     ]
-
-
-def told_metric(it: dict) -> list[str]:
-    """Return the section on the metrics."""
-    lines = [
-        "## The metric",
-        "",
-        "Precision@10 on the same digits, by the metric; codes of dense autoencoders after ten "
-        "epochs.",
-        "",
-        "| bottleneck, code | euclidean | cosine |",
-        "|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {each['euclidean']:.3f} | {each['cosine']:.3f} |" for name, each in it.items()
-    ]
-    return lines
 
 
 def told_mnist(it: dict) -> list[str]:
@@ -434,7 +398,6 @@ TOLD = {
     "engines": told_engines,
     "copies": told_copies,
     "choose": told_choose,
-    "metric": told_metric,
 }
 
 

@@ -48,10 +48,11 @@ def duplicates(
     json: Json = False,
     **reading: Any,
 ) -> None:
-    """Find pictures that are copies of one another: re-encoded, resized, brightened, turned.
+    """Find pictures that are copies of one another.
 
-    Prints each group of copies, and how far each is from the first. Without a model, small grey
-    versions of the pictures are compared; with one, their codes.
+    Copies may be re-encoded, resized, brighter or darker, turned or mirrored. Prints each group of
+    them, and how far each is from the first. Without a model, small grey versions of the pictures
+    are compared; with one, their codes.
     """
     autoencoder = None if model is None else open_model(model)
     rows = comparable(data, autoencoder, split, limit, reading)

@@ -86,7 +86,7 @@ def index(
     data: Data,
     model: Model,
     output: Target,
-    metric: Metric = "cosine",
+    metric: Metric = "euclidean",
     engine: Engine = "auto",
     split: Split = "train",
     limit: Limit = None,

@@ -11,6 +11,7 @@ from their originals, and not so far that other pictures could be taken for one.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -160,7 +161,7 @@ def _begin(
     nearest = np.full((len(chosen), NEXT), 4.0)
     for start in range(0, len(versions[0]), BLOCK):
         block = np.stack([rows[start : start + BLOCK] for rows in versions])
-        products = np.einsum("id,vjd->vij", originals, block)
+        products = originals @ block.transpose(0, 2, 1)
         squared = (originals**2).sum(1)[:, None] + (block**2).sum(2)[:, None] - 2 * products
         closest = squared.min(0)
         itself = np.flatnonzero((chosen >= start) & (chosen < start + BLOCK))
@@ -228,9 +229,9 @@ def grouped(versions: list[Floats], threshold: float) -> Duplicates:
     n = len(tensors[0])
     label = np.arange(n)
     for start in range(0, n, BLOCK):
-        left, right = _pairs(tensors, start, threshold)
-        joined = coo_matrix((np.ones(len(left)), (label[left], label[right])), shape=(n, n))
-        label = connected_components(joined, directed=False)[1][label]
+        for left, right in _pairs(tensors, start, threshold):
+            joined = coo_matrix((np.ones(len(left)), (label[left], label[right])), shape=(n, n))
+            label = connected_components(joined, directed=False)[1][label]
     order = np.argsort(label, kind="stable")
     cuts = np.flatnonzero(np.diff(label[order])) + 1
     groups = sorted(part.tolist() for part in np.split(order, cuts) if len(part) > 1)
@@ -245,24 +246,23 @@ def grouped(versions: list[Floats], threshold: float) -> Duplicates:
 
 def _pairs(
     versions: list[Tensor], start: int, threshold: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the pairs within the threshold, the first of each in the block from `start` on.
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Yield the pairs within the threshold, the first of each in the block from `start` on.
 
-    Candidates are found as a product of matrices, and measured as a difference.
+    Distances come from a product of matrices; those so near the threshold that rounding decides
+    are measured again, as the length of the difference.
     """
     asked = versions[0][start : start + BLOCK]
-    lefts, rights = [], []
+    lengths = asked.square().sum(1)[:, None]
     for rows in versions:
-        halves = rows.square().sum(1)
         for other in range(0, len(rows), BLOCK):
             block = rows[other : other + BLOCK]
-            squared = (
-                asked.square().sum(1)[:, None] + halves[other : other + BLOCK] - 2 * asked @ block.T
-            )
+            squared = lengths + block.square().sum(1) - 2 * asked @ block.T
             left, right = torch.nonzero(squared <= threshold**2 + ROUNDING, as_tuple=True)
             kept = left + start != right + other
             left, right = left[kept], right[kept]
-            near = (asked[left] - block[right]).norm(dim=1) <= threshold
-            lefts.append(left[near] + start)
-            rights.append(right[near] + other)
-    return torch.cat(lefts).numpy(), torch.cat(rights).numpy()
+            near = squared[left, right] <= threshold**2 - ROUNDING
+            close = torch.nonzero(~near)[:, 0]
+            near[close] = (asked[left[close]] - block[right[close]]).norm(dim=1) <= threshold
+            if bool(near.any()):
+                yield (left[near] + start).numpy(), (right[near] + other).numpy()
