@@ -470,6 +470,14 @@ class TestCommands:
         assert [query["hits"][0]["row"] for query in queries] == [0, 1]
         assert sheet.stat().st_size > 1000
 
+    def test_a_sheet_tells_of_lost_files(self, home: Path, index: Path, tmp_path: Path) -> None:
+        shutil.copy(index, tmp_path / "moved.index")
+        asked = ("search", tmp_path / "moved.index", home / "query.png", "-m")
+        result = run(*asked, home / "m.safetensors", "--sheet", tmp_path / "sheet.png")
+        assert result.exit_code == 0, result.stderr
+        assert "is not there; the sheet shows" in result.stderr
+        assert (tmp_path / "sheet.png").exists()
+
     def test_duplicates_tells_groups(self, home: Path) -> None:
         result = run("duplicates", home / "photos", "--json")
         assert result.exit_code == 0, result.stderr

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import FileError
 from ..files import atomic
 from . import output as out
 from .guard import Refusal, say
@@ -183,7 +182,7 @@ def fitting(
     reading: dict[str, Any],
 ) -> Rows:
     """Read rows; pictures in files are brought to the size that the model takes."""
-    from ..apps.search.index import picture_size
+    from ..apps.search.pictures import picture_size
 
     takes = model is not None and model.fitted_.given.layout.kind == "pictures"
     if model is not None and takes and reading.get("size") is None and holds_pictures(spec):
@@ -240,13 +239,12 @@ def pictured(opened: LatentIndex, index: str, found: Neighbours) -> NDArray[Any]
 
     if found.paths is not None:
         names = [seen_here(index, path) for each in found.paths for path in each]
-        try:
+        gone = next((name for name in names if not Path(name).is_file()), None)
+        if gone is None:
             read = {name: opened.pictures(name).X[0] for name in dict.fromkeys(names)}
-        except FileError as error:
-            say(f"{error}; the sheet shows what the model makes of the codes instead")
-        else:
             pictures = np.stack([read[name] for name in names])
             return pictures.reshape(*found.positions.shape, *pictures.shape[1:])
+        say(f"{legible(gone)} is not there; the sheet shows what the model makes of the codes")
     assert opened.autoencoder is not None
     codes = opened.codes[found.positions.ravel()]
     decoded = np.asarray(opened.autoencoder.inverse_transform(codes))

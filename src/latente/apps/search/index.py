@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ...data.images import read_folder, read_picture
 from ...data.intake import as_codes
 from ...errors import DataError, ParameterError
 from ...files import StrPath
@@ -21,6 +20,7 @@ from ...parts import is_whole, listed
 from .engines import ENGINES, Engine, choose, nearest
 from .fingerprint import fingerprint
 from .metrics import METRICS
+from .pictures import read_for
 from .store import Stored, checked_model, read, write
 
 if TYPE_CHECKING:
@@ -245,10 +245,7 @@ class LatentIndex:
         DataError
             If the autoencoder takes no pictures.
         """
-        size, channels = picture_size(self._model)
-        place = Path(path).expanduser()
-        reading = read_folder if place.is_dir() else read_picture
-        return reading(place, size=size, channels=channels)
+        return read_for(self._model, path)
 
     def save(self, path: StrPath, model: StrPath | None = None) -> None:
         """Write the index to one safetensors file, whole or not at all; its graph too, if any.
@@ -337,18 +334,3 @@ class LatentIndex:
                 self._engine[1].resume(self._rows, self._graph)
         self._engine[1].update(self._rows)
         return self._engine[1], self._rows
-
-
-def picture_size(autoencoder: Autoencoder) -> tuple[tuple[int, int], int]:
-    """Return (height, width) and channels of the pictures an autoencoder takes.
-
-    Raises
-    ------
-    DataError
-        If it takes rows.
-    """
-    shape = autoencoder.fitted_.given.layout.shape
-    if len(shape) < 2:
-        raise DataError("this model was fitted on rows of numbers, not on pictures")
-    height, width, channels = (*shape, 1)[:3]
-    return (height, width), channels
