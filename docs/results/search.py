@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,8 @@ from latente.report.contact import contact_sheet
 HERE = Path(__file__).parent
 FIGURES = HERE / "search.json"
 SHEET = HERE.parent / "images" / "search-sheet.png"
+MODEL = Path(tempfile.gettempdir()) / "latente-search-mnist.safetensors"
+"""The model that `mnist` fits, for `engines` to use its codes."""
 SIZE = (56, 46)
 CANDIDATES: dict[str, dict[str, Any]] = {
     "dense": {"network": "dense", "epochs": 15},
@@ -134,7 +137,7 @@ def mnist() -> dict:
     found, fitted = models(
         {chosen["setting"]: settings}, data.X, data.X_test, data.y, data.y_test
     )  # fmt: skip
-    fitted[chosen["setting"]].save(HERE / "search-mnist.safetensors")
+    fitted[chosen["setting"]].save(MODEL)
     return {
         **chosen, "figures": {**figures, **found}, "epochs": settings["epochs"],
         "seconds": time.perf_counter() - begun,
@@ -192,7 +195,7 @@ def engine(codes: np.ndarray, queries: np.ndarray) -> dict:
 def engines() -> dict:
     """Hold the graph against the exact search."""
     data = datasets.load("mnist")
-    ae = Autoencoder.load(HERE / "search-mnist.safetensors")
+    ae = Autoencoder.load(MODEL)
     digits = engine(ae.transform(data.X), ae.transform(data.X_test[:2000]))
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(1000, LATENT)) * 2
@@ -383,7 +386,9 @@ def told_copies(it: dict) -> list[str]:
         "Every fourth picture has a copy: changed as the columns say, then written as JPEG of "
         "quality 30 to 90. Thresholds are the default, learned from the pictures without knowing "
         "which are copies. Precision and recall count pairs; the columns are recall by what was "
-        "done. Thumbnails need no model; codes are those of an autoencoder fitted on the pictures.",
+        "done. Thumbnails need no model; codes are those of an autoencoder fitted on the pictures. "
+        "How strongly the default changes the copies it learns from was set on other draws of the "
+        "same two sets.",
         "",
         "| pictures, by | n | threshold | seconds | precision | recall | "
         + " | ".join(changes)
@@ -430,7 +435,7 @@ def main() -> None:
         figures[stage] = STAGES[stage]()
         figures["machine"] = (
             f"Measured on {platform.machine()}, {torch.get_num_threads()} thread, with torch "
-            f"{torch.__version__.partition('+')[0]}."
+            f"{torch.__version__.partition('+')[0]}, on a machine in use by others: speeds vary."
         )
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
         write(figures)
