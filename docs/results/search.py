@@ -435,7 +435,8 @@ def main() -> None:
         figures[stage] = STAGES[stage]()
         figures["machine"] = (
             f"Measured on {platform.machine()}, {torch.get_num_threads()} thread, with torch "
-            f"{torch.__version__.partition('+')[0]}, on a machine in use by others: speeds vary."
+            f"{torch.__version__.partition('+')[0]}, on a machine that others used too: "
+            "speeds vary."
         )
         FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
         write(figures)

@@ -22,6 +22,8 @@ QUERIES, ROWS = 256, 2**14
 """Queries and rows compared at a time: no table of scores is larger than their product."""
 NUMBERS = 2**22
 """How many numbers are gathered at a time to measure candidates."""
+ALONE = 1024
+"""Rows that one thread puts into a graph before others join in."""
 MARGIN = 8
 """Candidates beyond k: rounding can put one that belongs among the k a few places later."""
 
@@ -115,10 +117,12 @@ class Usearch(Engine):
 
         if self._graph is None:
             self._graph = self._empty(rows)
-        known = len(self._graph)
-        if known < len(rows):
-            added = np.ascontiguousarray(rows[known:].cpu().numpy())
-            self._graph.add(np.arange(known, len(rows)), added)
+        # Threads that begin a graph together leave it badly linked.
+        for end, threads in ((min(ALONE, len(rows)), 1), (len(rows), 0)):
+            known = len(self._graph)
+            if known < end:
+                added = np.ascontiguousarray(rows[known:end].cpu().numpy())
+                self._graph.add(np.arange(known, end), added, threads=threads)
 
     def state(self) -> Tensor | None:
         return torch.from_numpy(graph.stripped(self._graph).copy())
