@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .apps.anomaly.detector import AnomalyDetector
     from .apps.codec.codec import Codec
     from .apps.restoration import restore
+    from .apps.search.duplicates import near_duplicates
+    from .apps.search.index import LatentIndex
     from .corruptions import (
         Blur,
         Downsample,
@@ -95,6 +97,7 @@ __all__ = [
     "GaussianNoise",
     "Grayscale",
     "Huber",
+    "LatentIndex",
     "LatenteError",
     "Linear",
     "Mask",
@@ -116,6 +119,7 @@ __all__ = [
     "Watermark",
     "__version__",
     "datasets",
+    "near_duplicates",
     "restore",
 ]
 
@@ -123,6 +127,8 @@ _HOMES = {
     "apps.anomaly.detector": "AnomalyDetector",
     "apps.codec.codec": "Codec",
     "apps.restoration": "restore",
+    "apps.search.duplicates": "near_duplicates",
+    "apps.search.index": "LatentIndex",
     "corruptions": "Blur Downsample Erase GaussianNoise Grayscale Mask SaltAndPepper Watermark",
     "errors": "DataError FileError LatenteError MissingExtra ParameterError TrainingError "
     "TrainingWarning",

@@ -123,6 +123,7 @@ def open_data(
     size: str | None = None,
     label: str | None = None,
     key: str | None = None,
+    channels: int | None = None,
 ) -> Dataset:
     """Read the data that a name, a file or a folder stands for.
 
@@ -138,6 +139,8 @@ def open_data(
         Name or place of the column, or name of the array, that holds labels.
     key
         Name of the array that holds the samples.
+    channels
+        1 to read pictures in grey, 3 in colour; None as they are.
 
     Raises
     ------
@@ -148,7 +151,9 @@ def open_data(
 
     place = int(label) if label is not None and label.isdecimal() else label
     try:
-        return datasets.open_data(spec, n=n, size=height_and_width(size), target=place, key=key)
+        return datasets.open_data(
+            spec, n=n, size=height_and_width(size), target=place, key=key, channels=channels
+        )
     except FileError as error:
         if Path(spec).expanduser().exists() or spec in datasets.names():
             raise

@@ -5,12 +5,14 @@ deviations from each column's mean. ``figure.savefig(path)`` writes PNG, SVG or 
 """
 
 from .anomalies import anomalies
+from .contact import contact_sheet
 from .history import history
 from .maps import latent_map, latent_map_beside_pca, pca_map
 from .pictures import decode_grid, interpolation, reconstructions, samples
 
 __all__ = [
     "anomalies",
+    "contact_sheet",
     "decode_grid",
     "history",
     "interpolation",
