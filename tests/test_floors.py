@@ -18,6 +18,7 @@ PACKAGE = Path(latente.__file__).parent
 FLOORS = (
     {"cli"},
     {"report"},
+    {"apps", "latent"},
     {
         "estimator",
         "persistence",

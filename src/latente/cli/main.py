@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "score": ("Use", "scores", "Tell how normal each row is; find what does not belong."),
     "sample": ("Use", "generation", "Draw new data from the model."),
     "interpolate": ("Use", "generation", "Walk through the latent space from one row to another."),
+    "edit": ("Use", "generation", "Put an attribute on data, or take it off."),
     "plot": (
         "Look",
         "plot",
