@@ -570,6 +570,31 @@ class TestUse:
         assert pixels(strip).shape == (52, 5 * 50 + 2)
         told = refused(2, "interpolate", home / "pictures.npy", 3, 60, "-m", model)
         assert "0 to 59" in told
+        arc = tmp_path / "arc.npy"
+        call = ("interpolate", home / "pictures.npy", 3, 8, "-m", model, "--steps", 5, "-o", arc)
+        good(*call, "--path", "spherical")
+        assert np.abs(np.load(arc)[2].astype(int) - walk[2].astype(int)).max() > 1
+
+    def test_an_attribute_is_put_on(self, home: Path, tmp_path: Path) -> None:
+        model, pictures = home / "pictures.safetensors", np.load(home / "pictures.npy")
+        order = np.argsort(pictures.mean((1, 2)))
+        for name, rows in (("dark", order[30:]), ("light", order[:30])):
+            np.save(tmp_path / f"{name}.npy", pictures[rows])
+        path = tmp_path / "edited.npy"
+        good(
+            "edit", tmp_path / "light.npy", "-m", model, "-o", path,
+            "--with", tmp_path / "dark.npy", "--without", tmp_path / "light.npy",
+        )  # fmt: skip
+        edited, light = np.load(path), np.load(tmp_path / "light.npy")
+        assert edited.shape == light.shape
+        assert edited.mean() > Autoencoder.load(model).reconstruct(light).mean()
+
+    def test_how_new_samples_are_is_told(self, home: Path) -> None:
+        model = home / "pictures.safetensors"
+        told = good("sample", "-m", model, "-n", 3, "--nearest", home / "pictures.npy", "--json")
+        answer = json.loads(told.stdout)
+        assert len(answer["distance"]) == len(answer["nearest"]) == 3
+        assert min(answer["distance"]) > 0
 
     def test_rows_are_no_pictures(self, home: Path, tmp_path: Path) -> None:
         told = refused(2, "sample", "-m", home / "rows.safetensors", "-o", tmp_path / "grid.png")

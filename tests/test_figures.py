@@ -15,14 +15,13 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
-from latente import Autoencoder, DataError, ParameterError, datasets
+from latente import Autoencoder, DataError, ParameterError, datasets, latent
 from latente.metrics import psnr
 from latente.report import figures
 from latente.report.codes import places
 from latente.report.items import look, spread, take
 from latente.report.mosaic import pixels
 from latente.report.noise import corrupted
-from latente.report.pictures import grid_codes
 
 RNG = np.random.default_rng(0)
 N = 24
@@ -244,7 +243,7 @@ class TestMap:
 class TestGrid:
     def test_quantiles_of_the_prior_in_the_two_most_telling_numbers(self) -> None:
         model = fitted("grey", "variational")
-        grid = grid_codes(model, 5, span=0.9)
+        grid = latent.grid(model, 5, span=0.9)
         assert grid.shape == (25, 4)
         walked = sorted(np.argsort(model.kl_per_dimension_)[-2:])
         still = [i for i in range(4) if i not in walked]
@@ -255,7 +254,7 @@ class TestGrid:
 
     def test_range_of_the_codes_otherwise(self) -> None:
         model, X = fitted("grey", "denoising"), DATA["grey"]
-        grid, codes = grid_codes(model, 6, X, span=1.0), model.transform(X)
+        grid, codes = latent.grid(model, 6, X=X, span=1.0), model.transform(X)
         walked = np.argsort(codes.var(axis=0))[-2:]
         np.testing.assert_allclose(grid.min(axis=0)[walked], codes.min(axis=0)[walked], rtol=1e-5)
         np.testing.assert_allclose(grid.max(axis=0)[walked], codes.max(axis=0)[walked], rtol=1e-5)

@@ -18,7 +18,7 @@ PACKAGE = Path(latente.__file__).parent
 FLOORS = (
     {"cli"},
     {"report"},
-    {"apps"},
+    {"apps", "latent"},
     {
         "estimator",
         "persistence",

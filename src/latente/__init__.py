@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # as type checkers understand it, without the cost of imp
 
 if TYPE_CHECKING:
     from . import datasets as datasets
+    from . import latent as latent
     from .apps.anomaly.detector import AnomalyDetector
     from .apps.codec.codec import Codec
     from .apps.restoration import restore
@@ -119,6 +120,7 @@ __all__ = [
     "Watermark",
     "__version__",
     "datasets",
+    "latent",
     "near_duplicates",
     "restore",
 ]
@@ -144,8 +146,8 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
-    if name == "datasets":
-        return import_module(".datasets", __name__)
+    if name in ("datasets", "latent"):
+        return import_module(f".{name}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(import_module(f".{_HOME[name]}", __name__), name)

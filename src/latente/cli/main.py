@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "decompress": ("Use", "compression", "Give back what is in an archive."),
     "sample": ("Use", "generation", "Draw new data from the model."),
     "interpolate": ("Use", "generation", "Walk through the latent space from one row to another."),
+    "edit": ("Use", "generation", "Put an attribute on data, or take it off."),
     "index": ("Use", "search", "Write the codes of data to an index, to be searched."),
     "search": ("Use", "search", "Find what is most like a picture or a row."),
     "duplicates": ("Use", "duplicates", "Find pictures that are copies of one another."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ def deliver(
     columns: Sequence[str] = (),
     names: Sequence[str] | None = None,
     across: int | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> None:
     """Write values where they were asked for, and say so.
 
@@ -50,6 +51,8 @@ def deliver(
         File names of pictures in a folder.
     across
         How many pictures lie side by side in one.
+    beside
+        What else the JSON object tells.
     """
     if path is not None:
         if sinks.kind(str(path)) in PICTURES:
@@ -59,7 +62,7 @@ def deliver(
     size = {"rows": len(values), "shape": list(values.shape)}
     if json:
         held = {"output": path} if path is not None else {what: listed(values)}
-        out.answer({**size, **held}, json, lambda: None)
+        out.answer({**size, **held, **(beside or {})}, json, lambda: None)
     elif path is None:
         sinks.write_values(values, None, columns)
     else:

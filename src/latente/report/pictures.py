@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import latent
 from ..errors import ParameterError
 from ..metrics import mse, psnr
 from ..parts import is_whole
-from .codes import codes
 from .items import Look, Values, look, spread, take
 from .mosaic import Row, mosaic
 from .noise import damaged
@@ -122,7 +121,7 @@ def decode_grid(
         Share of the prior, or of the codes along each axis, that the grid covers.
     """
     _positive("n", n)
-    grid = grid_codes(model, n, X, span)
+    grid = latent.grid(model, n, X=X, span=span)
     decoded = model.inverse_transform(grid)
     rows = [Row(take(decoded, np.arange(i, i + n))) for i in range(0, n * n, n)]
     varied = [i for i in range(grid.shape[1]) if np.ptp(grid[:, i]) > 0][:2]
@@ -139,28 +138,16 @@ def decode_grid(
     )
 
 
-def grid_codes(model: Autoencoder, n: int, X: Any = None, span: float = 0.96) -> Values:
-    """Return the codes `decode_grid` decodes, row by row from the upper left, (n², latent)."""
-    shares = np.linspace(0.5 - span / 2, 0.5 + span / 2, n) if n > 1 else np.array([0.5])
-    found = codes(model, model.sample(512, random_state=0) if X is None else X)
-    prior = hasattr(model, "kl_per_dimension_")
-    order = np.argsort(model.kl_per_dimension_ if prior else found.var(axis=0))[::-1]
-    centre = np.zeros(found.shape[1]) if prior else found.mean(axis=0)
-    grid = np.tile(centre, (n * n, 1))
-    for dimension, repeat in zip(sorted(order[:2]), (False, True), strict=False):
-        if prior:
-            steps = np.array([NormalDist().inv_cdf(share) for share in shares])
-        else:
-            low, high = np.quantile(found[:, dimension], [0.5 - span / 2, 0.5 + span / 2])
-            steps = np.linspace(low, high, n)
-        grid[:, dimension] = np.repeat(steps[::-1], n) if repeat else np.tile(steps, n)
-    return grid.astype(np.float32)
-
-
 def interpolation(
-    model: Autoencoder, a: Any, b: Any, steps: int = 10, *, shape: Shape = None
+    model: Autoencoder,
+    a: Any,
+    b: Any,
+    steps: int = 10,
+    *,
+    path: str = "linear",
+    shape: Shape = None,
 ) -> Figure:
-    """Walk in a straight line from the code of one sample to that of another, decoding each step.
+    """Walk from the code of one sample to that of another, decoding each step.
 
     Parameters
     ----------
@@ -170,6 +157,8 @@ def interpolation(
         Where the walks start and end: as many samples of each, one walk a pair.
     steps
         Pictures in each walk, both ends' reconstructions included; at least 2.
+    path
+        "linear" or "spherical", as for `latent.interpolate`.
     shape
         Draw rows as pictures of this shape.
 
@@ -178,23 +167,18 @@ def interpolation(
     Figure
         One row a walk, the two originals at its ends.
     """
-    if steps < 2:
-        raise ParameterError(f"interpolation(steps={steps!r}): steps must be at least 2")
     if len(a) != len(b):
         raise ParameterError(
             f"interpolation: a has {len(a)} samples and b has {len(b)}; give as many of each"
         )
     looks = look(a, shape)
-    start, end = codes(model, a), codes(model, b)
-    shares = np.linspace(0, 1, steps)[:, None]
+    walks = latent.interpolate(model.transform(a), model.transform(b), steps, path=path)
     rows = []
-    for i in range(len(a)):
-        walk = model.inverse_transform(
-            ((1 - shares) * start[i] + shares * end[i]).astype(np.float32)
-        )
+    for i, codes in enumerate(walks):
+        walk = model.inverse_transform(codes)
         ends = [looks.numbers(take(X, np.array([i]))) for X in (a, b)]
         rows.append(Row(np.concatenate([ends[0], looks.numbers(walk), ends[1]])))
-    captions = ["original", *(f"{share:.0%}" for share in shares[:, 0]), "original"]
+    captions = ["original", *(f"{share:.0%}" for share in np.linspace(0, 1, steps)), "original"]
     return mosaic(looks, [*rows[:-1], replace(rows[-1], captions=captions)])
 
 
