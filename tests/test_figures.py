@@ -281,7 +281,7 @@ class TestInterpolation:
 
     def test_what_cannot_be_walked(self) -> None:
         X, model = DATA["grey"], fitted("grey")
-        with pytest.raises(ParameterError, match="at least 2"):
+        with pytest.raises(ParameterError, match="steps=1"):
             figures.interpolation(model, X[:1], X[1:2], 1)
         with pytest.raises(ParameterError, match="as many of each"):
             figures.interpolation(model, X[:1], X[1:3])

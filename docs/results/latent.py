@@ -35,7 +35,7 @@ HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"
 RECORD = HERE / "latent.json"
 SIZE = (56, 46)
-STRENGTHS = (1.0, 1.5, 2.0)
+STRENGTHS = (1.0, 2.0, 3.0)
 
 
 def sheet(rows: list[Any], name: str, scale: int) -> None:
@@ -145,6 +145,7 @@ def bent(X: Any) -> tuple[nn.Module, nn.Module]:
     pca = PCA(100, svd_solver="covariance_eigh").fit(flat(X))
     spread = np.sqrt(pca.explained_variance_)[:, None]
     weight = pca.components_ / spread
+    torch.manual_seed(0)
     return (
         Bent(weight, -weight @ pca.mean_, (100,)),
         Bent((pca.components_ * spread).T, pca.mean_, (1, *SIZE)),
@@ -255,8 +256,8 @@ def glasses_on_and_off(
         },
     }
     rows = []
-    for pictures, sign in sides:
-        some = pictures[:: len(pictures) // 9][:9]
+    for before, sign in sides:
+        some = before[:: len(before) // 9][:9]
         rows += [some, ae.reconstruct(some)]
         rows += [
             latent.edit(ae, some, ways["means"], sign * 2, keep_detail=keep)
