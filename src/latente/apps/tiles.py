@@ -36,6 +36,8 @@ def windows(size: Size, tile: Size, overlap: float) -> list[Size]:
     overlap
         Share of a tile that neighbours have in common at least.
 
+    Examples
+    --------
     >>> windows((4, 10), (4, 4), 0.25)
     [(0, 0), (0, 3), (0, 6)]
     """

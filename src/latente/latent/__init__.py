@@ -5,13 +5,13 @@ Everything here takes codes as `Autoencoder.transform` gives them, (n, latent), 
 """
 
 from .directions import Direction, direction, edit
-from .neighbours import Neighbours, nearest
+from .neighbours import Nearest, nearest
 from .paths import grid, interpolate
 from .readouts import Readout, readout
 
 __all__ = [
     "Direction",
-    "Neighbours",
+    "Nearest",
     "Readout",
     "direction",
     "edit",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Neighbours:
+class Nearest:
     """Which rows lie nearest, and how far.
 
     Parameters
@@ -35,7 +35,7 @@ class Neighbours:
 
 def nearest(
     autoencoder: Autoencoder, samples: Any, X: Any, k: int = 1, *, space: str = "data"
-) -> Neighbours:
+) -> Nearest:
     """Return the rows of X that lie nearest to samples: whether what is generated is new.
 
     Parameters
@@ -64,7 +64,7 @@ def nearest(
 
     search = NearestNeighbors(n_neighbors=int(k), algorithm="brute").fit(known)
     distances, rows = search.kneighbors(asked)
-    return Neighbours(rows.astype(np.int64), distances / np.sqrt(known.shape[1]))
+    return Nearest(rows.astype(np.int64), distances / np.sqrt(known.shape[1]))
 
 
 def _scaled(autoencoder: Autoencoder, X: Any) -> Values:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Neighbours(NamedTuple):
     """What a query finds, nearest first.
 
-    Parameters
+    Attributes
     ----------
     distances
         Shape (m, k), float32.
