@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +25,6 @@ from .convolutions import Convolution, Halving, RepeatConvolution, TransposedCon
 from .geometry import Size, doubled
 from .layers import activation, hidden_layers
 
-if TYPE_CHECKING:
-    from .conv import Conv
-
 FALLING = ("gelu", "silu", "mish")
 """Activations that fall somewhere; the others may come after a maximum, on a quarter of the values.
 """
@@ -35,8 +32,36 @@ FALLING = ("gelu", "silu", "mish")
 Layers = Sequence[nn.Module]
 
 
+class Plan(Protocol):
+    """What of a network's parameters the stages go by: those of `Conv`."""
+
+    @property
+    def channels(self) -> Sequence[int]:
+        """Channels behind each halving."""
+
+    @property
+    def kernel(self) -> int:
+        """Height and width of each kernel."""
+
+    @property
+    def activation(self) -> str:
+        """Name of the activation behind each layer."""
+
+    @property
+    def down(self) -> str:
+        """How maps are halved: "pool" or "stride"."""
+
+    @property
+    def up(self) -> str:
+        """How maps are doubled: "upsample" or "transpose"."""
+
+    @property
+    def trim(self) -> str:
+        """Where what is too much is cut off: "crop" or "valid"."""
+
+
 def straight(
-    conv: Conv, tail: Layers, head: Layers, width: int, sizes: list[Size], channels: tuple[int, int]
+    conv: Plan, tail: Layers, head: Layers, width: int, sizes: list[Size], channels: tuple[int, int]
 ) -> tuple[nn.Module, nn.Module]:
     """Return an encoder and a decoder that are joined by the code alone.
 
@@ -59,7 +84,7 @@ def straight(
 
 
 def skipping(
-    conv: Conv, tail: Layers, head: Layers, width: int, sizes: list[Size], channels: tuple[int, int]
+    conv: Plan, tail: Layers, head: Layers, width: int, sizes: list[Size], channels: tuple[int, int]
 ) -> tuple[nn.Module, nn.Module]:
     """Return an encoder and a decoder to which each stage's map before halving goes, too.
 
@@ -145,7 +170,7 @@ def at_nothing(decoder: nn.Module) -> None:
     nn.init.zeros_(last.weight)
 
 
-def halving(conv: Conv, before: int, after: int) -> tuple[nn.Module, nn.Module]:
+def halving(conv: Plan, before: int, after: int) -> tuple[nn.Module, nn.Module]:
     """Return the layers of a stage up to the map that is kept, and those that halve it."""
     if conv.down == "pool":
         layers = Convolution(before, after, conv.kernel), activation(conv.activation)
@@ -154,7 +179,7 @@ def halving(conv: Conv, before: int, after: int) -> tuple[nn.Module, nn.Module]:
     return nn.Identity(), nn.Sequential(strided, activation(conv.activation))
 
 
-def doubling(conv: Conv, before: int, after: int, size: Size) -> nn.Module:
+def doubling(conv: Plan, before: int, after: int, size: Size) -> nn.Module:
     """Return the layer that doubles a map to a size."""
     if conv.up == "transpose":
         return TransposedConvolution(before, after, conv.kernel, size)
@@ -162,7 +187,7 @@ def doubling(conv: Conv, before: int, after: int, size: Size) -> nn.Module:
     return RepeatConvolution(before, after, conv.kernel, (margin, margin), size)
 
 
-def encoder_stages(conv: Conv, channels: int) -> Iterator[nn.Module]:
+def encoder_stages(conv: Plan, channels: int) -> Iterator[nn.Module]:
     """Yield the layers that lead from the picture to the last feature map."""
     pooled = conv.down == "pool"
     for before, after in pairwise([channels, *map(int, conv.channels)]):
@@ -174,7 +199,7 @@ def encoder_stages(conv: Conv, channels: int) -> Iterator[nn.Module]:
             yield from [Halving()] if pooled else []
 
 
-def decoder_stages(conv: Conv, width: int, channels: int, sizes: list[Size]) -> Iterator[nn.Module]:
+def decoder_stages(conv: Plan, width: int, channels: int, sizes: list[Size]) -> Iterator[nn.Module]:
     """Yield the layers that lead from the decoder's first feature map to the picture."""
     widths = [width, *(int(c) for c in reversed(conv.channels))]
     stages = upsampled if conv.up == "upsample" else transposed
@@ -183,7 +208,7 @@ def decoder_stages(conv: Conv, width: int, channels: int, sizes: list[Size]) -> 
     yield last
 
 
-def upsampled(conv: Conv, widths: list[int], channels: int, sizes: list[Size]) -> list[nn.Module]:
+def upsampled(conv: Plan, widths: list[int], channels: int, sizes: list[Size]) -> list[nn.Module]:
     """Return the convolutions of which all but the first see each value repeated 2 × 2 times.
 
     ::
@@ -202,7 +227,7 @@ def upsampled(conv: Conv, widths: list[int], channels: int, sizes: list[Size]) -
     ]
 
 
-def transposed(conv: Conv, widths: list[int], channels: int, sizes: list[Size]) -> list[nn.Module]:
+def transposed(conv: Plan, widths: list[int], channels: int, sizes: list[Size]) -> list[nn.Module]:
     """Return the transposed convolutions, and the last one to the output's channels."""
     layers: list[nn.Module] = [
         TransposedConvolution(before, after, conv.kernel, size)
