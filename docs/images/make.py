@@ -1,21 +1,25 @@
-"""Draw the README's picture, docs/images/demo.png, from the bundled digits.
+"""Draw the README's picture and the guide's heat maps from data that is bundled.
 
 python docs/images/make.py
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from latente import Autoencoder, datasets
+from latente import AnomalyDetector, Autoencoder, datasets
 from latente.report.style import COLOURS, INK, MUTED, canvas, panel
 
 COLUMNS = 10
+IMAGES = Path(__file__).parent
 
 
 def strip(axes: Axes, title: str, pictures: NDArray[Any]) -> None:
@@ -29,7 +33,7 @@ def strip(axes: Axes, title: str, pictures: NDArray[Any]) -> None:
     axes.set_axis_off()
 
 
-def main() -> None:
+def demo() -> None:
     """Train three autoencoders and draw what they do."""
     digits = datasets.load("digits")
     X, X_test, y_test = digits.X, digits.X_test, digits.y_test
@@ -63,8 +67,24 @@ def main() -> None:
     }
     for i, (title, pictures) in enumerate(strips.items()):
         strip(panel(figure, 4.8, 3.65 - 0.87 * i, 6.0, 0.6), title, pictures)
-    figure.savefig(Path(__file__).parent / "demo.png", dpi=110)
+    figure.savefig(IMAGES / "demo.png", dpi=110)
+
+
+def defects() -> None:
+    """Learn sound shapes, and have the command draw where damaged ones are odd."""
+    shapes = datasets.load("shapes", n=1500)
+    X, generator = shapes.X_test[:200].copy(), np.random.default_rng(0)
+    for picture in X[::10]:
+        row, column = generator.integers(6, 18, 2)
+        picture[row : row + 5, column : column + 5] ^= 255
+    with TemporaryDirectory() as folder:
+        data, model = Path(folder, "shapes.npy"), Path(folder, "shapes.safetensors")
+        np.save(data, X)
+        AnomalyDetector(random_state=0).fit(shapes.X).save(model)
+        command = [sys.executable, "-m", "latente", "detect", data, "-m", model, "--top", "18"]
+        subprocess.run([*command, "-o", IMAGES / "anomaly-heat.png"], check=True)
 
 
 if __name__ == "__main__":
-    main()
+    demo()
+    defects()
