@@ -815,3 +815,77 @@ class TestCatalogue:
         assert {"digits", "font", "shapes", "mnist"} <= set(names)
         page = good("datasets").stdout
         assert all(name in page for name in names)
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tables")
+    X = np.random.default_rng(0).normal(size=(60, 3)) * (1, 10, 100)
+    gaps = X.copy()
+    gaps[7, 1] = np.nan
+    for name, values, header in (
+        ("rows", X, "one,ten,hundred"),
+        ("turned", np.column_stack([np.ones(60), X[:, ::-1]]), "more,hundred,ten,one"),
+        ("other", X, "one,ten,thousand"),
+        ("gaps", gaps, "one,ten,hundred"),
+        ("places", X, ""),
+    ):
+        np.savetxt(folder / f"{name}.csv", values, delimiter=",", header=header, comments="")
+    good("fit", folder / "rows.csv", "-o", folder / "rows.safetensors", *TINY)
+    good("fit", folder / "gaps.csv", "-o", folder / "gaps.safetensors", *TINY)
+    return folder
+
+
+class TestColumns:
+    """Columns of a file are found by the names that the model was fitted on."""
+
+    @pytest.mark.parametrize("model", ["rows", "gaps"])
+    def test_their_order_is_free_and_others_are_left_out(self, tables: Path, model: str) -> None:
+        args = ("-m", tables / f"{model}.safetensors")
+        for command in ("encode", "reconstruct", "score"):
+            straight, turned = (
+                good(command, tables / f"{name}.csv", *args).stdout for name in ("rows", "turned")
+            )
+            assert straight == turned
+        assert good("reconstruct", tables / "rows.csv", *args).stdout.startswith(
+            "one,ten,hundred\n"
+        )
+
+    def test_what_is_not_there_is_told(self, tables: Path) -> None:
+        rows, gaps = tables / "rows.safetensors", tables / "gaps.safetensors"
+        for model in (rows, gaps):
+            told = refused(1, "score", tables / "other.csv", "-m", model)
+            assert "no column 'hundred'" in told
+        assert "row 7, column 1 ('ten')" in refused(1, "score", tables / "gaps.csv", "-m", rows)
+        assert "name its columns" in refused(1, "score", tables / "places.csv", "-m", gaps)
+        good("score", tables / "places.csv", "-m", rows)
+
+
+class TestInfoOfOtherFiles:
+    def test_a_detector(self, home: Path, tmp_path: Path) -> None:
+        path = tmp_path / "d.safetensors"
+        good("detect", home / "rows.npy", "--fit", "-o", path, "--threshold", "quantile(rate=0.1)")
+        found = answered("info", path)
+        assert found["kind"] == "anomaly detector"
+        assert found["threshold_rule"] == {"name": "quantile", "rate": 0.1}
+        assert "--config is for models" in refused(2, "info", path, "--config")
+        path.write_bytes(path.read_bytes()[:-9])
+        assert "cut short" in refused(1, "info", path)
+
+    def test_an_index(self, home: Path, tmp_path: Path) -> None:
+        path = tmp_path / "rows.index"
+        good("index", home / "rows.npy", "-m", home / "rows.safetensors", "-o", path)
+        found = answered("info", path)
+        assert (found["kind"], found["rows"], found["latent_dim"]) == ("index", 60, 3)
+
+    def test_an_archive(self, tmp_path: Path) -> None:
+        from latente.apps.codec.archive import pack
+
+        path = tmp_path / "a.latz"
+        data = pack({"kind": "codes", "names": None}, [b"first", b"second"])
+        path.write_bytes(data)
+        found = answered("info", path)
+        assert (found["kind"], found["samples"], found["whole"]) == ("archive", 2, 2)
+        place = data.index(b"second")
+        path.write_bytes(data[:place] + b"SECOND" + data[place + 6 :])
+        assert answered("info", path)["whole"] == 1

@@ -171,6 +171,19 @@ def read_tensors(
         raise FileError(f"cannot read {str(path)!r}: {error}") from error
 
 
+def kind_at(path: StrPath) -> str | None:
+    """Return what a file says it is, such as "latente model"; None where nothing can be read."""
+    if not os.path.isfile(path):  # opening a pipe would wait for ever
+        return None
+    try:
+        with open(path, "rb") as file:
+            header = _header(file, path, os.fstat(file.fileno()).st_size)
+        kind = _parse(header["__metadata__"][KEY])["kind"]
+    except (FileError, OSError, ValueError, KeyError, TypeError):
+        return None
+    return kind if isinstance(kind, str) else None
+
+
 def _read(path: StrPath, kind: str, newest_format: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):

@@ -95,6 +95,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         Shape and size of one code.
     kl_per_dimension_, active_units_ : ndarray, int
         Variational only: nats in each code dimension, and how many of them carry anything.
+    columns_ : list of str or None
+        Names of the columns, where X was a data frame, or `latente fit` read them from a file.
     stopped_ : str or None
         What ended the fit early: "patience", "callback", "interrupted", "diverged".
 

@@ -38,6 +38,7 @@ class Fitting(Keywords):
         given = Preparation.learn(X, self.scaling, "X")
         validate_data(self, named(X), reset=True, skip_check_array=True)
         self.n_features_in_ = given.n_features
+        self.columns_ = given.names
         wanted = given if target is None else Preparation.learn(target, self.scaling, "target")
         parts = resolve_parts(self, given, wanted)
         seed = choices.draw_seed(self.random_state)

@@ -51,6 +51,7 @@ def to_snapshot(estimator: Keywords) -> tuple[dict[str, Any], dict[str, Tensor]]
         "seed": fitted.seed,
         "chosen": {name: getattr(estimator, name) for name in CHOSEN},
         "columns": list(getattr(estimator, "feature_names_in_", [])),
+        "names": estimator.columns_,
         "active": fitted.active,
         "history": estimator.history_,
     }
@@ -110,11 +111,19 @@ def from_snapshot(
     estimator.n_features_in_ = given.n_features
     if meta["columns"]:
         estimator.feature_names_in_ = np.array([str(c) for c in meta["columns"]], dtype=object)
+    estimator.columns_ = _names(meta.get("names"), given)
     estimator.history_ = [dict(record) for record in meta["history"]]
     for name in CHOSEN:
         setattr(estimator, name, meta["chosen"][name])
     estimator._expose(fitted, parts)
     return estimator
+
+
+def _names(names: Any, given: Preparation) -> list[str] | None:
+    """Return the names of the columns; those of a data frame where the file has none."""
+    if names is not None and len(names) != given.n_features:
+        raise ValueError("there are not as many names as columns")
+    return given.names if names is None else [str(name) for name in names]
 
 
 def _model(

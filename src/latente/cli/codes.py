@@ -55,7 +55,7 @@ def encode(
     """
     path = checked(output, TABLES) if output else None
     autoencoder = open_model(model)
-    rows = open_rows(data, split, limit, **reading)
+    rows = open_rows(data, split, limit, model=autoencoder, **reading)
     codes = autoencoder.transform(rows.X)
     deliver("codes", codes, path, json, autoencoder, columns=autoencoder.get_feature_names_out())
 
@@ -109,7 +109,7 @@ def reconstruct(
         told = {"rows": len(paths), "output": path}
         out.answer(told, json, lambda: say(f"reconstructed: {len(paths)} pictures → {path}"))
         return
-    rows = open_rows(data, split, limit, **reading)
+    rows = open_rows(data, split, limit, model=autoencoder, **reading)
     missing = None if mask is None else masks_of(mask, len(rows))
     values = autoencoder.reconstruct(rows.X, missing)
     deliver("reconstructed", values, path, json, autoencoder, names=names_of(rows, data))

@@ -78,7 +78,7 @@ def compress(
     path = checked(output, (SUFFIX,))
     autoencoder = open_model(model)
     codec = open_codec(autoencoder, model)
-    rows = open_rows(data, split, limit, **reading)
+    rows = open_rows(data, split, limit, model=autoencoder, **reading)
     names = names_of(rows, data)
     originals = None
     if lossless and rows.paths is not None:
@@ -200,6 +200,8 @@ def tell(found: Unpacked, archive: str, path: Path, *, json: bool) -> None:
         "rewritten": [found.names[row] for row in found.rewritten] if found.names else [],
     }
     out.answer(result, json, lambda: None)
+    if found.files is not None and not json:
+        say(f"decompressed: {len(found.rows):,} files → {path}")
     if found.rewritten:
         say(
             f"{archive}: {len(found.rewritten):,} files have the exact pixels but other bytes than "

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import DataError
-from ..parts import listed
 from . import output as out
+from .columns import ordered
 from .guard import Refusal, say
 from .inputs import (
     READING,
@@ -103,7 +101,7 @@ def detect(
         path = checked(output, (SUFFIX,))
         given = {"contamination": contamination, "threshold": threshold}
         keywords = {name: value for name, value in given.items() if value is not None}
-        rows = open_rows(data, split, limit, **reading)
+        rows = open_normal(data, split, limit, reading, labelled=validation is None)
         learn(rows, path, keywords | {"random_state": seed}, validation, reading, json=json)
         return
     wrong = [name for name, value in asked.items() if value is not None]
@@ -111,8 +109,19 @@ def detect(
         raise Refusal(f"{wrong[0]} goes with --fit" if wrong else "give --model FILE, or --fit")
     written = checked(output, (*TABLES, HEATMAPS)) if output else None
     detector = open_detector(model)
-    rows = open_rows(data, split, limit, **reading)
+    rows = open_rows(data, split, limit, model=detector, **reading)
     find(detector, rows, written, explain=explain, top=top, json=json)
+
+
+def open_normal(
+    data: str, split: str, limit: int | None, reading: dict[str, Any], *, labelled: bool
+) -> Rows:
+    """Read the rows to learn from; with others that are labelled, they need no labels."""
+    if not labelled:
+        rows = open_rows(data, split, limit, **reading | {"label": None})
+        if rows.data.names is not None and reading["label"] not in rows.data.names:
+            return rows
+    return open_rows(data, split, limit, **reading)
 
 
 def learn(
@@ -132,7 +141,8 @@ def learn(
         held = open_rows(validation, "train", **reading)
         if held.y is None:
             raise Refusal(f"{validation} has no labels; name their column with --label")
-        labelled = (held.X, held.y)
+        named = held.data.names and rows.data.names
+        labelled = (ordered(held.X, held.data, named) if named else held.X, held.y)
     detector = AnomalyDetector(**keywords).fit(rows.X, validation=labelled)
     if rows.data.names and len(rows.data.names) == len(detector.columns_):
         detector.columns_ = list(rows.data.names)
@@ -169,7 +179,6 @@ def find(
     """Score rows, write what was asked for, and tell of the oddest."""
     import numpy as np
 
-    rows = replace(rows, X=in_order(rows, detector.columns_))
     scores = detector.score_samples(rows.X)
     flagged = scores < detector.offset_
     order = np.argsort(scores, kind="stable")[: int(flagged.sum()) if top is None else top]
@@ -193,22 +202,6 @@ def find(
         "top": oddest,
     }
     out.answer(result, json, lambda: tell(result, oddest))
-
-
-def in_order(rows: Rows, columns: list[str]) -> Any:
-    """Return the rows with their columns as the detector was given them, by their names."""
-    names = rows.data.names
-    if names is None or tuple(names) == tuple(columns) or not hasattr(rows.X, "dtype"):
-        return rows.X
-    missing = [name for name in columns if name not in names]
-    if len(missing) == len(columns):  # the detector knows its columns by their places only
-        return rows.X
-    if missing:
-        raise DataError(
-            f"{rows.data.name} has no column {missing[0]!r}, which the detector was fitted on; its "
-            f"columns are {listed(names)}"
-        )
-    return rows.X[:, [names.index(name) for name in columns]]
 
 
 def picked(X: Any, index: NDArray[Any]) -> Any:

@@ -10,6 +10,7 @@ from . import output as out
 from .guard import say
 from .inputs import READING, Data, Json, Limit, Split, open_model, with_options
 from .search import fitting, holds_pictures, legible
+from .summary import plural
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
@@ -83,8 +84,8 @@ def duplicates(
             out.table("", ("group", f"{name} ", "distance"), lines)
         extra = sum(map(len, groups)) - len(groups)
         say(
-            f"{len(rows):,} pictures, {extra:,} of them copies of others, in {len(groups):,} "
-            f"groups; copies are within {found.threshold:.3g}"
+            f"{len(rows):,} pictures, {extra:,} of them copies of others, in "
+            f"{plural('group', len(groups), count=True)}; copies are within {found.threshold:.3g}"
         )
 
     out.answer({"rows": len(rows), "threshold": found.threshold, "groups": groups}, json, told)

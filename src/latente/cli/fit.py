@@ -76,6 +76,8 @@ def fit(
     clean = None if wanted is None else wanted.X
     model.fit(dataset.X, target=clean, checkpoint=extra.get("checkpoint"))
     seconds = time.perf_counter() - begun
+    if dataset.names is not None:
+        model.columns_ = list(dataset.names)
     model.save(path)
     errors = errors_of(model, dataset, wanted, pca=pca)
     report(model, dataset, path, {"seconds": seconds, "mean_squared_error": errors}, json=json)

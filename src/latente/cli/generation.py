@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import ParameterError
+from .codes import names_of
 from .guard import say
 from .inputs import (
     READING,
@@ -104,7 +104,8 @@ def interpolate(
 
     path = checked(output, ANYTHING) if output else None
     autoencoder = open_model(model)
-    codes = autoencoder.transform(ends(open_rows(data, split, None, **reading), start, end))
+    rows = open_rows(data, split, None, model=autoencoder, **reading)
+    codes = autoencoder.transform(ends(rows, start, end))
     walk = autoencoder.inverse_transform(latent.interpolate(codes[0], codes[1], steps, path=way))
     deliver("steps", walk, path, json, autoencoder, across=steps)
 
@@ -134,15 +135,14 @@ def edit(
     path = checked(output, ANYTHING) if output else None
     autoencoder = open_model(model)
     codes = [
-        autoencoder.transform(open_rows(each, "train", None, **reading).X)
+        autoencoder.transform(open_rows(each, "train", None, model=autoencoder, **reading).X)
         for each in (present, absent)
     ]
-    rows = open_rows(data, split, limit, **reading)
+    rows = open_rows(data, split, limit, model=autoencoder, **reading)
     edited = latent.edit(
         autoencoder, rows.X, latent.direction(*codes), strength, keep_detail=keep_detail
     )
-    names = rows.paths and [f"{Path(each).stem}.png" for each in rows.paths]
-    deliver("edited", edited, path, json, autoencoder, names=names)
+    deliver("edited", edited, path, json, autoencoder, names=names_of(rows, data))
 
 
 def tell_nearest(autoencoder: Autoencoder, drawn: Any, spec: str) -> dict[str, Any]:
@@ -151,7 +151,7 @@ def tell_nearest(autoencoder: Autoencoder, drawn: Any, spec: str) -> dict[str, A
 
     from .. import latent
 
-    near = latent.nearest(autoencoder, drawn, open_rows(spec, "train", None).X)
+    near = latent.nearest(autoencoder, drawn, open_rows(spec, "train", None, model=autoencoder).X)
     distances = near.distances[:, 0]
     say(
         f"nearest rows of {spec}: {distances.min():.4f}, {np.median(distances):.4f} and "

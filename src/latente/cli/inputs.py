@@ -17,6 +17,7 @@ from .guard import Refusal
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
     from ..estimator import Autoencoder
+    from .columns import Model as Fitted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -174,6 +175,8 @@ def open_rows(
     spec: str,
     split: str | None = "train",
     limit: int | None = None,
+    *,
+    model: Fitted | None = None,
     **reading: Any,
 ) -> Rows:
     """Read data and take the rows to work on.
@@ -186,11 +189,15 @@ def open_rows(
         "train", "test" or "all"; None is the test part of data that have one, else all there is.
     limit
         How many rows to take, from the first.
+    model
+        What is to take them: the columns of a table are brought to those it was fitted on.
 
     Raises
     ------
     ParameterError
         If the test part is asked for of data that have none.
+    DataError
+        If the table lacks one of the model's columns.
     """
     if split not in (*SPLITS, None):
         raise ParameterError(f"--split {split}: choose {listed(SPLITS)}")
@@ -204,6 +211,10 @@ def open_rows(
         pieces.append((data.X_test, data.y_test))
     X, y = (joined([piece[i] for piece in pieces]) for i in range(2))
     paths = data.paths if split == "train" or data.X_test is None else None
+    if model is not None:
+        from .columns import as_fitted
+
+        X = as_fitted(X, data, model)
     return Rows(X[:limit], None if y is None else y[:limit], paths and paths[:limit], data)
 
 

@@ -33,7 +33,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "plot",
         "Draw a figure: history, reconstructions, map, grid, samples, anomalies.",
     ),
-    "info": ("Look", "models", "Show what a model is made of and how it was trained."),
+    "info": ("Look", "models", "Show what is in a model, a detector, an index or an archive."),
     "export": ("Look", "models", "Write encoder and decoder as ONNX."),
     "datasets": ("Learn", "catalogue", "List the data sets known by name."),
     "parts": (

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from . import config as toml
 from . import output as out
+from .guard import Refusal
 from .inputs import Json, Model, open_model
+from .kinds import facts_of_file
 from .sinks import FOLDER, checked
 from .summary import facts_of, show_facts, show_terms
 
-if TYPE_CHECKING:
-    pass
-
 File = Annotated[
     str,
-    typer.Argument(metavar="MODEL", help="The model, a .safetensors file.", show_default=False),
+    typer.Argument(
+        metavar="FILE", help="A model, a detector, an index or an archive.", show_default=False
+    ),
 ]
 AsConfig = Annotated[
     bool, typer.Option("--config", help="Print the TOML file that gives the same fit again.")
@@ -31,8 +32,15 @@ Folder = Annotated[
 def info(model: File, config: AsConfig = False, json: Json = False) -> None:
     """Show what a model is made of and how it was trained.
 
-    With --config, prints the parameters as a TOML file for `latente fit --config`.
+    Of a detector, an index or an archive it shows what is in it. With --config, prints the
+    parameters of a model as a TOML file for `latente fit --config`.
     """
+    found = facts_of_file(model)
+    if found is not None:
+        if config:
+            raise Refusal(f"{model} is an {found['kind']}; --config is for models")
+        out.answer({"file": model, **found}, json, lambda: show_facts(model, found))
+        return
     autoencoder = open_model(model)
     if config and not json:
         typer.echo(toml.dump(autoencoder), nl=False)

@@ -90,7 +90,7 @@ def reconstructions(
     """Draw originals over what comes back of them, and what the encoder saw if corrupted."""
     path = checked(output, SUFFIXES)
     autoencoder = open_model(model)
-    rows = open_rows(data, split, None, **reading)
+    rows = open_rows(data, split, None, model=autoencoder, **reading)
     from ..report import figures
 
     drawn = figures.reconstructions(autoencoder, rows.X, n, shape=sides(shape), random_state=seed)
@@ -113,7 +113,7 @@ def latent_map(
     """Draw where rows lie in code space, coloured by class."""
     path = checked(output, SUFFIXES)
     autoencoder = open_model(model)
-    rows = open_rows(data, split, limit, **reading)
+    rows = open_rows(data, split, limit, model=autoencoder, **reading)
     from ..report import figures
 
     draw = figures.latent_map_beside_pca if pca else figures.latent_map
@@ -168,7 +168,7 @@ def anomalies(
     """Draw the rows that belong least, and how the scores of all are spread."""
     path = checked(output, SUFFIXES)
     autoencoder = open_model(model)
-    rows = open_rows(data, split, None, **reading)
+    rows = open_rows(data, split, None, model=autoencoder, **reading)
     from ..report import figures
 
     save(figures.anomalies(autoencoder, rows.X, n, shape=sides(shape)), path, json)

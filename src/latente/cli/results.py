@@ -46,7 +46,7 @@ def deliver(
     model
         The model that gave them; pictures have its scale.
     columns
-        Names of an array's columns.
+        Names of an array's columns; without any, those of the model where it knows some.
     names
         File names of pictures in a folder.
     across
@@ -54,6 +54,7 @@ def deliver(
     beside
         What else the JSON object tells.
     """
+    columns = columns if len(columns) else columns_of(model)
     if path is not None:
         if sinks.kind(str(path)) in PICTURES:
             write_pictures(values, path, model, names, across)
@@ -67,6 +68,12 @@ def deliver(
         sinks.write_values(values, None, columns)
     else:
         say(f"{what}: {' × '.join(map(str, values.shape))} → {path}")
+
+
+def columns_of(model: Autoencoder) -> Sequence[str]:
+    """Return the names of what a model gives back, where it knows any."""
+    same = model.fitted_.wanted is model.fitted_.given
+    return (same and model.columns_) or ()
 
 
 def listed(values: Any) -> Any:

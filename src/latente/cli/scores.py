@@ -52,7 +52,7 @@ def score(
     """
     path = checked(output, TABLES) if output else None
     autoencoder = open_model(model)
-    rows = open_rows(data, split, limit, **reading)
+    rows = open_rows(data, split, limit, model=autoencoder, **reading)
     scores = autoencoder.score_samples(rows.X)
     if path is not None:
         write_values(scores, path, ("score",))

@@ -188,7 +188,7 @@ def fitting(
     if model is not None and takes and reading.get("size") is None and holds_pictures(spec):
         (height, width), channels = picture_size(model)
         reading = {**reading, "size": f"{width}x{height}", "channels": channels}
-    return open_rows(spec, split, limit, **reading)
+    return open_rows(spec, split, limit, model=model, **reading)
 
 
 def seen_from(index: Path, paths: tuple[str, ...] | None) -> list[str] | None:

@@ -9,6 +9,7 @@ import csv
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
@@ -176,7 +177,19 @@ def fill(folder: Path, names: Sequence[str], write: Callable[[int, Path], object
     write
         Writes the file of a number to a path.
     """
+    there = folder.exists()
     folder.mkdir(exist_ok=True)
+    try:
+        staged(folder, names, write)
+    except BaseException:
+        if not there:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def staged(folder: Path, names: Sequence[str], write: Callable[[int, Path], object]) -> None:
+    """Write files beside, and move them into the folder once all are whole."""
     with TemporaryDirectory(prefix=".latente-", dir=folder) as stage:
         for i, name in enumerate(names):
             place = Path(stage, name)

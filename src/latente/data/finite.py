@@ -82,7 +82,7 @@ def sentence(
         where = ", ".join(f"{axis} {i}" for axis, i in zip(axes, place, strict=False))
     others = f", the first of {count:,} such values" if count > 1 else ""
     right = (
-        "fill what is missing, or give a data frame, whose gaps are learned"
+        "fill what is missing, or fit on a data frame, whose gaps are learned"
         if what == "NaN"
         else "every value must be finite"
     )

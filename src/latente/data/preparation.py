@@ -132,6 +132,12 @@ class Preparation:
         return len(self.table.schema.fields) if self.table is not None else self.layout.size
 
     @property
+    def names(self) -> list[str] | None:
+        """The columns' names, where a data frame told them."""
+        schema = self.schema if self.table is None else self.table.schema
+        return None if schema is None else [str(name) for name in schema.names]
+
+    @property
     def bounds(self) -> tuple[float, float] | None:
         """(0, 1) where the model's scale is known to lie in there, else None."""
         return self.scaling_map.bounds

@@ -128,8 +128,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         rule = self._rule()
         if rule is not None and rule.labelled and validation is None:
             raise ParameterError(
-                f"threshold={self.threshold!r} needs labelled rows: "
-                "fit(X, validation=(rows, labels))"
+                f"threshold={self.threshold!r} needs labelled rows: give some as validation"
             )
         settings = self._settings()
         X = as_rows(X)
