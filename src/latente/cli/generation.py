@@ -126,9 +126,10 @@ def edit(
 ) -> None:
     """Put an attribute on data, or take it off.
 
-    The mean code of the data that have it less the mean code of those that lack it is the direction
-    in which the codes of DATA are moved before they are decoded: to a .npy, .csv or .parquet file,
-    as CSV to stdout, or pictures into a folder or into one .png.
+    Glasses, a smile, a season: the mean code of the data that have it less the mean code of those
+    that lack it is the direction in which the codes of DATA are moved before they are decoded: to a
+    .npy, .csv or .parquet file, as CSV to stdout, or pictures into a folder, under the names they
+    had, or into one .png.
     """
     from .. import latent
 

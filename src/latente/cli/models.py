@@ -30,10 +30,10 @@ Folder = Annotated[
 
 
 def info(model: File, config: AsConfig = False, json: Json = False) -> None:
-    """Show what a model is made of and how it was trained.
+    """Show what is in a model, a detector, an index or an archive.
 
-    Of a detector, an index or an archive it shows what is in it. With --config, prints the
-    parameters of a model as a TOML file for `latente fit --config`.
+    Of a model it tells what it is made of and how it was trained; with --config, it prints the
+    parameters as a TOML file for `latente fit --config`.
     """
     found = facts_of_file(model)
     if found is not None:

@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +23,7 @@ from ...data.intake import as_array
 from ...errors import FileError, ParameterError
 from ...model.bottlenecks import Rounded
 from ...parts import is_whole
+from ..digest import digest
 from . import archive
 from .coder import CodeTable, Reader, Writer
 from .lossless import Lossless, planes
@@ -121,16 +120,8 @@ class Codec:
         weights = fitted.model.decoder.state_dict()
         # Numbers alone: a description in words may read otherwise in another release.
         described = [fitted.code_shape, self.step, fitted.wanted.layout.to_json()]
-        digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-        for name, value in [
-            *((name, value.cpu().numpy()) for name, value in sorted(weights.items())),
-            *sorted(arrays.items()),
-            ("lowest", tables.lowest),
-            ("counts", tables.counts),
-        ]:
-            digest.update(f"{name} {value.dtype} {value.shape}".encode())
-            digest.update(np.ascontiguousarray(value).tobytes())
-        return digest.hexdigest()[:MARK]
+        counted = [("lowest", tables.lowest), ("counts", tables.counts)]
+        return digest(described, weights, [*sorted(arrays.items()), *counted])[:MARK]
 
     def compress(
         self,

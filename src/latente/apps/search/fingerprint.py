@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ...parts import Part
+from ..digest import digest
 
 if TYPE_CHECKING:
     from ...estimator import Autoencoder
@@ -29,14 +26,5 @@ def fingerprint(autoencoder: Autoencoder) -> str:
         [type(part).__name__, part.get_params()] if isinstance(part, Part) else "own modules"
         for part in (autoencoder.network_, autoencoder.bottleneck_)
     ]
-    described = json.dumps([list(fitted.code_shape), meta, parts], sort_keys=True, default=str)
-    digest = hashlib.sha256(described.encode())
-    weights = fitted.model.encoder.state_dict()
-    for name, value in [
-        *((name, value.cpu().numpy()) for name, value in sorted(weights.items())),
-        *sorted(arrays.items()),
-    ]:
-        array = np.ascontiguousarray(value)
-        digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()
+    described = [list(fitted.code_shape), meta, parts]
+    return digest(described, fitted.model.encoder.state_dict(), sorted(arrays.items()))
