@@ -485,7 +485,7 @@ class TestCommands:
         assert {Path(copy["path"]).name for copy in group} == {"again.jpg", "p5.png"}
         with_model = run("duplicates", home / "photos", "-m", home / "m.safetensors", "--upright")
         assert "again.jpg" in with_model.stdout
-        assert "1 groups" in run("duplicates", home / "photos").stderr
+        assert "1 group;" in run("duplicates", home / "photos").stderr
 
     def test_wrong_calls_are_told(self, home: Path, index: Path, tmp_path: Path) -> None:
         other = tmp_path / "other.safetensors"

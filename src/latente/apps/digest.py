@@ -32,7 +32,7 @@ def digest(
     found = hashlib.sha256(text.encode())
     on_cpu = ((name, weights[name].cpu().numpy()) for name in sorted(weights))
     for name, value in [*on_cpu, *arrays]:
-        array = np.ascontiguousarray(value)
+        array = np.asarray(value)
         found.update(f"{name} {array.dtype} {array.shape}".encode())
         found.update(array.tobytes())
     return found.hexdigest()

@@ -200,7 +200,7 @@ def tell(found: Unpacked, archive: str, path: Path, *, json: bool) -> None:
         "rewritten": [found.names[row] for row in found.rewritten] if found.names else [],
     }
     out.answer(result, json, lambda: None)
-    if found.files is not None and not json:
+    if found.files is not None and not lost and not json:
         say(f"decompressed: {len(found.rows):,} files → {path}")
     if found.rewritten:
         say(

@@ -111,6 +111,7 @@ def wrong(tensors: dict[str, Tensor], meta: dict[str, Any]) -> str | None:
         ),
         "its metric is unknown": _is_one_of(meta.get("metric"), METRICS),
         "its engine is unknown": _is_one_of(meta.get("engine"), ("auto", *ENGINES)),
+        "it does not tell of its model": {"fingerprint", "model"} <= set(meta),
         "its fingerprint is none": mark is None
         or (isinstance(mark, str) and re.fullmatch(HASH, mark) is not None),
         "its model is no path": noted is None or (isinstance(noted, str) and noted.isprintable()),
