@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from mnist import fit_font
 from PIL import Image
 from skimage.feature import hog
 from sklearn.decomposition import PCA
@@ -54,17 +55,7 @@ def sheet(rows: list[Any], name: str, scale: int) -> None:
 def letters() -> dict[str, Any]:
     """Decode places of the font's code plane where no glyph lies."""
     X = datasets.load("font").X
-    ae = Autoencoder(
-        2,
-        network=Dense(hidden=(100, 50), activation="tanh"),
-        loss="bernoulli",
-        epochs=6000,
-        batch_size=96,
-        learning_rate=0.003,
-        schedule="cosine",
-        validation_fraction=0,
-        random_state=0,
-    ).fit(X)
+    ae = fit_font(X)
     decoded = ae.inverse_transform(latent.grid(ae, 60, X=X, span=1.0))
     flat, known = (a.reshape(len(a), -1) for a in (decoded, X))
     away = (flat[:, None] != known[None]).sum(2)

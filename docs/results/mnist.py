@@ -307,11 +307,9 @@ def measure(name: str, row: Row, data: Any) -> Figures:
     return found
 
 
-def font() -> Figures:
-    """Measure row M1: the 96 glyphs through a code of two numbers, with no wrong pixel."""
-    X = datasets.load("font").X
-    begun = time.perf_counter()
-    ae = Autoencoder(
+def fit_font(X: Any) -> Autoencoder:
+    """Fit the 96 glyphs in a code of two numbers."""
+    return Autoencoder(
         2,
         network=Dense(hidden=(100, 50), activation="tanh"),
         loss="bernoulli",
@@ -323,6 +321,13 @@ def font() -> Figures:
         random_state=0,
         verbose=1,
     ).fit(X)
+
+
+def font() -> Figures:
+    """Measure row M1: the 96 glyphs through a code of two numbers, with no wrong pixel."""
+    X = datasets.load("font").X
+    begun = time.perf_counter()
+    ae = fit_font(X)
     seconds = time.perf_counter() - begun
     wrong = int((ae.reconstruct(X) != X).sum())
     IMAGES.mkdir(exist_ok=True)

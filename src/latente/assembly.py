@@ -96,8 +96,8 @@ def build_model(
 
 def check_bypass(pair: Pair, bottleneck: Bottleneck, link: str) -> None:
     """Raise `ParameterError` where what goes around the code does not go with the other parts."""
-    alone = bottleneck.variational or bottleneck.prior(pair.code_shape) is not None
-    if (pair.skips or pair.residual) and alone:
+    bypassed = pair.skips or pair.residual
+    if bypassed and (bottleneck.variational or bottleneck.prior(pair.code_shape) is not None):
         name = type(bottleneck).__name__.lower()
         raise ParameterError(
             f"bottleneck={name!r} makes codes to be decoded alone, which skips=True and "

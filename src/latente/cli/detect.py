@@ -179,6 +179,8 @@ def find(
     """Score rows, write what was asked for, and tell of the oddest."""
     import numpy as np
 
+    from ..data.frames import rows as taken
+
     scores = detector.score_samples(rows.X)
     flagged = scores < detector.offset_
     order = np.argsort(scores, kind="stable")[: int(flagged.sum()) if top is None else top]
@@ -192,7 +194,7 @@ def find(
         say(f"{path}: {len(scores)} rows, {int(flagged.sum())} flagged")
     oddest = [row(rows, int(i), scores, flagged) for i in order]
     if explain and not pictures and len(order):
-        for each, parts in zip(oddest, detector.explain(picked(rows.X, order)), strict=True):
+        for each, parts in zip(oddest, detector.explain(taken(rows.X, order)), strict=True):
             each["because"] = reasons(parts, detector.columns_)
     result = {
         "rows": len(scores),
@@ -202,13 +204,6 @@ def find(
         "top": oddest,
     }
     out.answer(result, json, lambda: tell(result, oddest))
-
-
-def picked(X: Any, index: NDArray[Any]) -> Any:
-    """Return some rows of an array or a data frame."""
-    from ..data.frames import rows
-
-    return rows(X, index)
 
 
 def row(rows: Rows, index: int, scores: NDArray[Any], flagged: NDArray[Any]) -> dict[str, Any]:

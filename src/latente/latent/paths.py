@@ -108,10 +108,14 @@ def grid(autoencoder: Autoencoder, n: int = 20, *, X: Any = None, span: float = 
     if not (is_number(span, 0, 1) and span > 0 and not (prior and span == 1)):
         raise ParameterError(f"span={span!r}: use a number above 0 and below 1")
     shares = np.linspace(0.5 - span / 2, 0.5 + span / 2, n) if n > 1 else np.array([0.5])
-    samples = autoencoder.sample(512, random_state=0) if X is None else X
-    found = as_codes(autoencoder.transform(samples), "the codes of X")
-    order = np.argsort(autoencoder.kl_per_dimension_ if prior else found.var(axis=0))[::-1]
-    centre = np.zeros(found.shape[1]) if prior else found.mean(axis=0)
+    if prior:
+        found = np.zeros((1, autoencoder.latent_dim_))
+        order = np.argsort(autoencoder.kl_per_dimension_)[::-1]
+    else:
+        samples = autoencoder.sample(512, random_state=0) if X is None else X
+        found = as_codes(autoencoder.transform(samples), "the codes of X")
+        order = np.argsort(found.var(axis=0))[::-1]
+    centre = found.mean(axis=0)
     walked = sorted(order[:2])
     places = np.tile(centre, (n * n, 1))
     for dimension, repeat in zip(walked, (False, True), strict=False):
