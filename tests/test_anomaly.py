@@ -28,10 +28,10 @@ from latente import (
     ParameterError,
     datasets,
 )
-from latente.apps.anomaly import ensemble
-from latente.apps.anomaly.scores import SCORES
-from latente.apps.anomaly.thresholds import F1, THRESHOLDS, Alerts, Cost, Quantile
-from latente.apps.anomaly.views import VIEWS, Gaussianised
+from latente.anomaly import ensemble
+from latente.anomaly.scores import SCORES
+from latente.anomaly.thresholds import F1, THRESHOLDS, Alerts, Cost, Quantile
+from latente.anomaly.views import VIEWS, Gaussianised
 from latente.cli.main import app
 
 DIGITS = datasets.load("digits")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latente import FileError
-from latente.apps.codec.archive import HEADER_LIMIT, pack, pack_header, unpack
-from latente.apps.codec.coder import CodeTable, Reader, Writer
-from latente.model.frequencies import TOTAL, Frequencies
+from latente.bottlenecks.frequencies import TOTAL, Frequencies
+from latente.codec.archive import HEADER_LIMIT, pack, pack_header, unpack
+from latente.codec.coder import CodeTable, Reader, Writer
 
 PAYLOADS = [bytes([i]) * (7 * i % 150) + b"end" for i in range(40)]
 HEADER = {"fingerprint": "0123", "names": [f"s{i}/{i}.png" for i in range(40)]}

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from latente import Contractive, Dense, Gaussian, ParameterError, Plain, Rounded, Sparse
-from latente.model.bottlenecks import Encoding, Moment
-from latente.model.frequencies import TOTAL, Frequencies
-from latente.model.prior import Factorised
+from latente.bottlenecks.frequencies import TOTAL, Frequencies
+from latente.bottlenecks.prior import Factorised
+from latente.bottlenecks.table import Encoding, Moment
 
 
 def moment(seed: int = 0, epoch: float | None = None) -> Moment:

@@ -889,7 +889,7 @@ class TestInfoOfOtherFiles:
         assert (found["kind"], found["rows"], found["latent_dim"]) == ("index", 60, 3)
 
     def test_an_archive(self, tmp_path: Path) -> None:
-        from latente.apps.codec.archive import pack
+        from latente.codec.archive import pack
 
         path = tmp_path / "a.latz"
         data = pack({"kind": "codes", "names": None}, [b"first", b"second"])

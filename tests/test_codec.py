@@ -28,12 +28,12 @@ from latente import (
     Rounded,
     datasets,
 )
-from latente.apps.codec import recipes
-from latente.apps.codec.archive import unpack
-from latente.apps.codec.rates import requantised
-from latente.apps.codec.residual import Residual
+from latente.bottlenecks.frequencies import Frequencies
 from latente.cli.main import app
-from latente.model.frequencies import Frequencies
+from latente.codec import recipes
+from latente.codec.archive import unpack
+from latente.codec.rates import requantised
+from latente.codec.residual import Residual
 
 pytest.importorskip("constriction")
 
@@ -231,7 +231,7 @@ def test_the_residual_of_a_good_prediction_is_small() -> None:
     near = (truth + rng.integers(-1, 2, truth.shape)).clip(0, 255).astype(np.uint8)
     residual = Residual.learn(truth, near)
     again = Residual.from_json(json.loads(json.dumps(residual.to_json())))
-    from latente.apps.codec.coder import Reader, Writer
+    from latente.codec.coder import Reader, Writer
 
     size = 0
     for picture, guess in zip(truth, near, strict=True):

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latente import FileError, __version__
-from latente.container import HEADER_LIMIT, VALUES_LIMIT, read_tensors, write_tensors
+from latente.storage.tensors import HEADER_LIMIT, VALUES_LIMIT, read_tensors, write_tensors
 
 KIND = "latente model"
 META = {"parts": [{"name": "dense", "hidden": [8, 4]}], "seed": 3, "rate": 0.001}
@@ -148,7 +148,7 @@ def test_a_disk_that_fills_while_the_tensors_are_written(
 
     write(tmp_path / "m")
     before = (tmp_path / "m").read_bytes()
-    monkeypatch.setattr("latente.container._bytes", full)
+    monkeypatch.setattr("latente.storage.tensors._bytes", full)
     with pytest.raises(FileError, match=r"cannot write .*/m: No space left on device$"):
         write(tmp_path / "m")
     assert os.listdir(tmp_path) == ["m"]

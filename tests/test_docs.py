@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from latente import choices
+from latente.bottlenecks.table import BOTTLENECKS
 from latente.corruptions import CORRUPTIONS
-from latente.model.bottlenecks import BOTTLENECKS
-from latente.model.losses import LOSSES
+from latente.losses import LOSSES
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)

@@ -28,12 +28,12 @@ from latente import (
     TrainingWarning,
     datasets,
 )
+from latente.bottlenecks.table import BOTTLENECKS
 from latente.corruptions import CORRUPTIONS, resolve_corruptions, seen_shape
-from latente.model.bottlenecks import BOTTLENECKS
-from latente.model.losses import LOSSES
-from latente.model.networks import NETWORKS
-from latente.training.optimizers import OPTIMIZERS
-from latente.training.schedules import SCHEDULES
+from latente.losses import LOSSES
+from latente.networks.table import NETWORKS
+from latente.optimizers import OPTIMIZERS
+from latente.schedules import SCHEDULES
 
 DIGITS = datasets.load("digits")
 FONT = datasets.load("font")
@@ -371,7 +371,7 @@ def test_a_rate_that_diverges_is_named_with_its_step_and_the_best_weights_are_ke
 
 
 def test_out_of_memory_says_which_batch_size_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    from latente.model.module import Model
+    from latente.model import Model
 
     objective = Model.objective
 

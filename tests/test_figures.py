@@ -16,12 +16,12 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from latente import Autoencoder, DataError, ParameterError, datasets, latent
+from latente.figures import figures
+from latente.figures.codes import places
+from latente.figures.items import look, spread, take
+from latente.figures.mosaic import pixels
+from latente.figures.noise import corrupted
 from latente.metrics import psnr
-from latente.report import figures
-from latente.report.codes import places
-from latente.report.items import look, spread, take
-from latente.report.mosaic import pixels
-from latente.report.noise import corrupted
 
 RNG = np.random.default_rng(0)
 N = 24

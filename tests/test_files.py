@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from latente import FileError
-from latente.files import atomic, clear_leftovers, staging
+from latente.storage.files import atomic, clear_leftovers, staging
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from latente import Conv
 from latente.model import convolutions
-from latente.model.convolutions import (
+from latente.networks.convolutions import (
     Convolution,
     RepeatConvolution,
     TransposedConvolution,
     channels_last,
 )
-from latente.model.kernels import FEW, convolve, convolve_transposed
+from latente.networks.kernels import FEW, convolve, convolve_transposed
 
 CLOSE = {"rtol": 0.0, "atol": 1e-10}
 

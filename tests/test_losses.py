@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 
 from latente import Bernoulli, GaussianLikelihood, Huber
-from latente.model.entropy import cross_entropy
-from latente.model.losses import LOSSES
+from latente.entropy import cross_entropy
+from latente.losses import LOSSES
 
 
 def pair(n: int = 5) -> tuple[torch.Tensor, torch.Tensor]:

@@ -16,11 +16,11 @@ from sklearn.base import clone
 from torch import Tensor, nn
 
 from latente import Conv, Dense, ParameterError
-from latente.model.custom import Modules
-from latente.model.geometry import doubled, halved, halvings
-from latente.model.layers import activation
-from latente.model.network import ACTIVATIONS, Network, Pair
-from latente.model.networks import NETWORKS
+from latente.networks.base import ACTIVATIONS, Network, Pair
+from latente.networks.custom import Modules
+from latente.networks.geometry import doubled, halved, halvings
+from latente.networks.layers import activation
+from latente.networks.table import NETWORKS
 from latente.parts import from_json, resolve, to_json
 
 PICTURES = [(1, 28, 28), (3, 17, 12), (4, 4, 5), (2, 9, 9)]
@@ -479,7 +479,9 @@ class TestModules:
 
 
 def test_the_parts_load_without_torch() -> None:
-    code = "import sys, latente.model.networks, latente.model.custom; print('torch' in sys.modules)"
+    code = (
+        "import sys, latente.networks.table, latente.networks.custom; print('torch' in sys.modules)"
+    )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from latente import ParameterError
+from latente.bottlenecks.table import BOTTLENECKS, Gaussian
 from latente.corruptions import CORRUPTIONS, resolve_corruptions
-from latente.model.bottlenecks import BOTTLENECKS, Gaussian
-from latente.model.losses import LOSSES
-from latente.model.networks import NETWORKS
+from latente.losses import LOSSES
+from latente.networks.table import NETWORKS
+from latente.optimizers import OPTIMIZERS
 from latente.parts import Part, from_json, parse, resolve, to_json
-from latente.training.optimizers import OPTIMIZERS
-from latente.training.schedules import SCHEDULES
+from latente.schedules import SCHEDULES
 
 TABLES = {
     "network": NETWORKS,

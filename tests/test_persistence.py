@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from latente import Autoencoder, FileError
-from latente.container import read_tensors, write_tensors
 from latente.persistence import FORMAT, KIND, load, save
+from latente.storage.tensors import read_tensors, write_tensors
 
 
 class Fake:

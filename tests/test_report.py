@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 from latente import Autoencoder, datasets
 from latente.cli.main import COMMANDS, load
+from latente.figures import cast, demo, page
+from latente.figures.diagram import flow
+from latente.figures.snippets import commands, program
 from latente.metrics import mse
-from latente.report import cast, demo, page
-from latente.report.diagram import flow
-from latente.report.snippets import commands, program
 
 VOID = {"meta", "link", "br", "img", "rect", "path", "polygon", "use", "image", "stop"}
 SECTIONS = ["compression", "map", "noise", "generation", "oddities", "training", "numbers", "next"]

@@ -28,12 +28,12 @@ from latente import (
     datasets,
     restore,
 )
-from latente.apps.tiles import blended, cut, raised_cosine, windows
 from latente.cli.main import app
 from latente.corruptions import corrupt
+from latente.figures import figures
+from latente.figures.noise import damaged
 from latente.metrics import psnr
-from latente.report import figures
-from latente.report.noise import damaged
+from latente.tiles import blended, cut, raised_cosine, windows
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 UNET = Conv(channels=(8, 16), down="pool", code="spatial", skips=True)

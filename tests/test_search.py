@@ -17,13 +17,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from latente import Autoencoder, LatentIndex, datasets, near_duplicates
-from latente.apps.search import engines
-from latente.apps.search.engines import choose
-from latente.apps.search.fingerprint import fingerprint
-from latente.apps.search.signatures import Coded, Thumbnail, turns
 from latente.cli.main import app
-from latente.container import read_tensors, write_tensors
 from latente.errors import DataError, FileError, MissingExtra, ParameterError
+from latente.search import engines
+from latente.search.engines import choose
+from latente.search.fingerprint import fingerprint
+from latente.search.signatures import Coded, Thumbnail, turns
+from latente.storage.tensors import read_tensors, write_tensors
 
 RNG = np.random.default_rng(0)
 CODES = RNG.normal(size=(300, 6)).astype(np.float32)

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from latente import AnomalyDetector, Autoencoder, datasets
-from latente.report.style import COLOURS, INK, MUTED, canvas, panel
+from latente.figures.style import COLOURS, INK, MUTED, canvas, panel
 
 COLUMNS = 10
 IMAGES = Path(__file__).parent

@@ -24,8 +24,8 @@ import numpy as np
 from PIL import Image
 
 from latente import Autoencoder, Codec, Conv, ParameterError, Rounded, datasets, metrics
-from latente.apps.codec.archive import unpack
-from latente.apps.codec.rates import requantised
+from latente.codec.archive import unpack
+from latente.codec.rates import requantised
 
 HERE = Path(__file__).parent
 RECORD = HERE / "compression.json"

@@ -35,7 +35,7 @@ from latente import (
     metrics,
 )
 from latente.corruptions import corrupt
-from latente.report import figures
+from latente.figures import figures
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"

@@ -18,11 +18,9 @@ TYPE_CHECKING = False  # as type checkers understand it, without the cost of imp
 if TYPE_CHECKING:
     from . import datasets as datasets
     from . import latent as latent
-    from .apps.anomaly.detector import AnomalyDetector
-    from .apps.codec.codec import Codec
-    from .apps.restoration import restore
-    from .apps.search.duplicates import near_duplicates
-    from .apps.search.index import LatentIndex
+    from .anomaly.detector import AnomalyDetector
+    from .bottlenecks.table import Contractive, Gaussian, Plain, Rounded, Sparse
+    from .codec.codec import Codec
     from .corruptions import (
         Blur,
         Downsample,
@@ -43,11 +41,10 @@ if TYPE_CHECKING:
         TrainingWarning,
     )
     from .estimator import Autoencoder
-    from .model.bottlenecks import Contractive, Gaussian, Plain, Rounded, Sparse
-    from .model.conv import Conv
-    from .model.dense import Dense
-    from .model.losses import Absolute, Bernoulli, GaussianLikelihood, Huber, Squared
-    from .training.optimizers import (
+    from .losses import Absolute, Bernoulli, GaussianLikelihood, Huber, Squared
+    from .networks.conv import Conv
+    from .networks.dense import Dense
+    from .optimizers import (
         LBFGS,
         SGD,
         Adadelta,
@@ -59,7 +56,8 @@ if TYPE_CHECKING:
         RAdam,
         RMSprop,
     )
-    from .training.schedules import (
+    from .restoration import restore
+    from .schedules import (
         Constant,
         Cosine,
         Exponential,
@@ -68,6 +66,8 @@ if TYPE_CHECKING:
         Plateau,
         Step,
     )
+    from .search.duplicates import near_duplicates
+    from .search.index import LatentIndex
 
 __all__ = [
     "LBFGS",
@@ -126,21 +126,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "apps.anomaly.detector": "AnomalyDetector",
-    "apps.codec.codec": "Codec",
-    "apps.restoration": "restore",
-    "apps.search.duplicates": "near_duplicates",
-    "apps.search.index": "LatentIndex",
+    "anomaly.detector": "AnomalyDetector",
+    "codec.codec": "Codec",
+    "restoration": "restore",
+    "search.duplicates": "near_duplicates",
+    "search.index": "LatentIndex",
     "corruptions": "Blur Downsample Erase GaussianNoise Grayscale Mask SaltAndPepper Watermark",
     "errors": "DataError FileError LatenteError MissingExtra ParameterError TrainingError "
     "TrainingWarning",
     "estimator": "Autoencoder",
-    "model.bottlenecks": "Contractive Gaussian Plain Rounded Sparse",
-    "model.conv": "Conv",
-    "model.dense": "Dense",
-    "model.losses": "Absolute Bernoulli GaussianLikelihood Huber Squared",
-    "training.optimizers": "Adadelta Adagrad Adam AdamW Adamax LBFGS NAdam RAdam RMSprop SGD",
-    "training.schedules": "Constant Cosine Exponential Linear OneCycle Plateau Step",
+    "bottlenecks.table": "Contractive Gaussian Plain Rounded Sparse",
+    "networks.conv": "Conv",
+    "networks.dense": "Dense",
+    "losses": "Absolute Bernoulli GaussianLikelihood Huber Squared",
+    "optimizers": "Adadelta Adagrad Adam AdamW Adamax LBFGS NAdam RAdam RMSprop SGD",
+    "schedules": "Constant Cosine Exponential Linear OneCycle Plateau Step",
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 

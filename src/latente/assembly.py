@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from . import choices
+from .bottlenecks.table import BOTTLENECKS, Bottleneck
 from .corruptions import Corruption, resolve_corruptions, seen_shape
 from .data.preparation import Preparation
 from .errors import ParameterError
 from .keywords import Keywords
-from .model.bottlenecks import BOTTLENECKS, Bottleneck
-from .model.layers import activation
-from .model.losses import Loss
-from .model.module import Model
-from .model.network import Network, Pair
+from .losses import Loss
+from .model import Model
+from .networks.base import Network, Pair
+from .networks.layers import activation
+from .optimizers import OPTIMIZERS, Optimizer
 from .parts import resolve
+from .schedules import SCHEDULES, Schedule
 from .training.checkpoint import data_fingerprint
 from .training.hardware import find_precision
-from .training.optimizers import OPTIMIZERS, Optimizer
 from .training.plan import Plan
-from .training.schedules import SCHEDULES, Schedule
 
 if TYPE_CHECKING:
     from .data.batches import Batches

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .bottlenecks.table import Bottleneck
 from .errors import ParameterError
-from .model.bottlenecks import Bottleneck
-from .model.losses import LOSSES, Loss
-from .model.networks import NETWORKS
+from .losses import LOSSES, Loss
+from .networks.table import NETWORKS
 from .parts import is_number, is_whole, resolve
 
 if TYPE_CHECKING:
     from .data.preparation import Preparation
-    from .model.network import Network
-    from .training.optimizers import Optimizer
+    from .networks.base import Network
+    from .optimizers import Optimizer
 
 SMALL_PICTURE = 32
 """Pictures with both sides below this go through dense layers by default: fast, and as good."""
@@ -27,7 +27,7 @@ UPDATES = 8_000
 
 def choose_network(spec: Any, shape: tuple[int, ...]) -> Network:
     """Return the network: dense for rows and small pictures, convolutional for larger ones."""
-    from .model.custom import Modules
+    from .networks.custom import Modules
 
     if isinstance(spec, Modules):
         return spec

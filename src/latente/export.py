@@ -30,14 +30,14 @@ import torch
 from torch import Tensor, nn
 
 from .errors import FileError, MissingExtra
-from .files import StrPath, staging
+from .storage.files import StrPath, staging
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .data.preparation import Preparation
     from .fitted import Fitted
-    from .model.module import Encoder
+    from .model import Encoder
 
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 EXAMPLES = 16

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import inference
+from .bottlenecks.frequencies import Frequencies
+from .bottlenecks.mixture import kept_codes, sample_near
 from .corruptions import Erase, Grayscale
 from .data.batches import Batches
 from .data.preparation import Preparation
 from .errors import DataError, ParameterError
-from .model.frequencies import Frequencies
-from .model.mixture import kept_codes, sample_near
-from .model.module import Model
+from .model import Model
 
 Floats = NDArray[np.float32]
 

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .model.bottlenecks import Gaussian, Moment
-from .model.module import Model
+from .bottlenecks.table import Gaussian, Moment
+from .model import Model
 
 BLOCK_NUMBERS = 2**18
 """About how many numbers a block's rows hold."""

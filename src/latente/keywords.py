@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from .bottlenecks.table import BOTTLENECKS, Bottleneck
 from .errors import ParameterError
-from .model.bottlenecks import BOTTLENECKS, Bottleneck
-from .model.losses import LOSSES, Loss
-from .model.network import Network
-from .model.networks import NETWORKS
+from .losses import LOSSES, Loss
+from .networks.base import Network
+from .networks.table import NETWORKS
+from .optimizers import OPTIMIZERS, Optimizer
 from .parts import is_number, is_whole, resolve
-from .training.optimizers import OPTIMIZERS, Optimizer
-from .training.schedules import SCHEDULES, Schedule
+from .schedules import SCHEDULES, Schedule
 
 if TYPE_CHECKING:
     import torch

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from .container import read_tensors, write_tensors
 from .errors import FileError, LatenteError
-from .files import StrPath, atomic
-from .packing import pack, unpack
+from .storage.files import StrPath, atomic
+from .storage.packing import pack, unpack
+from .storage.tensors import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from .assembly import Parts, build_model
+from .bottlenecks.frequencies import Frequencies
 from .corruptions import CORRUPTIONS
 from .data.preparation import Preparation
 from .errors import ParameterError
 from .fitted import Fitted
 from .keywords import TABLES, Keywords
-from .model.custom import Modules
-from .model.frequencies import Frequencies
-from .model.module import Model
+from .model import Model
+from .networks.custom import Modules
 from .parts import Part, from_json, is_whole, to_json, tupled
 
 Modulepair = tuple[nn.Module, nn.Module]

@@ -111,8 +111,8 @@ def demo(
     A plain, a denoising and a variational autoencoder learn the digits that come with the package,
     in about a minute. Their models lie beside the page.
     """
-    from ..report import demo as story
-    from ..report.cast import next_steps
+    from ..figures import demo as story
+    from ..figures.cast import next_steps
 
     path = Path(output)
     if path.suffix.lower() != ".html":

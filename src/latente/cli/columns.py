@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from ..apps.anomaly.detector import AnomalyDetector
+    from ..anomaly.detector import AnomalyDetector
     from ..data.dataset import Dataset
     from ..data.preparation import Preparation
     from ..estimator import Autoencoder

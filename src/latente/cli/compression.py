@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import FileError
-from ..files import atomic
+from ..storage.files import atomic
 from . import output as out
 from .codes import names_of
 from .guard import FAILED, Refusal, say
@@ -29,7 +29,7 @@ from .results import deliver
 from .sinks import FOLDER, checked, fill, kind
 
 if TYPE_CHECKING:
-    from ..apps.codec.codec import Codec, Unpacked
+    from ..codec.codec import Codec, Unpacked
     from ..estimator import Autoencoder
 
 SUFFIX = ".latz"
@@ -136,7 +136,7 @@ def decompress(
 
 def open_codec(model: Autoencoder, name: str) -> Codec:
     """Return the codec of a model, or refuse one that has none."""
-    from ..apps.codec.codec import Codec
+    from ..codec.codec import Codec
     from ..errors import ParameterError
 
     try:
@@ -154,7 +154,7 @@ def raw_bytes(rows: Any) -> int:
 
 def remembered(data: bytes, name: str) -> str:
     """Return where an archive's model lies, or ask for it."""
-    from ..apps.codec.archive import unpack
+    from ..codec.archive import unpack
 
     place = unpack(data, name)[0].get("model")
     if isinstance(place, str) and place and not os.path.isabs(place):

@@ -26,7 +26,7 @@ from .sinks import TABLES, checked, kind, write_grid, write_values
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..apps.anomaly.detector import AnomalyDetector
+    from ..anomaly.detector import AnomalyDetector
     from .inputs import Rows
 
 SUFFIX = ".safetensors"
@@ -134,7 +134,7 @@ def learn(
     json: bool,
 ) -> None:
     """Fit a detector, save it, and tell what its threshold is."""
-    from ..apps.anomaly.detector import AnomalyDetector
+    from ..anomaly.detector import AnomalyDetector
 
     labelled = None
     if validation is not None:
@@ -162,7 +162,7 @@ def open_detector(path: str) -> AnomalyDetector:
     """Read the detector in a file, or refuse where there is none."""
     if not Path(path).exists():
         raise Refusal(f"{path}: there is no such detector; `latente detect DATA --fit` makes one")
-    from ..apps.anomaly.detector import AnomalyDetector
+    from ..anomaly.detector import AnomalyDetector
 
     return AnomalyDetector.load(path)
 

@@ -57,7 +57,7 @@ def duplicates(
     """
     autoencoder = None if model is None else open_model(model)
     rows = comparable(data, autoencoder, split, limit, reading)
-    from ..apps.search.duplicates import near_duplicates
+    from ..search.duplicates import near_duplicates
 
     found = near_duplicates(
         rows.X,

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
+from ..bottlenecks.table import BOTTLENECKS
 from ..corruptions import CORRUPTIONS
 from ..errors import ParameterError
-from ..model.bottlenecks import BOTTLENECKS
-from ..model.losses import LOSSES
-from ..model.networks import NETWORKS
+from ..losses import LOSSES
+from ..networks.table import NETWORKS
+from ..optimizers import OPTIMIZERS
 from ..parts import Part, construct, parse, to_json, tupled
-from ..training.optimizers import OPTIMIZERS
-from ..training.schedules import SCHEDULES
+from ..schedules import SCHEDULES
 from .signature import parameters
 
 
@@ -73,7 +73,7 @@ def nothing(value: object, annotation: str) -> object:
 def written(value: object, parameter: str) -> str:
     """Write a part as a call, ``gaussian(beta=4)``, leaving out what is at its default.
 
-    >>> from latente.model.bottlenecks import Gaussian
+    >>> from latente.bottlenecks.table import Gaussian
     >>> written(Gaussian(beta=4), "bottleneck")
     'gaussian(beta=4)'
     """

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..container import kind_at
+from ..storage.tensors import kind_at
 
 Facts = dict[str, Any]
 
 
 def detector_facts(path: str) -> Facts:
     """Return what a detector is made of."""
-    from ..apps.anomaly.detector import AnomalyDetector
-    from ..apps.anomaly.thresholds import THRESHOLDS
+    from ..anomaly.detector import AnomalyDetector
+    from ..anomaly.thresholds import THRESHOLDS
     from ..parts import to_json
 
     detector = AnomalyDetector.load(path)
@@ -33,8 +33,8 @@ def detector_facts(path: str) -> Facts:
 
 def index_facts(path: str) -> Facts:
     """Return what an index holds; its model need not be there."""
-    from ..apps.search.engines import choose
-    from ..apps.search.store import read
+    from ..search.engines import choose
+    from ..search.store import read
 
     stored = read(path)
     return {
@@ -50,7 +50,7 @@ def index_facts(path: str) -> Facts:
 
 def archive_facts(path: str) -> Facts:
     """Return what an archive holds, and how much of it is whole."""
-    from ..apps.codec.archive import unpack
+    from ..codec.archive import unpack
 
     header, records = unpack(Path(path).read_bytes(), path)
     return {
@@ -83,7 +83,7 @@ def is_archive(path: str) -> bool:
     """Whether a file begins as archives do, or is called as they are."""
     if not Path(path).is_file():
         return False
-    from ..apps.codec.archive import MAGIC
+    from ..codec.archive import MAGIC
 
     with open(path, "rb") as file:
         return file.read(len(MAGIC)) == MAGIC or path.endswith(".latz")

@@ -48,8 +48,8 @@ def restored(
     model: Autoencoder, paths: list[Path], root: Path, masks: str | None
 ) -> Iterator[NDArray[Any]]:
     """Yield each picture restored, (h, w) or (h, w, c) uint8."""
-    from ..apps.restoration import restore
     from ..data.pictures import Look, look, pixels
+    from ..restoration import restore
 
     for path in paths:
         told = look(path)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..files import atomic
+from ..storage.files import atomic
 from . import output as out
 from .guard import Refusal, say
 from .inputs import (
@@ -27,8 +27,8 @@ from .sinks import checked
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..apps.search.index import LatentIndex, Neighbours
     from ..estimator import Autoencoder
+    from ..search.index import LatentIndex, Neighbours
     from .inputs import Rows
 
 SUFFIX = ".index"
@@ -99,7 +99,7 @@ def index(
     """
     path = checked(output, (SUFFIX,))
     autoencoder = open_model(model)
-    from ..apps.search.index import LatentIndex
+    from ..search.index import LatentIndex
 
     made = LatentIndex(autoencoder, metric=metric, engine=engine)
     rows = fitting(data, autoencoder, split, limit, reading)
@@ -166,7 +166,7 @@ def open_index(path: str, model: str | None) -> LatentIndex:
     """
     if not Path(path).exists():
         raise Refusal(f"{path}: there is no such index; `latente index` makes one")
-    from ..apps.search.index import LatentIndex
+    from ..search.index import LatentIndex
 
     opened = LatentIndex.load(path, None if model is None else open_model(model))
     if opened.autoencoder is None:
@@ -182,7 +182,7 @@ def fitting(
     reading: dict[str, Any],
 ) -> Rows:
     """Read rows; pictures in files are brought to the size that the model takes."""
-    from ..apps.search.pictures import picture_size
+    from ..search.pictures import picture_size
 
     takes = model is not None and model.fitted_.given.layout.kind == "pictures"
     if model is not None and takes and reading.get("size") is None and holds_pictures(spec):
@@ -224,7 +224,7 @@ def listed(found: Neighbours, index: str, rows: Rows) -> list[dict[str, Any]]:
 
 def draw(path: Path, opened: LatentIndex, index: str, rows: Rows, found: Neighbours) -> None:
     """Write the contact sheet."""
-    from ..report.contact import contact_sheet
+    from ..figures.contact import contact_sheet
 
     hits = pictured(opened, index, found)
     drawn = contact_sheet(rows.X, hits, found.distances)

@@ -15,8 +15,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..errors import MissingExtra
-from ..files import atomic
 from ..parts import listed
+from ..storage.files import atomic
 from .guard import Refusal
 
 if TYPE_CHECKING:

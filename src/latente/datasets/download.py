@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from ..errors import FileError
-from ..files import atomic, clear_leftovers
+from ..storage.files import atomic, clear_leftovers
 from ..version import __version__
 
 TIMEOUT = 30.0

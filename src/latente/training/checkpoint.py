@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..container import read_tensors, write_tensors
 from ..errors import FileError
-from ..files import StrPath, clear_leftovers
-from ..packing import pack, unpack
+from ..storage.files import StrPath, clear_leftovers
+from ..storage.packing import pack, unpack
+from ..storage.tensors import read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..bottlenecks.table import Moment
 from ..data.batches import Batches
-from ..model.bottlenecks import Moment
-from ..model.module import Model
+from ..model import Model
 from .plan import Plan
 from .steps import GradientStep
 
@@ -102,7 +102,7 @@ def is_recordable(optimizer: torch.optim.Optimizer, plan: Plan) -> bool:
     The rate is a number in Python for most optimisers, so a schedule that moves it would be frozen
     into the graph.
     """
-    from .schedules import Constant
+    from ..schedules import Constant
 
     capturable = all(group.get("capturable", False) for group in optimizer.param_groups)
     moves = not isinstance(plan.schedule, Constant)

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..bottlenecks.table import Moment, Terms
 from ..data.batches import Batches
 from ..errors import TrainingError
-from ..model.bottlenecks import Moment, Terms
-from ..model.module import Model
+from ..model import Model
 from .allocator import kept_memory
 from .checkpoint import Checkpoint
 from .hardware import autocast, is_out_of_memory

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .optimizers import Optimizer
-from .schedules import Schedule
+from ..optimizers import Optimizer
+from ..schedules import Schedule
 from .state import Callback
 
 

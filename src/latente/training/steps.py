@@ -7,9 +7,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from ..bottlenecks.table import Moment
 from ..data.batches import Batches
-from ..model.bottlenecks import Moment
-from ..model.module import Model
+from ..model import Model
 from .hardware import autocast
 from .plan import Plan
 

@@ -1,0 +1,366 @@
+"""The detector: what is normal, learned from rows; what does not belong, found, with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..choices import draw_seed
+from ..data.frames import rows as chosen_rows
+from ..data.intake import named
+from ..errors import DataError, ParameterError
+from ..estimator import Autoencoder
+from ..parts import from_json, is_number, is_whole, listed, resolve, to_json
+from .ensemble import Ensemble, Settings, columns, prepare
+from .scores import SCORES
+from .selection import as_rows, drawn, trimmed
+from .thresholds import THRESHOLDS, Quantile, Threshold, as_labels
+
+Floats = NDArray[np.float64]
+
+
+class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+    """Find rows and pictures that do not belong to what was learned as normal.
+
+    ::
+
+        X ──▶ standardised ──┬─▶ denoising autoencoder: squared error ──┐
+          │                  ╰─▶ distance to the nearest normal rows ───┤
+          ╰─▶ Gaussianised ────▶ distance to the nearest normal rows ───┴─▶ score (n,)
+
+    A row's score is the mean of three, each measured against how normal rows spread. Reconstruction
+    sees what breaks the relations between columns (Vincent et al., 2010), the nearest rows see what
+    lies where nothing else does (Ramaswamy et al., 2000); standardised columns tell how far out a
+    value is, Gaussianised ones how rare. Pictures are scored by the reconstruction of an
+    `Autoencoder` and by the nearest ones.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder or None
+        Cloned and fitted on the data as they are, and then the only one; None for the detector's
+        own: a denoising one of rows, the default `Autoencoder` of pictures.
+    contamination : float
+        Share of the training rows that may be anomalies, from 0 to 0.5. Where it is not 0, the
+        oddest rows are set aside before what is normal is learned.
+    threshold : Threshold, str or "auto"
+        "quantile", "alerts", "f1" or "cost", or such a part: ``"quantile(rate=0.01)"``. "auto"
+        flags the share `contamination` of the training rows where that is not 0, and otherwise 5 %
+        of held-out normal rows.
+    scores : str or sequence of str
+        "auto" for all there are, or "reconstruction", "neighbors".
+    n_neighbors : int
+        Nearest normal rows whose mean distance is taken.
+    validation_fraction : float
+        Share of the normal rows that is held out, and scored, to set the threshold.
+    random_state : int, RandomState or None
+        Seed of everything random.
+
+    Attributes
+    ----------
+    offset_ : float
+        The threshold: a row that scores below it is an anomaly.
+    threshold_ : Threshold or None
+        The rule it came from; None for the share of contamination.
+    held_out_scores_ : ndarray
+        Scores of the held-out normal rows, in rising order.
+    columns_ : list of str
+        Names of the columns that `explain` speaks of.
+
+    Examples
+    --------
+    >>> from latente import AnomalyDetector, datasets
+    >>> digits = datasets.load("digits")
+    >>> rows = digits.X.reshape(len(digits.X), -1)
+    >>> detector = AnomalyDetector(random_state=0).fit(rows[digits.y == 8])
+    >>> bool((detector.predict(rows[digits.y == 1]) == -1).mean() > 0.9)
+    True
+    """
+
+    _KIND = "latente anomaly detector"
+    threshold_: Threshold | None
+
+    def __init__(
+        self,
+        autoencoder: Autoencoder | None = None,
+        *,
+        contamination: float = 0.0,
+        threshold: str | Threshold = "auto",
+        scores: str | Sequence[str] = "auto",
+        n_neighbors: int = 3,
+        validation_fraction: float = 0.1,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.autoencoder = autoencoder
+        self.contamination = contamination
+        self.threshold = threshold
+        self.scores = scores
+        self.n_neighbors = n_neighbors
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None, *, validation: tuple[Any, Any] | None = None) -> Self:
+        """Learn what is normal, and set the threshold.
+
+        Parameters
+        ----------
+        X
+            Rows (n, features), pictures (n, h, w) or (n, h, w, c), or a data frame, normal but for
+            the share `contamination`.
+        y
+            Ignored: a pipeline passes labels here.
+        validation
+            Rows and their labels, 1 for anomalies, for the thresholds by labels; see `calibrate`.
+
+        Raises
+        ------
+        DataError
+            If X cannot be used as it is, or is less than two rows.
+        ParameterError
+            If a parameter cannot work.
+        """
+        rule = self._rule()
+        if rule is not None and rule.labelled and validation is None:
+            raise ParameterError(
+                f"threshold={self.threshold!r} needs labelled rows: give some as validation"
+            )
+        settings = self._settings()
+        X = as_rows(X)
+        preparation = prepare(X)
+        validate_data(self, named(X), reset=True, skip_check_array=True)
+        self.n_features_in_ = preparation.n_features
+        count = len(X)
+        if count < 2:
+            raise DataError(
+                f"Found array with {count} sample(s) while a minimum of 2 is required: "
+                "one row does not tell what is normal"
+            )
+        normal = trimmed(X, preparation, settings, float(self.contamination))
+        rows = chosen_rows(X, normal) if len(normal) < count else X
+        held = drawn(len(normal), float(self.validation_fraction), settings.seed)
+        self.ensemble_ = Ensemble.learn(rows, preparation, settings, held)
+        self.held_out_scores_ = np.sort(self._scores(chosen_rows(rows, held)))
+        self.columns_ = columns(preparation)[0]
+        if validation is not None:
+            return self.calibrate(*validation)
+        if rule is None:
+            self.threshold_ = None
+            self.offset_ = float(np.quantile(self._scores(X), float(self.contamination)))
+        else:
+            self._set(rule, self.held_out_scores_, np.zeros(len(held), bool))
+        return self
+
+    def calibrate(self, X: Any, y: Any = None, *, threshold: str | Threshold | None = None) -> Self:
+        """Set the threshold anew, on rows that were not learned from.
+
+        Parameters
+        ----------
+        X
+            Rows as they were at fit.
+        y
+            1 or True for anomalies, 0 or False for normal rows, (n,); None where all are normal.
+        threshold
+            The rule; None for the one given at construction.
+
+        Raises
+        ------
+        DataError
+            If the labels are others, or do not go with the rows.
+        """
+        scores = self.score_samples(X)
+        odd = np.zeros(len(scores), bool) if y is None else as_labels(y, len(scores))
+        rule = resolve(threshold, THRESHOLDS, "threshold") if threshold else self._rule()
+        return self._set(rule or Quantile(rate=float(self.contamination)), scores, odd)
+
+    def score_samples(self, X: Any) -> Floats:
+        """Return how normal each row is, (n,): at most 0, and higher for more normal.
+
+        Parameters
+        ----------
+        X
+            As it was at fit. A level of a category never seen then is no error here, but odd.
+        """
+        self._check(X)
+        return self._scores(X)
+
+    def decision_function(self, X: Any) -> Floats:
+        """Return how far each score lies above the threshold, (n,): below 0 for anomalies.
+
+        Parameters
+        ----------
+        X
+            As it was at fit.
+        """
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Return 1 for rows that belong and −1 for anomalies, (n,).
+
+        Parameters
+        ----------
+        X
+            As it was at fit.
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def explain(self, X: Any) -> Floats:
+        """Return what each column, or each pixel, adds to the oddness of each row.
+
+        Parameters
+        ----------
+        X
+            As it was at fit.
+
+        Returns
+        -------
+        ndarray
+            At least 0: of rows (n, columns), in the columns of the data as they were given (the
+            flags of a category are summed), of pictures (n, h, w). A row's numbers add up to minus
+            its score.
+        """
+        self._check(X)
+        preparation = self.ensemble_.preparation
+        parts = self.ensemble_.contributions(X)
+        if len(preparation.shape) > 1:
+            return np.asarray(parts.reshape(-1, *preparation.shape).sum(axis=1))
+        names, owners = columns(preparation)
+        folded = np.zeros((len(parts), len(names)))
+        for column, owner in zip(parts.T, owners, strict=True):
+            folded[:, owner] += column
+        return folded
+
+    def save(self, path: str | Path) -> None:
+        """Write the detector, threshold and all, to one ``.safetensors`` file.
+
+        Parameters
+        ----------
+        path
+            Where to; a file that exists is replaced, and only once the new one is whole.
+        """
+        from ..persistence import save
+
+        check_is_fitted(self, "offset_")
+        save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> AnomalyDetector:
+        """Read a detector that `save` wrote.
+
+        Parameters
+        ----------
+        path
+            The file.
+
+        Raises
+        ------
+        FileError
+            If the file cannot be read, is no detector, is damaged, or comes from a later version.
+        """
+        from ..persistence import load
+
+        return load(cls, path)
+
+    def _settings(self) -> Settings:
+        """Return what the ensemble is to be made of, once the parameters are sound."""
+        rules = [
+            ("contamination", is_number(self.contamination, 0, 0.5), "a number from 0 to 0.5"),
+            ("n_neighbors", is_whole(self.n_neighbors, 1, 1000), "a whole number from 1 to 1000"),
+            (
+                "validation_fraction",
+                is_number(self.validation_fraction, 0, 0.5),
+                "a number from 0 to 0.5",
+            ),
+            (
+                "autoencoder",
+                self.autoencoder is None or isinstance(self.autoencoder, Autoencoder),
+                "None or an Autoencoder",
+            ),
+        ]
+        for name, good, right in rules:
+            if not good:
+                raise ParameterError(f"{name}={getattr(self, name)!r}: use {right}")
+        scores = (self.scores,) if isinstance(self.scores, str) else tuple(self.scores)
+        scores = tuple(SCORES) if scores == ("auto",) else scores
+        if not scores or any(score not in SCORES for score in scores):
+            raise ParameterError(f"scores={self.scores!r}: use 'auto', {listed(map(repr, SCORES))}")
+        return Settings(
+            autoencoder=self.autoencoder,
+            scores=scores,
+            neighbors=int(self.n_neighbors),
+            seed=draw_seed(self.random_state),
+        )
+
+    def _rule(self) -> Threshold | None:
+        """Return the rule for the threshold; None for the share of contamination."""
+        if isinstance(self.threshold, str) and self.threshold == "auto":
+            return None if self.contamination else Quantile()
+        return resolve(self.threshold, THRESHOLDS, "threshold")
+
+    def _set(self, rule: Threshold, scores: Floats, odd: NDArray[np.bool_]) -> Self:
+        """Set the threshold by a rule."""
+        self.offset_ = rule.offset(scores, odd)
+        self.threshold_ = rule
+        return self
+
+    def _check(self, X: Any) -> None:
+        """Raise `DataError` where X has other columns than the rows of the fit."""
+        check_is_fitted(self, "ensemble_")
+        self.ensemble_.preparation.check_features(X)
+        try:
+            validate_data(self, named(X), reset=False, skip_check_array=True)
+        except ValueError as error:
+            raise DataError(str(error)) from error
+
+    def _scores(self, X: Any) -> Floats:
+        """Return the scores of rows that are known to be like those of the fit, (n,)."""
+        return np.asarray(-self.ensemble_.surprises(X).mean(axis=1))
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a file keeps; see `persistence`."""
+        meta, arrays = self.ensemble_.state()
+        simple = ("contamination", "n_neighbors", "validation_fraction")
+        meta |= {
+            "keywords": {name: getattr(self, name) for name in simple},
+            "threshold": self.threshold_ and to_json(self.threshold_, THRESHOLDS),
+            "offset": self.offset_,
+            "held_out": torch.from_numpy(self.held_out_scores_),
+            "columns": list(getattr(self, "feature_names_in_", [])),
+            "names": self.columns_,
+        }
+        return meta, {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+
+    @classmethod
+    def _from_state(
+        cls, meta: dict[str, Any], tensors: Mapping[str, torch.Tensor], network: Any
+    ) -> Self:
+        """Make the detector again of what `_state` returned, which may have been tampered with."""
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        ensemble = Ensemble.from_state(meta, arrays)
+        rule = meta["threshold"]
+        made = cls(**{name: meta["keywords"][name] for name in meta["keywords"]})
+        made.threshold_ = None if rule is None else from_json(rule, THRESHOLDS, "threshold")
+        made.threshold = made.threshold_ or "auto"
+        made.offset_ = float(meta["offset"])
+        held = meta["held_out"].numpy().astype(np.float64)
+        if not np.isfinite([made.offset_, *held]).all():
+            raise ValueError("the threshold is not finite")
+        made.ensemble_, made.held_out_scores_ = ensemble, held
+        made.columns_ = [str(name) for name in meta["names"]]
+        if len(made.columns_) != len(columns(ensemble.preparation)[0]):
+            raise ValueError("there are not as many names as columns")
+        made.n_features_in_ = ensemble.preparation.n_features
+        if meta["columns"]:
+            made.feature_names_in_ = np.array([str(c) for c in meta["columns"]], dtype=object)
+        made._settings()
+        return made
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags

@@ -1,0 +1,307 @@
+"""Ensemble: several scores of a row, made comparable by how normal rows score, as one.
+
+::
+
+    X ──preparation──▶ x ──view──▶ rows ──score──▶ distance ──calibrated──▶ z ──┐
+                       │   …        …       …        …                      z ──┤ mean ──▶ (n,)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from ..corruptions import GaussianNoise
+from ..data.frames import rows as chosen_rows
+from ..data.preparation import Preparation
+from ..data.schema import is_frame
+from ..estimator import Autoencoder
+from ..networks.dense import Dense
+from .scores import SCORES, Neighbors, Reconstruction, Score
+from .views import VIEWS, View
+
+Floats = NDArray[np.float64]
+
+FLOOR = 0.05
+"""Share of the typical distance that is added to all: beneath it, nearer is not more normal."""
+MEASURED = 2_000
+"""Normal rows whose distances are the measure of all."""
+UNITS, NOISE = 256, 0.2
+"""Hidden units of the denoising autoencoder, and the noise it removes, in standard deviations."""
+STEPS, BATCH, RATE = 150, 256, 8e-3
+EPOCH = 10_000
+"""Rows that an epoch has at least: fewer are repeated, each time under other noise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What an ensemble is made of.
+
+    Parameters
+    ----------
+    autoencoder
+        To be cloned and fitted on the data as they are given; None for a denoising one of rows.
+    scores
+        Names of `SCORES`.
+    neighbors
+        Nearest rows looked at.
+    seed
+        Of everything random.
+    """
+
+    autoencoder: Autoencoder | None
+    scores: tuple[str, ...]
+    neighbors: int
+    seed: int
+
+    def members(self, *, pictures: bool) -> list[tuple[str, str | None]]:
+        """Return the name of each score and the view it works in, None for the data as given."""
+        as_given = pictures or self.autoencoder is not None
+        views: dict[str, tuple[str | None, ...]] = {
+            "neighbors": ("given",) if pictures else ("standard", "gaussian"),
+            "reconstruction": (None,) if as_given else ("standard",),
+        }
+        return [(score, view) for score in self.scores for view in views[score]]
+
+
+@dataclass(eq=False)
+class Rows:
+    """Rows to score, as given and, made when first asked for, in each view."""
+
+    X: Any
+    x: Floats
+    views: dict[str, View]
+    _seen: dict[str, Floats] = field(default_factory=dict)
+
+    def seen(self, view: str | None) -> Any:
+        """Return the rows in a view (n, columns), or as they were given."""
+        if view is None:
+            return self.X
+        if view not in self._seen:
+            self._seen[view] = self.views[view].transform(self.x)
+        return self._seen[view]
+
+
+@dataclass(eq=False, kw_only=True)
+class Member:
+    """A score in a view, and how the logarithm of normal rows' distances is spread."""
+
+    score: Score
+    view: str | None
+    floor: float
+    location: float
+    spread: float
+
+    @classmethod
+    def calibrated(cls, score: Score, view: str | None, distances: Floats) -> Self:
+        """Take the normal rows' distances (n,) as the measure."""
+        floor = max(FLOOR * float(distances.mean()), 1e-12)
+        logarithms = np.log(distances + floor)
+        spread = max(float(logarithms.std()), 1e-3)
+        location = float(np.median(logarithms))
+        return cls(score=score, view=view, floor=floor, location=location, spread=spread)
+
+    def surprise(self, rows: Rows) -> Floats:
+        """Return how far beyond normal rows each row lies, in spreads of theirs, (n,)."""
+        distances = self.score.distances(rows.seen(self.view))
+        return (np.log(distances + self.floor) - self.location) / self.spread
+
+
+@dataclass(eq=False, kw_only=True)
+class Ensemble:
+    """What is learned of normal rows.
+
+    Parameters
+    ----------
+    preparation
+        How data become a matrix.
+    views
+        The scales in which rows are compared.
+    members
+        The scores.
+    """
+
+    preparation: Preparation
+    views: dict[str, View]
+    members: list[Member]
+
+    @classmethod
+    def learn(
+        cls,
+        X: Any,
+        preparation: Preparation,
+        settings: Settings,
+        held: NDArray[np.int64] | None = None,
+    ) -> Self:
+        """Learn what is normal from normal rows.
+
+        Parameters
+        ----------
+        X
+            Normal rows.
+        preparation
+            How they become a matrix.
+        settings
+            What to make.
+        held
+            Rows that no autoencoder learns from. (From the nearest rows a row's own self is left
+            out, so that these need not be held out.)
+        """
+        x = matrix(X, preparation)
+        members = settings.members(pictures=len(preparation.shape) > 1)
+        names = sorted({view for _, view in members if view is not None})
+        views = {name: VIEWS[name].learn(x) for name in names}
+        rows = Rows(X, x, views)
+        some = np.random.default_rng(settings.seed).permutation(len(x))[:MEASURED]
+        made = []
+        for title, view in members:
+            score = fitted_score(title, view, rows, settings, held)
+            distances = score.distances(chosen_rows(rows.seen(view), np.sort(some)))
+            made.append(Member.calibrated(score, view, distances))
+        return cls(preparation=preparation, views=views, members=made)
+
+    def surprises(self, X: Any) -> Floats:
+        """Return what each member thinks of each row, at least 0, (n, members).
+
+        Below zero the calibrated distance fades out (one score that finds a row most ordinary does
+        not make up for another that finds it odd), and above it grows by the root (one score that
+        goes out of bounds does not outvote the rest).
+        """
+        rows = Rows(X, matrix(X, self.preparation), self.views)
+        z = np.stack([member.surprise(rows) for member in self.members], axis=1)
+        return np.sqrt(np.logaddexp(0.0, z))
+
+    def contributions(self, X: Any) -> Floats:
+        """Return what each value of a prepared row adds to its mean surprise, (n, columns)."""
+        rows = Rows(X, matrix(X, self.preparation), self.views)
+        shares = np.zeros_like(rows.x)
+        for member, surprise in zip(self.members, self.surprises(X).T, strict=True):
+            parts = member.score.differences(rows.seen(member.view))
+            total = parts.sum(axis=1, keepdims=True)
+            even = 1 / parts.shape[1]
+            parts = np.divide(parts, total, where=total > 0, out=np.full_like(parts, even))
+            shares += parts * surprise[:, None]
+        return shares / len(self.members)
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what a file keeps: nested values with tensors inside, and tensors by name."""
+        titles = {cls: title for title, cls in SCORES.items()}
+        plain, arrays = self.preparation.state()
+        members = [
+            {
+                "score": titles[type(member.score)],
+                "state": member.score.state(),
+                **{name: getattr(member, name) for name in ("view", *MEASURES)},
+            }
+            for member in self.members
+        ]
+        views = {name: view.state() for name, view in self.views.items()}
+        return {"preparation": plain, "views": views, "members": members}, arrays
+
+    @classmethod
+    def from_state(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+        """Return the ensemble of what `state` returned, or raise an error of some kind."""
+        preparation = Preparation.from_state(meta["preparation"], arrays)
+        width = int(np.prod(preparation.shape))
+        views = {
+            name: VIEWS[name].from_state(state, width) for name, state in meta["views"].items()
+        }
+        members = [member_from_state(each, views, width) for each in meta["members"]]
+        if not members:
+            raise ValueError("there are no scores")
+        return cls(preparation=preparation, views=views, members=members)
+
+
+MEASURES = ("floor", "location", "spread")
+
+
+def member_from_state(state: dict[str, Any], views: dict[str, View], width: int) -> Member:
+    """Return a member of what `Ensemble.state` keeps of it."""
+    measures = {name: float(state[name]) for name in MEASURES}
+    sound = np.isfinite(list(measures.values())).all() and measures["spread"] > 0
+    if not sound or measures["floor"] <= 0 or state["view"] not in (None, *views):
+        raise ValueError("a score's measures are wrong")
+    score = SCORES[state["score"]].from_state(state["state"], width)
+    return Member(score=score, view=state["view"], **measures)
+
+
+def fitted_score(
+    title: str,
+    view: str | None,
+    rows: Rows,
+    settings: Settings,
+    held: NDArray[np.int64] | None,
+) -> Score:
+    """Return a score fitted on normal rows, an autoencoder on those that are not held out."""
+    seen = rows.seen(view)
+    if title == "neighbors":
+        return Neighbors.learn(seen, settings.neighbors, np.random.default_rng(settings.seed))
+    if held is not None:
+        seen = chosen_rows(seen, np.setdiff1d(np.arange(len(rows.x)), held))
+    if view is None:
+        autoencoder = settings.autoencoder or Autoencoder(random_state=settings.seed)
+        return Reconstruction(autoencoder=clone(autoencoder).fit(seen))
+    repeated = np.tile(seen.astype(np.float32), (max(1, EPOCH // len(seen)), 1))
+    return Reconstruction(autoencoder=denoiser(len(repeated), settings.seed).fit(repeated))
+
+
+def denoiser(rows: int, seed: int) -> Autoencoder:
+    """Return the autoencoder that takes noise off rows, to be fitted on so many of them.
+
+    Its code is larger than a row: not a narrow place but the noise keeps it from copying (Vincent
+    et al., 2010), so that nothing depends on the right size of the code.
+    """
+    return Autoencoder(
+        UNITS,
+        network=Dense(hidden=(), code_activation="relu"),
+        corruption=GaussianNoise(std=NOISE),
+        loss="squared",
+        schedule="one_cycle",
+        learning_rate=RATE,
+        batch_size=BATCH,
+        epochs=max(1, -(-STEPS * BATCH // rows)),
+        validation_fraction=0.0,
+        patience=None,
+        scaling="none",
+        device="cpu",
+        precision="float32",
+        random_state=seed,
+    )
+
+
+def prepare(X: Any) -> Preparation:
+    """Learn how data become numbers; a level of a category never seen then is odd, no error."""
+    learned = Preparation.learn(X, "auto" if is_picture(X) else "standard", "X")
+    if learned.table is None:
+        return learned
+    return replace(learned, table=replace(learned.table, unseen="ignore"))
+
+
+def is_picture(X: Any) -> bool:
+    """Whether X holds pictures, not rows."""
+    return not is_frame(X) and X.ndim > 2
+
+
+def matrix(X: Any, preparation: Preparation) -> Floats:
+    """Return data as rows of numbers, (n, columns); pictures flattened, channel by channel."""
+    prepared = preparation.convert(preparation.store(X, "X"))
+    return prepared.flatten(1).cpu().numpy().astype(np.float64)
+
+
+def columns(preparation: Preparation) -> tuple[list[str], Sequence[int]]:
+    """Return the names of the data's columns, and which of them each number of a row stems from."""
+    if preparation.table is not None:
+        encoders = preparation.table.encoders
+        names = [str(name) for name in preparation.table.schema.names]
+        numbers = [i for i, each in enumerate(encoders) for _ in range(each.numbers)]
+        flags = [i for i, each in enumerate(encoders) for _ in range(each.flags)]
+        return names, numbers + flags
+    count = preparation.n_features
+    if preparation.schema is not None:
+        return [str(name) for name in preparation.schema.names], range(count)
+    return [f"x{i}" for i in range(count)], range(count)

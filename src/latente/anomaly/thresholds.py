@@ -1,0 +1,151 @@
+"""Thresholds: below which score a row counts as an anomaly; `THRESHOLDS` is the table."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import DataError
+from ..parts import Part, is_number, require
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(kw_only=True)
+class Threshold(Part, ABC):
+    """A rule for the score below which a row is an anomaly."""
+
+    labelled: ClassVar[bool] = False
+    """Whether it needs rows of both kinds, and to know which is which."""
+
+    @abstractmethod
+    def offset(self, scores: Floats, odd: NDArray[np.bool_]) -> float:
+        """Return the threshold.
+
+        Parameters
+        ----------
+        scores
+            Of held-out rows, higher for more normal, (n,).
+        odd
+            Which of them are known to be anomalies; the rules without labels leave them out.
+        """
+
+
+@dataclass(kw_only=True)
+class Quantile(Threshold):
+    """Flag that share of normal rows by mistake.
+
+    Parameters
+    ----------
+    rate
+        Share of normal rows below the threshold, from 0 to 1: the rate of false alarms.
+    """
+
+    rate: float = 0.05
+
+    def check(self) -> None:
+        require(is_number(self.rate, 0, 1), self, "rate", self.rate, "a number from 0 to 1")
+
+    def offset(self, scores: Floats, odd: NDArray[np.bool_]) -> float:
+        return float(np.quantile(scores[~odd], self.rate))
+
+
+@dataclass(kw_only=True)
+class Alerts(Threshold):
+    """Flag as many normal rows a day as somebody can look at.
+
+    Parameters
+    ----------
+    per_day
+        Alerts a day.
+    rows_per_day
+        Rows that come in a day.
+    """
+
+    per_day: float = 10.0
+    rows_per_day: float = 1000.0
+
+    def check(self) -> None:
+        require(is_number(self.per_day, 0), self, "per_day", self.per_day, "a number from 0")
+        good = is_number(self.rows_per_day, 0) and self.rows_per_day > 0
+        require(good, self, "rows_per_day", self.rows_per_day, "a positive number")
+
+    def offset(self, scores: Floats, odd: NDArray[np.bool_]) -> float:
+        rate = min(self.per_day / self.rows_per_day, 1.0)
+        return float(np.quantile(scores[~odd], rate))
+
+
+@dataclass(kw_only=True)
+class F1(Threshold):
+    """The threshold with the best F1 on labelled rows."""
+
+    labelled: ClassVar[bool] = True
+
+    def offset(self, scores: Floats, odd: NDArray[np.bool_]) -> float:
+        cuts, caught, alarms = candidates(scores, odd)
+        return float(cuts[np.argmax(2 * caught / (caught + alarms + odd.sum()))])
+
+
+@dataclass(kw_only=True)
+class Cost(Threshold):
+    """The threshold that costs least on labelled rows.
+
+    Parameters
+    ----------
+    miss, false_alarm
+        What a missed anomaly and a normal row that is flagged cost, in any one unit, at least 0.
+    """
+
+    labelled: ClassVar[bool] = True
+    miss: float = 10.0
+    false_alarm: float = 1.0
+
+    def check(self) -> None:
+        for name in ("miss", "false_alarm"):
+            value = getattr(self, name)
+            require(is_number(value, 0), self, name, value, "a number from 0")
+
+    def offset(self, scores: Floats, odd: NDArray[np.bool_]) -> float:
+        cuts, caught, alarms = candidates(scores, odd)
+        return float(cuts[np.argmin(self.miss * (odd.sum() - caught) + self.false_alarm * alarms)])
+
+
+THRESHOLDS: dict[str, type[Threshold]] = {
+    "quantile": Quantile,
+    "alerts": Alerts,
+    "f1": F1,
+    "cost": Cost,
+}
+
+
+def candidates(scores: Floats, odd: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+    """Return thresholds between scores, and how many anomalies and normal rows lie below each."""
+    if odd.all() or not odd.any():
+        raise DataError(
+            "a threshold by labels needs normal rows and anomalies, but y has "
+            f"{'anomalies' if odd.all() else 'normal rows'} only"
+        )
+    order = np.argsort(scores, kind="stable")
+    ranked = scores[order]
+    apart = np.flatnonzero(np.diff(ranked) > 0) + 1
+    between = (ranked[apart - 1] + ranked[apart]) / 2
+    cuts = np.concatenate([[ranked[0]], between, [np.nextafter(ranked[-1], np.inf)]])
+    below = np.concatenate([[0], apart, [len(ranked)]])
+    counts = np.concatenate([[0], np.cumsum(odd[order])])[below]
+    return cuts, counts.astype(np.float64), (below - counts).astype(np.float64)
+
+
+def as_labels(y: Any, count: int) -> NDArray[np.bool_]:
+    """Return labels as which rows are anomalies, or raise `DataError`."""
+    labels = np.asarray(y)
+    if labels.shape != (count,):
+        raise DataError(
+            f"y has shape {labels.shape}, but there are {count} rows; give one for each"
+        )
+    if not np.isin(labels, (0, 1)).all():
+        raise DataError("y holds other values than 0 for normal rows and 1 for anomalies")
+    return labels.astype(bool)

@@ -1,1 +1,0 @@
-"""Uses of an autoencoder: each a small module on top of the estimator."""
