@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -9,22 +10,44 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from . import choices
-from .assembly import fingerprint, make_plan
-from .data.intake import as_codes
-from .errors import ParameterError
-from .fitting import Fitting
-from .parts import is_whole
+from . import persistence
+from .bottlenecks.base import Bottleneck
+from .build import (
+    Parts,
+    as_seed,
+    build_model,
+    check_params,
+    choose_latent_dim,
+    data_layout,
+    fingerprint,
+    make_plan,
+    resolve_parts,
+)
+from .corruptions.base import Corruption
+from .data.batches import Batches
+from .data.intake import as_array, as_codes, named
+from .data.preparation import Preparation
+from .errors import DataError, ParameterError, TrainingWarning
+from .families import FAMILIES
+from .fitted import Fitted
+from .losses.base import Loss
+from .model import Decoder, Encoder
+from .networks.base import Network
+from .optimizers import Optimizer
+from .parts import is_whole, resolve
+from .schedules import Schedule
 from .training.checkpoint import Checkpoint
+from .training.hardware import find_device
 from .training.loop import Trainer
+from .training.state import Record
 
 Floats = NDArray[np.float32]
 
 
-class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  # type: ignore[misc]
+class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """An autoencoder: learns a code for each row or picture, and the way back.
 
     ::
@@ -69,6 +92,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
     patience : int, "auto" or None
         Epochs without a lower validation loss after which the fit ends; "auto" takes 30 where
         `epochs` is "auto", and otherwise none: epochs that are asked for are trained.
+    layout : str
+        What the axes of X mean: "rows" (n, features), "pictures" (n, h, w) or (n, h, w, c),
+        "sequences" (n, T, d); "auto" takes three axes for pictures unless the network is one of
+        sequences, and lists of strings, or of arrays of several lengths, for sequences.
     scaling : str
         How values are brought to the model's scale: "unit", "standard", "minmax", "robust",
         "none", or "auto".
@@ -94,7 +121,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
     code_shape_, latent_dim_ : tuple, int
         Shape and size of one code.
     kl_per_dimension_, active_units_ : ndarray, int
-        Variational only: nats in each code dimension, and how many of them carry anything.
+        Variational only: nats in each code dimension, and how many of them carry anything. Other
+        bottlenecks tell other things: `fitted_.summary`.
+    dead_units_ : dict of list
+        Of each activated layer, how many units give one value for all data, and how many it has.
     columns_ : list of str or None
         Names of the columns, where X was a data frame, or `latente fit` read them from a file.
     stopped_ : str or None
@@ -109,6 +139,81 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
     2
     """
 
+    def __init__(
+        self,
+        latent_dim: int | str = "auto",
+        *,
+        network: str | Network | tuple[torch.nn.Module, torch.nn.Module] = "auto",
+        bottleneck: str | Bottleneck = "plain",
+        corruption: str | Corruption | list[str | Corruption] | None = None,
+        loss: str | Loss = "auto",
+        optimizer: str | Optimizer = "adam",
+        schedule: str | Schedule = "constant",
+        learning_rate: float | str = "auto",
+        weight_decay: float = 0.0,
+        gradient_clip: float | None = None,
+        batch_size: int | str = "auto",
+        epochs: int | str = "auto",
+        validation_fraction: float = 0.1,
+        patience: int | str | None = "auto",
+        layout: str = "auto",
+        scaling: str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        warm_start: bool = False,
+        callbacks: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.latent_dim = latent_dim
+        self.network = network
+        self.bottleneck = bottleneck
+        self.corruption = corruption
+        self.loss = loss
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.gradient_clip = gradient_clip
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.layout = layout
+        self.scaling = scaling
+        self.device = device
+        self.precision = precision
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.random_state = random_state
+        self.verbose = verbose
+
+    fitted_: Fitted
+    history_: list[Record]
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also those of a part given by name: ``network__hidden=(64,)``.
+
+        Raises
+        ------
+        ParameterError
+            If a parameter of a part is set that has no such parameters of its own.
+        """
+        for name, table in FAMILIES.items():
+            nested = [key for key in params if key.startswith(f"{name}__")]
+            spec = params.get(name, getattr(self, name))
+            if not nested:
+                continue
+            if not isinstance(spec, str | table.base) or spec == "auto":
+                raise ParameterError(
+                    f"{nested[0]} cannot be set while {name}={spec!r}; set {name} first, to one of "
+                    f"{', '.join(map(repr, table))}"
+                )
+            if isinstance(spec, str):
+                params = {**params, name: resolve(spec, table, name)}
+        super().set_params(**params)
+        return self
+
     def fit(
         self,
         X: Any,
@@ -122,7 +227,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         Parameters
         ----------
         X
-            Rows (n, features), pictures (n, h, w) or (n, h, w, c), or a data frame.
+            Rows (n, features), pictures (n, h, w) or (n, h, w, c), sequences (n, T, d), a list of
+            arrays (T, d) of several lengths, a list of strings, or a data frame.
         y
             Ignored: a pipeline passes labels here.
         target
@@ -141,16 +247,16 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
             If training diverges before one epoch is done, or the device's memory is too small.
         """
         again = bool(self.warm_start) and hasattr(self, "fitted_")
-        fitted, parts = self._begin(X, target, again=again)
-        batches = fitted.batches(X, target)
+        fitted, parts, batches = self._begin(X, target, again=again)
         training, validation = batches.split(
             float(self.validation_fraction), torch.Generator().manual_seed(fitted.seed)
         )
-        plan = make_plan(self, parts, len(training), fitted.model, fitted.seed)
+        params = self.get_params(deep=False)
+        plan = make_plan(params, parts, len(training), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, plan), again=again)
         folder = None
         if checkpoint is not None:
-            folder = Checkpoint(checkpoint, fingerprint(self, batches))
+            folder = Checkpoint(checkpoint, fingerprint(params, batches))
         trainer.fit(training, validation, folder)
         return self._finish(fitted, parts, trainer, training)
 
@@ -165,37 +271,130 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
             Ignored.
         """
         again = hasattr(self, "fitted_")
-        fitted, parts = self._begin(X, target, again=again)
-        batches = fitted.batches(X, target)
-        plan = make_plan(self, parts, len(batches), fitted.model, fitted.seed)
+        fitted, parts, batches = self._begin(X, target, again=again)
+        params = self.get_params(deep=False)
+        plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, replace(plan, epochs=1)), again=again)
         trainer.fit(batches, None)
         return self._finish(fitted, parts, trainer, batches)
 
-    def transform(self, X: Any) -> Floats:
+    def _begin(self, X: Any, target: Any, *, again: bool) -> tuple[Fitted, Parts, Batches]:
+        """Learn scales and build the model, unless the fit goes on from an earlier one."""
+        params = self.get_params(deep=False)
+        check_params(params)
+        if again:
+            fitted = self._checked(X)
+            return fitted, self._parts, fitted.batches(X, target)
+        layout = data_layout(params)
+        source, stored = Preparation.learn(X, scaling=self.scaling, name="X", layout=layout)
+        wanted, stored_target = source, None
+        if target is not None:
+            wanted, stored_target = Preparation.learn(
+                target, scaling=self.scaling, name="target", layout=layout
+            )
+        if source.layout.kind != "sequences":
+            validate_data(self, named(X), reset=True, skip_check_array=True)
+        self.n_features_in_ = source.n_features
+        self.columns_ = source.names
+        parts = resolve_parts(params, source.space, wanted.space)
+        seed = as_seed(self.random_state)
+        size = choose_latent_dim(self.latent_dim, source.n_features)
+        model = build_model(parts, source.space, wanted.space, size, seed)
+        model.to(find_device(str(self.device)))
+        latent = int(np.prod(model.network.code_shape))
+        fitted = Fitted(model, source, wanted, seed, np.empty((0, latent), np.float32))
+        return fitted, parts, fitted.resident(stored, stored_target)
+
+    def _continue(self, trainer: Trainer, *, again: bool) -> Trainer:
+        """Let a trainer go on from where the last one stopped, where there was one."""
+        before: Trainer | None = getattr(self, "_trainer", None)
+        if again:
+            trainer.go_on(self.history_, before)
+        return trainer
+
+    def _finish(self, fitted: Fitted, parts: Parts, trainer: Trainer, batches: Batches) -> Self:
+        """Set what a fit leaves behind, and tell what went wrong."""
+        warning = fitted.study(batches) if trainer.state.epoch else None
+        plan = trainer.plan
+        self._trainer = trainer
+        self.history_ = trainer.state.history
+        self.stopped_ = trainer.stopped
+        self.learning_rate_, self.batch_size_ = plan.learning_rate, plan.batch_size
+        self.epochs_, self.precision_ = trainer.state.epoch, plan.precision
+        self._expose(fitted, parts)
+        if trainer.stopped in ("interrupted", "diverged"):
+            warning = trainer.message
+        if warning is not None:
+            warnings.warn(warning, TrainingWarning, stacklevel=3)
+        return self
+
+    def _expose(self, fitted: Fitted, parts: Parts) -> None:
+        """Make what was fitted readable under the names of the keywords."""
+        self.fitted_, self._parts = fitted, parts
+        self.module_ = fitted.model
+        self.encoder_, self.decoder_ = Encoder(fitted.model), Decoder(fitted.model)
+        self.code_shape_ = fitted.code_shape
+        self.latent_dim_ = self._n_features_out = int(np.prod(fitted.code_shape))
+        self.n_parameters_ = sum(p.numel() for p in fitted.model.parameters())
+        self.network_, self.bottleneck_, self.loss_ = parts.network, parts.bottleneck, parts.loss
+        self.corruption_ = list(parts.corruption)
+        self.optimizer_, self.schedule_ = parts.optimizer, parts.schedule
+        self.device_ = str(fitted.device)
+        self.scaling_ = fitted.input.scaling
+        for name, value in fitted.summary.items():
+            setattr(self, f"{name}_", value)
+
+    def _checked(self, X: Any) -> Fitted:
+        """Return what was fitted, once X is known to have the columns it was fitted on."""
+        check_is_fitted(self, "fitted_")
+        fitted = self.fitted_
+        if fitted.input.layout.kind == "sequences":
+            return fitted
+        widened = fitted.widened(X)
+        fitted.input.check_features(widened)
+        try:
+            validate_data(self, named(widened), reset=False, skip_check_array=True)
+        except ValueError as error:
+            raise DataError(str(error)) from error
+        return fitted
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_trainer"}
+
+    def transform(self, X: Any, *, integers: bool = False) -> NDArray[Any]:
         """Return the code of each row: for a variational model, its mean.
 
         Parameters
         ----------
         X
             As it was at fit.
+        integers
+            Whether to return the whole numbers that codes of "rounded", "vector_quantized" and
+            "finite_scalar" stand for: steps, or places in the codebook.
 
         Returns
         -------
         ndarray
-            Shape (n, latent), float32.
+            Shape (n, latent), float32; or (n, numbers), int64.
         """
-        return self._checked(X).encode(X)
+        fitted = self._checked(X)
+        return fitted.integers(X) if integers else fitted.encode(X)
 
-    def inverse_transform(self, Z: Any) -> Any:
+    def inverse_transform(self, Z: Any, *, integers: bool = False) -> Any:
         """Return what codes stand for, in the shape, scale and dtype of the training data.
 
         Parameters
         ----------
         Z
-            Codes, shape (n, latent).
+            Codes, shape (n, latent); those that are not allowed, such as some between two words of
+            a codebook, are replaced by the nearest that are.
+        integers
+            Whether Z holds what ``transform(X, integers=True)`` returned.
         """
         check_is_fitted(self, "fitted_")
+        if integers:
+            return self.fitted_.decode_integers(np.asarray(as_array(Z, name="Z"), np.int64))
         return self.fitted_.decode(as_codes(Z, self.latent_dim_))
 
     def reconstruct(self, X: Any, mask: Any = None) -> Any:
@@ -264,18 +463,15 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
             If the model is not variational, or its loss is no likelihood.
         """
         fitted = self._checked(X)
-        lacking = choices.lacks_likelihood(self.bottleneck_, self.loss_)
-        if lacking:
-            raise ParameterError(f"log_likelihood cannot be had of this model: {lacking}")
         if not is_whole(samples, 1):
             raise ParameterError(f"samples={samples!r}: use a whole number from 1")
-        return fitted.log_likelihood(X, int(samples), choices.draw_seed(random_state))
+        return fitted.log_likelihood(X, int(samples), as_seed(random_state))
 
     def sample(self, n: int = 1, random_state: int | None = None) -> Any:
         """Generate new rows, in the shape, scale and dtype of the training data.
 
-        Codes are drawn from N(0, I) for a variational model, else from a Gaussian mixture fitted on
-        codes of the training rows.
+        Codes are drawn from the prior where the bottleneck has one, as "gaussian" does, else from a
+        Gaussian mixture fitted on codes of the training rows.
 
         Parameters
         ----------
@@ -287,7 +483,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         check_is_fitted(self, "fitted_")
         if not is_whole(n, 1):
             raise ParameterError(f"n={n!r}: use a whole number from 1")
-        return self.fitted_.sample(int(n), np.random.default_rng(choices.draw_seed(random_state)))
+        return self.fitted_.sample(int(n), as_seed(random_state))
 
     def save(self, path: str | Path) -> None:
         """Write the model to one ``.safetensors`` file.
@@ -297,10 +493,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         path
             Where to; a file that exists is replaced, and only once the new one is whole.
         """
-        from .persistence import save
-
         check_is_fitted(self, "fitted_")
-        save(self, path)
+        persistence.save(self, path)
 
     @classmethod
     def load(
@@ -323,9 +517,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         FileError
             If the file cannot be read, is no model, is cut short, or comes from a later version.
         """
-        from .persistence import load
-
-        return load(cls, path, network)
+        return persistence.load(cls, path, network)
 
     def export_onnx(self, folder: str | Path) -> tuple[Path, ...]:
         """Write ``encoder.onnx`` and ``decoder.onnx``, scaling included, checked against torch.
@@ -357,3 +549,32 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = True
         return tags
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+        outcome = {name: getattr(self, name) for name in persistence.OUTCOME}
+        names = list(getattr(self, "feature_names_in_", []))
+        return persistence.to_state(
+            persistence.Contents(
+                self.get_params(deep=False), self._parts, self.fitted_, self.history_, outcome,
+                names, self.columns_,
+            )
+        )  # fmt: skip
+
+    @classmethod
+    def _from_state(
+        cls,
+        meta: dict[str, Any],
+        tensors: dict[str, torch.Tensor],
+        network: tuple[torch.nn.Module, torch.nn.Module] | None,
+    ) -> Self:
+        contents = persistence.from_state(meta, tensors, network)
+        estimator = cls(**contents.params)
+        estimator.n_features_in_ = contents.fitted.input.n_features
+        if contents.names:
+            estimator.feature_names_in_ = np.array(contents.names, dtype=object)
+        estimator.columns_ = contents.columns
+        estimator.history_ = contents.history
+        for name, value in contents.outcome.items():
+            setattr(estimator, name, value)
+        estimator._expose(contents.fitted, contents.parts)
+        return estimator

@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import FileError, MissingExtra
+from .model import Decoder, Encoder
 from .storage.files import StrPath, staging
 
 if TYPE_CHECKING:
@@ -37,13 +38,12 @@ if TYPE_CHECKING:
 
     from .data.preparation import Preparation
     from .fitted import Fitted
-    from .model import Encoder
 
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
 EXAMPLES = 16
 """Rows from which the batches of the check are drawn."""
 BATCHES = (1, 2, 7, 1, 2, 7)
-"""Sizes of the batches on which an exported network is held against torch."""
+"""Sizes of the batches on which an exported network is compared with torch."""
 TOLERANCE = 1e-4
 """Difference that is let pass, as a share of the largest output."""
 LARGEST_FILE = 2_000_000_000
@@ -51,31 +51,31 @@ LARGEST_FILE = 2_000_000_000
 
 
 class RawInput(nn.Module):
-    """Samples as they come, brought to what a model's encoder sees.
+    """Samples as they come, brought to the model's shape and scale.
 
     ::
 
-        input (n, *given) ──▶ model's shape and scale        with a mask, (n, h, w, c + 1) ──▶
+        input (n, *shape) ──▶ x, None           with a mask, (n, h, w, c + 1) ──▶ x, mask
 
     Parameters
     ----------
     preparation
         Of the samples.
-    told
-        The encoder that is told what is missing, where one is.
+    masked
+        Whether the last channel of the input tells which pixels are missing.
     """
 
-    def __init__(self, preparation: Preparation, told: Encoder | None = None) -> None:
+    def __init__(self, preparation: Preparation, masked: bool) -> None:
         super().__init__()
         self.layout = preparation.layout
         self.scale = preparation.scaling_map.module()
-        self.told = told
+        self.masked = masked
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.told is None:
-            return self.scale(self.layout.to_model_shape(x))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        if not self.masked:
+            return self.scale(self.layout.to_model_shape(x)), None
         picture, mask = x[..., :-1], x[..., -1:] >= 0.5
-        return self.told.presented(self.scale(picture.movedim(3, 1)), mask.movedim(3, 1))
+        return self.scale(picture.movedim(3, 1)), mask.movedim(3, 1)
 
 
 class RawEncoder(nn.Module):
@@ -83,18 +83,16 @@ class RawEncoder(nn.Module):
 
     ::
 
-        input (n, *given) ──▶ model's shape and scale ──encoder──▶ code (n, latent)
+        input (n, *shape) ──▶ model's shape and scale ──encoder──▶ code (n, latent)
     """
 
-    def __init__(
-        self, encoder: nn.Module, preparation: Preparation, told: Encoder | None = None
-    ) -> None:
+    def __init__(self, encoder: nn.Module, preparation: Preparation, masked: bool) -> None:
         super().__init__()
-        self.entry = RawInput(preparation, told)
+        self.entry = RawInput(preparation, masked)
         self.encoder = encoder
 
     def forward(self, x: Tensor) -> Tensor:
-        code: Tensor = self.encoder(self.entry(x))
+        code: Tensor = self.encoder(*self.entry(x))
         return code.flatten(1)
 
 
@@ -103,7 +101,7 @@ class RawDecoder(nn.Module):
 
     ::
 
-        code (n, latent) ──decoder──▶ model's shape and scale ──▶ output (n, *given)
+        code (n, latent) ──decoder──▶ model's shape and scale ──▶ output (n, *shape)
     """
 
     def __init__(
@@ -125,17 +123,17 @@ class RawRestorer(nn.Module):
 
     ::
 
-        input (n, *given) ──model──▶ output (n, *given), not rounded
+        input (n, *shape) ──model──▶ output (n, *shape), not rounded
     """
 
-    def __init__(self, fitted: Fitted, told: Encoder | None) -> None:
+    def __init__(self, fitted: Fitted, masked: bool) -> None:
         super().__init__()
-        self.entry = RawInput(fitted.given, told)
+        self.entry = RawInput(fitted.input, masked)
         self.model = fitted.model
-        self.exit = RawDecoder(nn.Identity(), fitted.wanted, fitted.wanted.shape)
+        self.exit = RawDecoder(nn.Identity(), fitted.target, fitted.target.shape)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.exit(self.model(self.entry(x)))  # type: ignore[no-any-return]
+        return self.exit(self.model(*self.entry(x)))  # type: ignore[no-any-return]
 
 
 def export_onnx(fitted: Fitted, folder: StrPath) -> tuple[Path, ...]:
@@ -164,16 +162,16 @@ def export_onnx(fitted: Fitted, folder: StrPath) -> tuple[Path, ...]:
     MissingExtra
         If ONNX's libraries are not installed.
     """
-    encoder = fitted.model.encoder
-    told = encoder if fitted.told else None
-    examples = _examples(fitted.given)
-    if fitted.told:
+    masked = fitted.model.corruption.shows_mask()
+    examples = _examples(fitted.input)
+    if masked:
         flat = examples.reshape(*examples.shape[:3], -1)
         examples = torch.cat([flat, (flat[..., :1] > flat.mean()).to(flat)], -1)
-    if fitted.model.bypassed:
-        return _export([("restorer", RawRestorer(fitted, told), "output")], examples, folder)
-    decoder = RawDecoder(fitted.model.decoder, fitted.wanted, fitted.code_shape)
-    return export_modules(RawEncoder(encoder, fitted.given, told), decoder, examples, folder)
+    if fitted.model.network.needs_input():
+        return _export([("restorer", RawRestorer(fitted, masked), "output")], examples, folder)
+    decoder = RawDecoder(Decoder(fitted.model), fitted.target, fitted.code_shape)
+    encoder = RawEncoder(Encoder(fitted.model), fitted.input, masked)
+    return export_modules(encoder, decoder, examples, folder)
 
 
 def _examples(preparation: Preparation) -> Tensor:

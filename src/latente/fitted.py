@@ -1,69 +1,78 @@
-"""What a fit leaves behind: a model, and how its data are brought to it and back."""
+"""A fitted model at work: codes, reconstructions, scores and samples of whole data sets.
+
+::
+
+    X ──input──▶ x ──model──▶ x̂ ──target──▶ X̂
+
+Rows are run in blocks of one size (the last is filled up), so that a row's result does not depend
+on which rows are beside it: matrix products round differently for different heights.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
-from . import inference
+from .bottlenecks.base import Moment
 from .bottlenecks.frequencies import Frequencies
-from .bottlenecks.mixture import kept_codes, sample_near
-from .corruptions import Erase, Grayscale
 from .data.batches import Batches
 from .data.preparation import Preparation
-from .errors import DataError, ParameterError
+from .errors import DataError
 from .model import Model
+from .networks.base import ACTIVATIONS
 
 Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
 
-LOOKED_AT = 4096
-"""Training rows whose codes are looked at after a fit."""
-FEWER, FEWEST = 2**14, 16
-"""Numbers in the codes kept of a model that has tables, and the least codes: it is to be small."""
-ACTIVE = 0.01
-"""Variance over the rows above which a code dimension counts as active (Burda et al., 2016)."""
+BLOCK_NUMBERS = 2**18
+"""About how many numbers a block's rows hold."""
+LARGEST_BLOCK, SMALLEST_BLOCK = 1024, 16
+STUDIED = 4096
+"""Training rows that are studied after a fit."""
+MANY_DEAD = 0.75
+"""Share of a layer's units that give one value for all data, beyond which it is told."""
 
 
 @dataclass
 class Fitted:
-    """A model with the scales of its input and its target.
-
-    ::
-
-        X ──given──▶ x ──model──▶ x̂ ──wanted──▶ X̂
+    """A model with the scales of its input and its target, and what its codes turned out to be.
 
     Parameters
     ----------
     model
         On the device it runs on.
-    given, wanted
+    input, target
         How inputs and targets are brought to the model's scale; one object where the input is its
         own target.
-    code_shape
-        Shape of one code.
     seed
         Of everything random in the fit.
     codes
-        Codes of some training rows, (m, latent); what `sample` draws near where there is no prior.
+        Codes of some training rows, (m, latent), where `sample` draws near them; else (0, latent).
     tables
-        The prior of a rounded code as integer tables, for an entropy coder.
+        How often each whole number comes in the codes, where they are whole numbers.
+    summary
+        What the bottleneck tells of the codes of training rows, and the layers' dead units.
     """
 
     model: Model
-    given: Preparation
-    wanted: Preparation
-    code_shape: tuple[int, ...]
+    input: Preparation
+    target: Preparation
     seed: int
-    codes: Floats | None = None
-    divergence: Floats | None = None
-    active: int | None = None
+    codes: Floats
     tables: Frequencies | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def code_shape(self) -> tuple[int, ...]:
+        """Shape of one code."""
+        return self.model.network.code_shape
 
     @property
     def device(self) -> torch.device:
@@ -73,48 +82,49 @@ class Fitted:
     @property
     def numbers(self) -> int:
         """How many numbers of work a row means, about."""
-        return int(np.prod(self.given.shape) + np.prod(self.wanted.shape))
+        return int(np.prod(self.input.shape) + np.prod(self.target.shape))
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether the model was trained to fill in what is missing."""
+        return self.model.corruption.takes_mask()
+
+    def widened(self, X: Any) -> Any:
+        """Return samples in the shape of the fit's, where the corruption lets them have less."""
+        return self.model.corruption.widened(X, self.input.layout.shape)
 
     def store(self, X: Any) -> Tensor:
         """Return rows, checked, as a tensor of their compact type."""
-        return self.given.store(self.coloured(X), "X")
-
-    @property
-    def fills(self) -> bool:
-        """Whether the model was trained to fill in what is missing."""
-        return any(isinstance(part, Erase) for part in self.model.corruptions)
-
-    @property
-    def told(self) -> bool:
-        """Whether the network has a channel that tells what is missing."""
-        return any(isinstance(c, Erase) and c.mask_channel for c in self.model.corruptions)
-
-    @property
-    def colours(self) -> bool:
-        """Whether the model was trained to give colours to grey pictures."""
-        return any(isinstance(part, Grayscale) for part in self.model.corruptions)
-
-    def coloured(self, X: Any) -> Any:
-        """Return grey pictures (n, h, w) with three equal channels where colours are restored."""
-        if not self.colours or getattr(X, "shape", ())[1:] != self.given.layout.shape[:2]:
-            return X
-        if isinstance(X, Tensor):
-            return X[..., None].expand(*X.shape, 3)
-        return np.broadcast_to(np.asarray(X)[..., None], (*X.shape, 3))
+        return self.input.store(self.widened(X), "X")
 
     def batches(self, X: Any, target: Any = None) -> Batches:
         """Return rows and targets, checked, in their compact type on the model's device."""
-        x = self.store(X).to(self.device)
-        if self.wanted is self.given and target is None:
-            return Batches(x, self.given.convert)
-        y = self.wanted.store(X if target is None else target, "target").to(self.device)
-        if len(y) != len(x):
-            raise DataError(f"target has {len(y)} rows but X has {len(x)}; they go row by row")
-        return Batches(x, self.given.convert, y, self.wanted.convert)
+        x = self.store(X)
+        if self.target is self.input and target is None:
+            return self.resident(x, None)
+        return self.resident(x, self.target.store(X if target is None else target, "target"))
+
+    def resident(self, x: Tensor, target: Tensor | None) -> Batches:
+        """Return checked rows, and targets where there are any, on the model's device."""
+        if target is None:
+            return Batches(x.to(self.device), self.input.convert)
+        if len(target) != len(x):
+            raise DataError(f"target has {len(target)} rows but X has {len(x)}; they go row by row")
+        convert = (self.input.convert, self.target.convert)
+        return Batches(x.to(self.device), convert[0], target.to(self.device), convert[1])
 
     def encode(self, X: Any) -> Floats:
         """Return the codes of rows, (n, latent)."""
-        return self._run(lambda x: self.model.encoder(x).flatten(1), self.store(X))
+        return self._run(lambda x: self.model.encode(x).flatten(1), self.store(X))
+
+    def integers(self, X: Any) -> Integers:
+        """Return the codes of rows as whole numbers, (n, numbers), where they are such."""
+
+        def whole(x: Tensor) -> Tensor:
+            return self.model.bottleneck.to_integers(self.model.encode(x))
+
+        found = self._run(whole, self.store(X), dtype=torch.float64)
+        return np.asarray(found, np.int64)
 
     def decode(self, Z: Floats) -> Any:
         """Return what codes (n, latent) stand for, in the target's shape, scale and dtype.
@@ -124,122 +134,252 @@ class Fitted:
         ParameterError
             If the model's decoder needs more than a code.
         """
-        if self.model.bypassed:
-            raise ParameterError(
-                "a code alone cannot be decoded by this model: its network has skips=True or "
-                "residual=True, which need the input too; use reconstruct(X)"
-            )
         codes = torch.from_numpy(Z).view(-1, *self.code_shape)
-        values = inference.run(self.model.decoder, codes, device=self.device, numbers=self.numbers)
-        return self.wanted.restore(values)
+        return self._decoded(self.model.decode_alone, codes)
+
+    def decode_integers(self, integers: Integers) -> Any:
+        """Return what codes as whole numbers (n, numbers) stand for."""
+
+        def decode(rows: Tensor) -> Tensor:
+            return self.model.decode_alone(self.model.bottleneck.from_integers(rows))
+
+        return self._decoded(decode, torch.from_numpy(integers))
 
     def reconstruct(self, X: Any, mask: Any = None) -> Any:
         """Return rows as they come back through their code."""
-        return self.wanted.restore(self.restored(X, mask), X)
+        return self.target.restore(self.restored(X, mask), X)
 
     def restored(self, X: Any, mask: Any = None) -> Floats:
-        """Return the same in the model's shape and scale, (n, channels, height, width)."""
+        """Return the same in the model's shape and scale, (n, *output_shape)."""
         stored = self.store(X)
         if mask is None:
             return self._run(self.model, stored)
         missing = self._missing(mask, len(stored))
 
         def restore(index: Tensor) -> Tensor:
-            x = self.given.convert(stored[index].to(self.device))
-            seen = self.model.encoder.presented(x, missing[index].to(self.device))
-            return self.model(seen)  # type: ignore[no-any-return]
+            x = self.input.convert(stored[index].to(self.device))
+            return self.model(x, missing[index].to(self.device))  # type: ignore[no-any-return]
 
         index = torch.arange(len(stored))
-        cpu = torch.device("cpu")
-        return inference.run(restore, index, device=cpu, numbers=self.numbers)
-
-    def _missing(self, mask: Any, rows: int) -> Tensor:
-        """Return a mask as the corruptions take it, (n, 1, h, w), or say what is wrong with it."""
-        if not self.fills:
-            raise ParameterError(
-                "mask: this model was not trained to fill in what is missing; "
-                "fit it with corruption='erase'"
-            )
-        missing = torch.as_tensor(np.asarray(mask)) != 0
-        height, width = self.given.shape[1:]
-        wanted = (rows, height, width)
-        if tuple(missing.shape) != wanted:
-            raise DataError(
-                f"mask has shape {tuple(missing.shape)}, but it goes with X pixel by pixel: "
-                f"{wanted}, True where a pixel is missing"
-            )
-        return missing[:, None]
+        return run(restore, index, device=torch.device("cpu"), numbers=self.numbers)
 
     def score(self, X: Any, target: Any = None) -> Floats:
         """Return minus the loss of each row through its deterministic code, (n,)."""
-        return self._per_row(inference.negative_loss, X, target)
+
+        def negative_loss(x: Tensor, y: Tensor) -> Tensor:
+            moment = Moment(torch.Generator(x.device).manual_seed(0))
+            return -self.model.evaluate(x, y, moment)["total"]
+
+        return self._per_row(negative_loss, X, target)
 
     def error(self, X: Any, target: Any = None) -> Floats:
         """Return the mean squared error of each row in the model's scale, (n,)."""
-
-        def squared(model: Model, x: Tensor, y: Tensor) -> Tensor:
-            error: Tensor = (model(x) - y).square().flatten(1).mean(1)
-            return error
-
-        return self._per_row(squared, X, target)
+        return self._per_row(
+            lambda x, y: (self.model(x) - y).square().flatten(1).mean(1), X, target
+        )
 
     def differences(self, X: Any, target: Any = None) -> Floats:
         """Return what the reconstruction adds to each value in the model's scale, (n, *shape)."""
-        return self._per_row(lambda model, x, y: model(x) - y, X, target)
+        return self._per_row(lambda x, y: self.model(x) - y, X, target)
 
     def log_likelihood(self, X: Any, samples: int, seed: int) -> Floats:
-        """Return an importance-weighted estimate of ``log p(x)`` in nats, (n,)."""
+        """Estimate ``log p(x)`` in nats by importance sampling (Burda et al., 2016), (n,).
+
+        Raises
+        ------
+        ParameterError
+            If codes have no distribution, or the loss is no likelihood.
+        """
         generator = torch.Generator(self.device).manual_seed(seed)
 
-        def estimate(model: Model, x: Tensor, y: Tensor) -> Tensor:
-            return inference.log_likelihood(model, x, y, samples, generator)
+        def estimate(x: Tensor, y: Tensor) -> Tensor:
+            h = self.model.hidden(x)
+            at_once = max(1, 4 * BLOCK_NUMBERS // max(y.numel(), 1))
+            parts = [
+                self.model.log_ratio(h, y, min(at_once, samples - start), generator)
+                for start in range(0, samples, at_once)
+            ]
+            return torch.cat(parts).logsumexp(0) - math.log(samples)
 
         return self._per_row(estimate, X, None)
 
-    def sample(self, n: int, generator: np.random.Generator) -> Any:
+    def sample(self, n: int, seed: int) -> Any:
         """Return n new rows: from the prior, or near the codes of the training rows."""
-        if self.codes is None:
-            z = generator.standard_normal((n, int(np.prod(self.code_shape))), dtype=np.float32)
-        else:
-            z = sample_near(self.codes, n, generator)
-        return self.decode(z)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        if self.model.network.needs_input():
+            self.model.decode_alone(torch.zeros(1, *self.code_shape))  # says why it cannot be
+        with torch.no_grad():
+            z = self.model.sample(n, generator, self.codes).flatten(1)
+        return self.decode(z.float().cpu().numpy())
 
-    def look(self, batches: Batches) -> None:
-        """Look at the codes of some training rows, once the weights are final."""
-        order = np.random.default_rng(self.seed).permutation(len(batches))[:LOOKED_AT]
+    def study(self, batches: Batches) -> str | None:
+        """Look at training rows once the weights are final.
+
+        Returns
+        -------
+        str or None
+            A sentence about codes or units that are not as they should be.
+        """
+        order = np.random.default_rng(self.seed).permutation(len(batches))[:STUDIED]
         index = torch.from_numpy(np.sort(order)).to(self.device)
-        parts = torch.split(index, inference.block_rows(self.numbers))
-        if self.model.bypassed:
-            return
-        if self.model.bottleneck.variational:
-            x: Iterator[Tensor] = (batches.take(part)[0] for part in parts)
-            divergence, spread = inference.latent_use(self.model, x)
-            self.divergence = divergence.cpu().numpy()
-            self.active = int((spread > ACTIVE).sum())
-            self.codes = None
-        else:
-            with torch.no_grad():
-                found = [self.model.encoder(batches.take(part)[0]).flatten(1) for part in parts]
-            codes = torch.cat(found).float().cpu().numpy()
-            if self.model.prior is not None:
-                self.tables = self.model.bottleneck.tabulate(self.model.prior, codes)
-                codes = codes[: max(FEWER // codes.shape[1], FEWEST)]
-            self.codes = kept_codes(codes, self.seed)
+        rows = [batches.take(part)[0] for part in torch.split(index, block_rows(self.numbers))]
+        generator = torch.Generator(self.device).manual_seed(self.seed)
+        bottleneck = self.model.bottleneck
+        with torch.no_grad():
+            dead = dead_units(self.model, rows)
+            h = torch.cat([self.model.hidden(x) for x in rows])
+            z = bottleneck.code(h)
+            self.summary = bottleneck.describe(h, generator)
+            self.tables = bottleneck.tables(z)
+            self.codes = bottleneck.keep(z.flatten(1).float().cpu().numpy(), self.seed)
+            warning = bottleneck.warn(h, generator)
+        if self.model.network.needs_input():
+            self.codes = self.codes[:0]
+        self.summary["dead_units"] = {name: list(counts) for name, counts in dead.items()}
+        return warning or told_dead(dead)
 
-    def _run(self, function: Any, stored: Tensor) -> Floats:
-        return inference.run(
-            lambda rows: function(self.given.convert(rows)),
+    def _missing(self, mask: Any, rows: int) -> Tensor:
+        """Return a mask as corruptions take it, (n, 1, h, w), or say what is wrong with it."""
+        missing = torch.as_tensor(np.asarray(mask)) != 0
+        if not self.takes_mask:
+            self.model.corruption.present(torch.empty(0), missing)  # says why there can be none
+        right = (rows, *self.input.shape[1:])
+        if tuple(missing.shape) != right:
+            raise DataError(
+                f"mask has shape {tuple(missing.shape)}, but it goes with X pixel by pixel: "
+                f"{right}, True where a pixel is missing"
+            )
+        return missing[:, None]
+
+    def _decoded(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Any:
+        values = run(function, rows, device=self.device, numbers=self.numbers)
+        return self.target.restore(values)
+
+    def _run(
+        self,
+        function: Callable[[Tensor], Tensor],
+        stored: Tensor,
+        dtype: torch.dtype = torch.float32,
+    ) -> Floats:
+        return run(
+            lambda rows: function(self.input.convert(rows)),
             stored,
             device=self.device,
             numbers=self.numbers,
+            dtype=dtype,
         )
 
-    def _per_row(self, function: Any, X: Any, target: Any) -> Floats:
+    def _per_row(self, function: Callable[[Tensor, Tensor], Tensor], X: Any, target: Any) -> Floats:
         batches = self.batches(X, target)
         index = torch.arange(len(batches), device=self.device)
-        return inference.run(
-            lambda rows: function(self.model, *batches.take(rows)),
+        return run(
+            lambda rows: function(*batches.take(rows)),
             index,
             device=self.device,
             numbers=self.numbers,
         )
+
+
+def block_rows(numbers: int) -> int:
+    """Return how many rows of that many numbers make a block: a power of two."""
+    rows = max(BLOCK_NUMBERS // max(numbers, 1), 1)
+    return int(min(max(2 ** int(math.log2(rows)), SMALLEST_BLOCK), LARGEST_BLOCK))
+
+
+def blocks(rows: Tensor, size: int) -> Iterator[tuple[Tensor, int]]:
+    """Yield blocks of exactly ``size`` rows, the last filled with zeros, and their true length."""
+    for start in range(0, len(rows), size):
+        block = rows[start : start + size]
+        short = size - len(block)
+        if short:
+            block = torch.cat([block, block.new_zeros((short, *block.shape[1:]))])
+        yield block, size - short
+
+
+def run(
+    function: Callable[[Tensor], Tensor],
+    rows: Tensor,
+    *,
+    device: torch.device,
+    numbers: int,
+    dtype: torch.dtype = torch.float32,
+) -> Floats:
+    """Apply a function of batches to all rows.
+
+    ::
+
+        rows (n, ...) ──block by block──▶ function ──▶ (n, ...)
+
+    Parameters
+    ----------
+    function
+        From a batch on the device to a batch.
+    rows
+        What to apply it to, on any device.
+    device
+        Where to compute.
+    numbers
+        How many numbers of work a row means; it sets the block's size.
+    dtype
+        Of the result.
+    """
+    results: list[Floats] = []
+    with torch.no_grad():
+        for block, length in blocks(rows, block_rows(numbers)):
+            results.append(function(block.to(device))[:length].detach().to(dtype).cpu().numpy())
+    return np.concatenate(results)
+
+
+def dead_units(model: Model, rows: list[Tensor]) -> dict[str, tuple[int, int]]:
+    """Return how many units of each activated layer give one value for all samples, of how many.
+
+    Parameters
+    ----------
+    model
+        Ready for use.
+    rows
+        Batches in the model's scale.
+    """
+    extremes: dict[str, list[Tensor]] = {}
+
+    def watch(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
+        def look(module: nn.Module, inputs: Any, output: Tensor) -> None:
+            units = output.detach().transpose(0, 1).flatten(1).float()
+            low, high = units.amin(1), units.amax(1)
+            if name in extremes:
+                low = torch.minimum(low, extremes[name][0])
+                high = torch.maximum(high, extremes[name][1])
+            extremes[name] = [low, high]
+
+        return look
+
+    kinds = set(ACTIVATIONS.values()) - {"Identity"}
+    handles = [
+        module.register_forward_hook(watch(name))
+        for name, module in model.network.named_modules()
+        if type(module).__name__ in kinds
+    ]
+    try:
+        for x in rows:
+            model(x)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return {
+        name: (int((high - low <= 1e-6 * high.abs().clamp(min=1e-6)).sum()), len(high))
+        for name, (low, high) in extremes.items()
+    }
+
+
+def told_dead(dead: dict[str, tuple[int, int]]) -> str | None:
+    """Return a sentence on the layer with the largest share of dead units, if that is large."""
+    if not dead:
+        return None
+    name, (count, units) = max(dead.items(), key=lambda item: item[1][0] / item[1][1])
+    if count <= MANY_DEAD * units:
+        return None
+    return (
+        f"{count} of {units} units of the layer {name} give the same value for all data, so that "
+        "the network is smaller than it looks; try a smaller learning_rate, or "
+        "activation='leaky_relu'"
+    )

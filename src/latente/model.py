@@ -1,195 +1,113 @@
-"""The module that joins the parts: corruption, encoder, bottleneck, decoder and loss."""
+"""The module that joins the four that the parts build: an autoencoder whole.
+
+::
+
+    x ──corrupt──▶ x̃ ──encoder──▶ h ──bottleneck──▶ z ──decoder──▶ raw ──loss(raw, target)──▶ terms
+                                                                     └──output──▶ x̂
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from .bottlenecks.table import Bottleneck, Encoding, Moment, Terms
-from .corruptions import Bounds, Corruption, corrupt, present, seen_shape
-from .losses import Loss
-from .networks.base import Pair
-
-LEAST_CHANCE = 0.01
-"""A residual in logits starts from values at least so far from 0 and 1."""
-
-
-class Around(NamedTuple):
-    """What goes around the bottleneck, from the encoder to the decoder."""
-
-    x: Tensor
-    """The encoder's input, (n, channels, height, width)."""
-    maps: tuple[Tensor, ...]
-    """The feature maps of skip connections, none where there are no skips."""
+from .bottlenecks.base import (
+    BottleneckModule,
+    Draw,
+    Encoding,
+    Floats,
+    Moment,
+    Rival,
+    Terms,
+)
+from .corruptions.base import CorruptionModule
+from .errors import ParameterError
+from .losses.base import LossModule
+from .networks.base import Context, NetworkModule
 
 
-class Decoder(nn.Module):
-    """A network's decoder with its output activation behind it.
+class Group(NamedTuple):
+    """Parameters that one optimiser moves, and what it minimises."""
 
-    ::
-
-        z (n, *code_shape) ──network──▶ raw ──link──▶ x̂ (n, *output_shape)
-
-    With a residual, raw is what the encoder's input is to be changed by: x̂ = x̃ + raw, or in logits
-    where the link is a sigmoid, σ(logit(x̃) + raw).
-
-    Parameters
-    ----------
-    network
-        From z to what is raw.
-    link
-        The output activation.
-    residual
-        Whether there is a residual.
-    fills
-        Whether the input's last channel tells where alone it is to be changed: with 1, not with 0.
-    """
-
-    def __init__(
-        self, network: nn.Module, link: nn.Module, *, residual: bool = False, fills: bool = False
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.link = link
-        self.residual = residual
-        self.fills = fills
-
-    def forward(self, z: Tensor, around: Around | None = None) -> Tensor:
-        return self.link(self.raw(z, around))  # type: ignore[no-any-return]
-
-    def raw(self, z: Tensor, around: Around | None = None) -> Tensor:
-        """Return the output before its activation, of codes and of what went around them."""
-        raw: Tensor = self.network(z, *(around.maps if around else ()))
-        if not self.residual or around is None:
-            return raw
-        channels = raw.shape[1] if around.x.shape[1] >= raw.shape[1] else 1
-        start = around.x[:, :channels]
-        if isinstance(self.link, nn.Sigmoid):
-            start = start.logit(LEAST_CHANCE)
-        return start + (raw * around.x[:, -1:] if self.fills else raw)
-
-
-class Encoder(nn.Module):
-    """A network's encoder with the bottleneck's deterministic code behind it.
-
-    ::
-
-        x (n, *input_shape) ──present──▶ x̃ ──network──▶ h ──code──▶ z (n, *code_shape)
-
-    Parameters
-    ----------
-    network
-        From what it sees to h.
-    bottleneck
-        From h to z.
-    corruptions
-        What it was trained under: they tell what it is used to see of a sample.
-    channels
-        Of a sample as given, and of what the network sees.
-    skips
-        Whether the network passes feature maps around the bottleneck.
-    """
-
-    def __init__(
-        self,
-        network: nn.Module,
-        bottleneck: Bottleneck,
-        *,
-        corruptions: Sequence[Corruption] = (),
-        channels: tuple[int, int] = (1, 1),
-        skips: bool = False,
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.bottleneck = bottleneck
-        self.corruptions = tuple(corruptions)
-        self.channels = channels
-        self.skips = skips
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.bottleneck.code(self.hidden(x))
-
-    def hidden(self, x: Tensor) -> Tensor:
-        """Return the network's output h, of which the bottleneck makes codes."""
-        return self.network(self.presented(x))  # type: ignore[no-any-return]
-
-    def presented(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return samples as given in the form the network is used to; once is enough."""
-        given, seen = self.channels
-        if given != seen == x.shape[1]:
-            return x
-        return present(x, self.corruptions, mask)
-
-    def around(self, seen: Tensor) -> tuple[Tensor, Around]:
-        """Return h, and what goes around the bottleneck, of what the network sees."""
-        if not self.skips:
-            return self.network(seen), Around(seen, ())
-        h, maps = self.network.maps(seen)  # type: ignore[operator]
-        return h, Around(seen, tuple(maps))
+    parameters: list[nn.Parameter]
+    objective: Callable[[Tensor, Tensor, Moment], Terms]
+    """From input, target and moment to terms (n,), the first of which is minimised."""
+    learning_rate: float | None = None
+    """None for the fit's own."""
 
 
 class Model(nn.Module):
-    """An autoencoder whole.
-
-    ::
-
-        x ──corrupt──▶ x̃ ──encoder──▶ h ──bottleneck──▶ z ──decoder──▶ x̂ ──loss(x̂, target)──▶ terms
+    """An autoencoder whole; its four children are saved by their names.
 
     Parameters
     ----------
-    pair
-        The networks as `Network.build` makes them; the decoder's output is raw.
-    link
-        The output activation.
-    bottleneck, loss, corruptions
-        The parts.
-    input_shape, output_shape
-        Shape of one sample as given, and of one target.
-    bounds
-        Lowest and highest value of the model's scale, where it has them.
+    corruption, network, bottleneck, loss
+        What `Corruption.build`, `Network.build`, `Bottleneck.build` and `Loss.build` returned.
     """
 
     def __init__(
         self,
-        pair: Pair,
-        link: nn.Module,
-        *,
-        bottleneck: Bottleneck,
-        loss: Loss,
-        corruptions: Sequence[Corruption],
-        input_shape: tuple[int, ...],
-        output_shape: tuple[int, ...],
-        bounds: Bounds,
+        corruption: CorruptionModule,
+        network: NetworkModule,
+        bottleneck: BottleneckModule,
+        loss: LossModule,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(
-            pair.encoder,
-            bottleneck,
-            corruptions=corruptions,
-            channels=(input_shape[0], seen_shape(corruptions, input_shape)[0]),
-            skips=pair.skips,
-        )
-        fills = [getattr(part, "mask_channel", False) for part in corruptions] == [True]
-        self.decoder = Decoder(pair.decoder, link, residual=pair.residual, fills=fills)
+        bottleneck.check_network(network.needs_input())
+        self.corruption = corruption
+        self.network = network
         self.bottleneck = bottleneck
         self.loss = loss
-        self.corruptions = tuple(corruptions)
-        self.bounds = bounds
-        self.prior = bottleneck.prior(pair.code_shape)
-        self.learned = nn.ParameterDict(loss.learned(output_shape))
 
-    @property
-    def bypassed(self) -> bool:
-        """Whether the decoder needs more than the code: skip connections, or a residual."""
-        return self.encoder.skips or self.decoder.residual
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return the reconstruction x̂ of samples as they are, through their deterministic code.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Reconstruct a batch, as given, through its deterministic code."""
-        h, around = self.encoder.around(self.encoder.presented(x))
-        return self.decoder(self.bottleneck.code(h), around)  # type: ignore[no-any-return]
+        Parameters
+        ----------
+        x
+            Shape (n, *input_shape), maybe damaged.
+        mask
+            Which pixels are missing, (n, 1, h, w), where the corruption takes a mask.
+        """
+        h, context = self.encode_seen(self.corruption.present(x, mask))
+        return self.decode(self.bottleneck.code(h), context)
+
+    def hidden(self, x: Tensor) -> Tensor:
+        """Return the encoder's output h of samples as they are."""
+        return self.encode_seen(self.corruption.present(x))[0]
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the deterministic codes of samples as they are, (n, *code_shape)."""
+        return self.bottleneck.code(self.hidden(x))
+
+    def encode_seen(self, seen: Tensor) -> tuple[Tensor, Context]:
+        """Return h of what the encoder sees, and what the decoder may see beside the code."""
+        h, context = self.network.encode(seen)
+        missing = self.corruption.missing(seen)
+        return h, context._replace(inverse=self.loss.inverse, missing=missing)
+
+    def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
+        """Return x̂ of codes, (n, *output_shape) in the model's scale."""
+        return self.loss.output(self.network.decode(z, context))
+
+    def decode_alone(self, z: Tensor) -> Tensor:
+        """Return x̂ of the allowed codes nearest to z.
+
+        Raises
+        ------
+        ParameterError
+            If the decoder needs more than a code.
+        """
+        if self.network.needs_input():
+            raise ParameterError(
+                "a code alone cannot be decoded by this model: its network has skips=True or "
+                "residual=True, which need the input too; use reconstruct(X)"
+            )
+        return self.decode(self.bottleneck.nearest(z))
 
     def objective(self, x: Tensor, target: Tensor, moment: Moment) -> Terms:
         """Return the loss terms of a batch as they are trained on: corrupted, codes drawn.
@@ -206,24 +124,17 @@ class Model(nn.Module):
         dict
             "total", "reconstruction" and the bottleneck's costs, each (n,).
         """
-        seen = corrupt(x, self.corruptions, moment.generator, self.bounds)
-        if self.bottleneck.differentiates:
-            with torch.enable_grad():
-                return self._terms(seen.detach().requires_grad_(), target, moment, drawn=True)
-        return self._terms(seen, target, moment, drawn=True)
+        return self._terms(self.corruption(x, moment.generator), target, moment)
 
     def evaluate(self, x: Tensor, target: Tensor, moment: Moment) -> Terms:
-        """Return the loss terms of a batch as given, through its deterministic code, each (n,)."""
-        x = self.encoder.presented(x)
-        if self.bottleneck.differentiates:
-            with torch.enable_grad():
-                return self._terms(x.detach().requires_grad_(), target, moment, drawn=False)
-        return self._terms(x, target, moment, drawn=False)
+        """Return the loss terms of samples as they are, through their deterministic codes."""
+        seen = self.corruption.present(x)
+        return self._terms(seen, target, moment._replace(deterministic=True))
 
     def reconstruction_loss(
-        self, z: Tensor, target: Tensor, around: Around | None = None
+        self, z: Tensor, target: Tensor, context: Context | None = None
     ) -> Tensor:
-        """Return the loss of codes against their targets.
+        """Return the loss of codes against their targets, (samples, n).
 
         Parameters
         ----------
@@ -231,24 +142,110 @@ class Model(nn.Module):
             Codes, (samples · n, *code_shape), sample by sample.
         target
             Targets, (n, *output_shape).
-        around
-            What went around the bottleneck, where the decoder needs it.
-
-        Returns
-        -------
-        Tensor
-            Shape (samples, n).
+        context
+            What the decoder may see beside the code.
         """
-        raw = self.decoder.raw(z, around)
-        output = (raw if self.loss.on_logits else self.decoder.link(raw)).float()
-        samples = len(output) // len(target)
+        samples = len(z) // len(target)
         if samples > 1:
             target = target.repeat(samples, *[1] * (target.dim() - 1))
-        return self.loss(output, target, dict(self.learned.items())).view(samples, -1)
+        raw = self.network.decode(z, context)
+        loss: Tensor = self.loss(raw, target)
+        return loss.view(samples, -1)
 
-    def _terms(self, x: Tensor, target: Tensor, moment: Moment, *, drawn: bool) -> Terms:
-        h, around = self.encoder.around(x)
-        z = self.bottleneck.draw(h, moment.generator) if drawn else self.bottleneck.code(h)
-        reconstruction = self.reconstruction_loss(z, target, around)
-        encoding = Encoding(x, h, z, self.encoder.network, self.prior)
-        return self.bottleneck.objective(reconstruction, encoding, moment)
+    def code_objective(self, z: Tensor, target: Tensor) -> Tensor:
+        """Return the loss and the price of codes, (n,), differentiable by them."""
+        return self.reconstruction_loss(z, target)[0] + self.bottleneck.code_cost(z)
+
+    def log_ratio(
+        self, h: Tensor, target: Tensor, samples: int, generator: torch.Generator
+    ) -> Tensor:
+        """Return ``log p(x, z) − log q(z | x)`` of codes drawn for each sample, (samples, n).
+
+        Raises
+        ------
+        ParameterError
+            If codes have no distribution, or the loss is no likelihood.
+        """
+        z = self.bottleneck.posterior(h, samples, generator)
+        repeated = target.repeat(samples, *[1] * (target.dim() - 1))
+        density = self.loss.log_density(self.network.decode(z), repeated)
+        return self.bottleneck.log_ratio(h, z, self.network.encoder) + density.view(samples, -1)
+
+    def sample(self, n: int, generator: torch.Generator, codes: Floats) -> Tensor:
+        """Return new codes, (n, *code_shape), from what the bottleneck draws them from."""
+        return self.bottleneck.sample(n, generator, codes=codes, encode=self.network.encoder)
+
+    def groups(self) -> list[Group]:
+        """Return what is trained: all parameters as one, but for what works against the rest."""
+        rivals = self.bottleneck.rivals()
+        groups = [
+            Group(list(rival.parameters), partial(self._rival_terms, rival), rival.learning_rate)
+            for rival in rivals
+        ]
+        apart = {id(p) for group in groups for p in group.parameters}
+        rest = [p for p in self.parameters() if id(p) not in apart]
+        return [Group(rest, self.objective), *groups]
+
+    def _terms(self, seen: Tensor, target: Tensor, moment: Moment) -> Terms:
+        h, context = self.encode_seen(seen)
+        encoding = self._encoding(seen, h)
+        draw: Draw = self.bottleneck.draw(encoding, moment)
+        if self.training:
+            context = context._replace(target=target)
+        reconstruction = self.reconstruction_loss(draw.z, target, context)
+        return self.bottleneck.objective(reconstruction, encoding, draw, moment)
+
+    def _rival_terms(self, rival: Rival, x: Tensor, target: Tensor, moment: Moment) -> Terms:
+        with torch.no_grad():
+            seen = self.corruption(x, moment.generator)
+            h, _ = self.network.encode(seen)
+        return rival.objective(self._encoding(seen, h), moment)
+
+    def _encoding(self, seen: Tensor, h: Tensor) -> Encoding:
+        return Encoding(seen, h, self.network.encoder, self.network.squared_jacobian)
+
+
+class Encoder(nn.Module):
+    """A model's way from samples to codes, as a module of its own.
+
+    ::
+
+        x (n, *input_shape) ──present──▶ x̃ ──network──▶ h ──bottleneck──▶ z (n, *code_shape)
+
+    Parameters
+    ----------
+    model
+        Whose encoder it is; the weights are shared.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.corruption = model.corruption
+        self.network = model.network.encoder
+        self.bottleneck = model.bottleneck
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.bottleneck.code(self.network(self.corruption.present(x, mask)))
+
+
+class Decoder(nn.Module):
+    """A model's way from codes to samples, as a module of its own.
+
+    ::
+
+        z (n, *code_shape) ──nearest──▶ allowed code ──network──▶ raw ──output──▶ x̂
+
+    Parameters
+    ----------
+    model
+        Whose decoder it is; the weights are shared. It needs no more than a code.
+    """
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.bottleneck = model.bottleneck
+        self.network = model.network.decoder
+        self.loss = model.loss
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.loss.output(self.network(self.bottleneck.nearest(z)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .errors import ParameterError
-from .parts import Part, is_number, is_whole, require
+from .parts import Part, Table, is_number, is_whole, require
 
 if TYPE_CHECKING:
     from torch import device, nn
@@ -254,15 +254,16 @@ class LBFGS(Optimizer):
         }
 
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "adam": Adam,
-    "adamw": AdamW,
-    "nadam": NAdam,
-    "radam": RAdam,
-    "adamax": Adamax,
-    "sgd": SGD,
-    "rmsprop": RMSprop,
-    "adagrad": Adagrad,
-    "adadelta": Adadelta,
-    "lbfgs": LBFGS,
-}
+OPTIMIZERS: Table[Optimizer] = Table(
+    "optimizers.Optimizer",
+    adam="optimizers.Adam",
+    adamw="optimizers.AdamW",
+    nadam="optimizers.NAdam",
+    radam="optimizers.RAdam",
+    adamax="optimizers.Adamax",
+    sgd="optimizers.SGD",
+    rmsprop="optimizers.RMSprop",
+    adagrad="optimizers.Adagrad",
+    adadelta="optimizers.Adadelta",
+    lbfgs="optimizers.LBFGS",
+)

@@ -1,10 +1,13 @@
 """What the parts of an autoencoder have in common: parameters, a name in a table, a JSON form.
 
-A family of parts is a set of keyword-only dataclasses and one table beside them::
+A part *describes*: it is a keyword-only dataclass with checks, equality and a JSON form. Its
+``build(...)`` returns the `torch.nn.Module` that does the work and holds whatever is learned.
 
-    BOTTLENECKS = {"plain": Plain, "sparse": Sparse, ...}
+A family of parts has one table of names beside its classes::
 
-Wherever a part is asked for, an object, a name or a call written as text will do::
+    BOTTLENECKS = Table("bottlenecks.base.Bottleneck", plain="bottlenecks.plain.Plain", ...)
+
+Wherever a part is asked for, an object, a name or a call written as text is accepted::
 
     Gaussian(beta=4)  ==  "gaussian(beta=4)"        Gaussian()  ==  "gaussian"
 """
@@ -14,8 +17,10 @@ from __future__ import annotations
 import ast
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
 from typing import Any, Self, TypeVar
 
 from .errors import ParameterError
@@ -28,7 +33,7 @@ class Part:
     """One exchangeable piece of an autoencoder, described by its fields alone.
 
     Subclasses are dataclasses whose fields are their parameters. They check them in `check`, which
-    runs at construction and after `set_params`, and never change what they were given, so that
+    runs at construction and after `set_params`, and never change what was passed, so that
     scikit-learn can clone them.
     """
 
@@ -72,6 +77,70 @@ class Part:
             raise
         return self
 
+    def copy(self) -> Self:
+        """Return another part with the same parameters."""
+        return dataclasses.replace(self)
+
+
+class Table(Mapping[str, type[P]]):
+    """A family of parts: each name with its class, which is imported when it is asked for.
+
+    Listing the names imports nothing, so that ``--help`` is instant.
+
+    Parameters
+    ----------
+    base
+        The family's base class, as ``"module.Class"`` within the package.
+    **lines
+        Each part's class in the same form, by the part's name.
+    """
+
+    def __init__(self, base: str, **lines: str) -> None:
+        self._base = base
+        self._lines = lines
+
+    def __getitem__(self, name: str) -> type[P]:
+        return imported(self._lines[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    @cached_property
+    def base(self) -> type[P]:
+        """The class that every part of the family derives from."""
+        return imported(self._base)
+
+    @property
+    def classes(self) -> dict[str, str]:
+        """The parts' names by the names of their classes; nothing is imported."""
+        return {line.rpartition(".")[2]: name for name, line in self._lines.items()}
+
+    def name_of(self, part: Part) -> str:
+        """Return a part's name in the table; of a user's own part, the name of its class."""
+        title = type(part).__name__
+        name = self.classes.get(title)
+        return name if name is not None and self[name] is type(part) else title
+
+    def find(self, name: str) -> type[P] | None:
+        """Return the class of that name: of the table, or one that a user's code defines."""
+        if name in self._lines:
+            return self[name]
+        waiting, own = [self.base], []
+        while waiting:
+            cls = waiting.pop()
+            waiting += cls.__subclasses__()
+            own += [cls] if cls.__name__ == name else []
+        return own[0] if len(own) == 1 else None
+
+
+def imported(line: str) -> Any:
+    """Return the class of the package that ``"module.Class"`` names."""
+    module, _, title = line.rpartition(".")
+    return getattr(import_module(f"{__package__}.{module}"), title)
+
 
 def listed(names: Iterable[object]) -> str:
     """Join names for a sentence: ``"a, b or c"``."""
@@ -104,7 +173,7 @@ def is_whole(value: object, low: float = -math.inf, high: float = math.inf) -> b
     return hasattr(value, "__index__") and is_number(value, low, high)
 
 
-def resolve(spec: str | P, table: Mapping[str, type[P]], parameter: str) -> P:
+def resolve(spec: str | P, table: Table[P], parameter: str) -> P:
     """Return the part that a name, a call written as text, or an object stands for.
 
     Parameters
@@ -121,7 +190,7 @@ def resolve(spec: str | P, table: Mapping[str, type[P]], parameter: str) -> P:
     ParameterError
         If the name is not in the table or a parameter of the part is unknown or cannot work.
     """
-    if isinstance(spec, Part) and isinstance(spec, tuple(table.values())):
+    if isinstance(spec, table.base):
         return spec
     if not isinstance(spec, str):
         raise ParameterError(
@@ -131,14 +200,11 @@ def resolve(spec: str | P, table: Mapping[str, type[P]], parameter: str) -> P:
     return construct(name, params, table, parameter)
 
 
-def construct(
-    name: str, params: Mapping[str, Any], table: Mapping[str, type[P]], parameter: str
-) -> P:
+def construct(name: str, params: Mapping[str, Any], table: Table[P], parameter: str) -> P:
     """Make the part of that name with those parameters, or say which names there are."""
-    key = name.replace("-", "_")
-    if key not in table:
+    cls = table.find(name.replace("-", "_"))
+    if cls is None:
         raise ParameterError(f"{parameter}={name!r}: choose {listed(map(repr, table))}")
-    cls = table[key]
     unknown = [p for p in params if p not in cls.parameter_names()]
     if unknown:
         raise ParameterError(
@@ -178,18 +244,29 @@ def parse(text: str, parameter: str) -> tuple[str, dict[str, Any]]:
     return name.strip(), params
 
 
-def to_json(part: Part, table: Mapping[str, type[Part]]) -> dict[str, Any]:
-    """Return the part as plain JSON values: its name in the table and its parameters."""
-    names = {cls: name for name, cls in table.items()}
-    return {"name": names[type(part)], **part.get_params()}
+def to_json(part: P, table: Table[P]) -> dict[str, Any]:
+    """Return the part as plain JSON values: its name and its parameters."""
+    return {"name": table.name_of(part), **part.get_params()}
 
 
-def from_json(value: object, table: Mapping[str, type[P]], parameter: str) -> P:
-    """Make a part of what `to_json` returned; anything else is a `ParameterError`."""
+def from_json(value: object, table: Table[P], parameter: str) -> P:
+    """Make a part of what `to_json` returned.
+
+    Raises
+    ------
+    ParameterError
+        If it is no such value, or describes a part of the user's own whose class is not defined.
+    """
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
         raise ParameterError(f"{parameter}={value!r}: a part needs a name of {listed(table)}")
+    name = value["name"]
+    if table.find(name) is None and name.isidentifier() and len(name) < 80:
+        raise ParameterError(
+            f"{parameter}: no class {name} of {table.base.__name__} is defined here, or several "
+            "are; import the module that defines it before loading"
+        )
     params = {str(key): tupled(item) for key, item in value.items() if key != "name"}
-    return construct(value["name"], params, table, parameter)
+    return construct(name, params, table, parameter)
 
 
 def tupled(value: object) -> object:

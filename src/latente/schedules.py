@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from .parts import Part, is_number, is_whole, require
+from .parts import Part, Table, is_number, is_whole, require
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer as TorchOptimizer
@@ -194,15 +194,16 @@ class OneCycle(Schedule):
         )
 
 
-SCHEDULES: dict[str, type[Schedule]] = {
-    "constant": Constant,
-    "cosine": Cosine,
-    "linear": Linear,
-    "step": Step,
-    "exponential": Exponential,
-    "plateau": Plateau,
-    "one_cycle": OneCycle,
-}
+SCHEDULES: Table[Schedule] = Table(
+    "schedules.Schedule",
+    constant="schedules.Constant",
+    cosine="schedules.Cosine",
+    linear="schedules.Linear",
+    step="schedules.Step",
+    exponential="schedules.Exponential",
+    plateau="schedules.Plateau",
+    one_cycle="schedules.OneCycle",
+)
 
 
 def _check_factor(part: Schedule, name: str, value: float) -> None:

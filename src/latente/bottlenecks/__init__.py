@@ -1,1 +1,19 @@
-"""Bottlenecks."""
+"""Bottlenecks: how the encoder's output becomes the code, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..parts import Table
+
+if TYPE_CHECKING:
+    from .base import Bottleneck
+
+BOTTLENECKS: Table[Bottleneck] = Table(
+    "bottlenecks.base.Bottleneck",
+    plain="bottlenecks.plain.Plain",
+    sparse="bottlenecks.sparse.Sparse",
+    contractive="bottlenecks.contractive.Contractive",
+    gaussian="bottlenecks.gaussian.Gaussian",
+    rounded="bottlenecks.rounded.Rounded",
+)

@@ -2,115 +2,360 @@
 
 ::
 
-    h ──bottleneck──▶ z ──decoder──▶ x̂          objective = reconstruction + weight · cost
+    h ──draw──▶ z, costs ──decoder──▶ raw ──loss──▶ reconstruction
+                  └──────────────────────────────▶ total = reconstruction + Σ weight · cost
 """
 
 from __future__ import annotations
 
-from abc import ABC
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor, nn
+
+from ..data.space import Shape
+from ..errors import ParameterError
 from ..parts import Part
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from torch import Generator, Tensor, nn
-
     from .frequencies import Frequencies
 
-Terms = dict[str, "Tensor"]
-"""Loss terms by name, each of shape (n,): "total", "reconstruction" and the costs, unweighted."""
+Encode = Callable[[Tensor], Tensor]
+Floats = NDArray[np.float32]
+
+Terms = dict[str, Tensor]
+"""Loss terms by name, each of shape (n,): first what is minimised, then the others, unweighted."""
+
+MOST_CODES = 4096
+MOST_NUMBERS = 1_000_000
+"""Codes of training rows, and numbers in them, that are kept to sample near."""
+MOST_FULL = 32
+"""Code size up to which components of a mixture have full covariances; beyond, diagonal ones."""
 
 
 class Moment(NamedTuple):
-    """When a batch is seen: where random numbers come from, and how much of the costs counts."""
+    """When a batch is seen, and where random numbers come from."""
 
     generator: Generator
     """On the batch's device."""
     epoch: Tensor | None = None
     """Epochs trained so far, with the fraction of this one, (); None once training is over."""
+    deterministic: bool = False
+    """Whether to take the one code that stands for each sample instead of drawing."""
 
 
 class Encoding(NamedTuple):
-    """What a bottleneck may look at to tell what a code costs."""
+    """What a bottleneck may look at to make codes and to tell what they cost."""
 
     x: Tensor
-    """The encoder's input, (n, ...); it carries gradients where `differentiates` is set."""
+    """The encoder's input, (n, *input_shape)."""
     h: Tensor
-    """The encoder's output, (n, heads · channels, ...)."""
+    """The encoder's output, (n, per_code · code_shape[0], *code_shape[1:])."""
+    encode: Encode
+    """The encoder, from x to h."""
+    jacobian: Callable[[Tensor, Generator, int], Tensor]
+    """The squared norm of its derivative: `NetworkModule.squared_jacobian`."""
+
+
+class Cost(NamedTuple):
+    """What codes cost: a value for each sample, (n,), and what it is multiplied by in the total."""
+
+    value: Tensor
+    weight: float | Tensor
+
+
+class Draw(NamedTuple):
+    """Codes to be decoded, and what they cost."""
+
     z: Tensor
-    """The codes drawn, (samples · n, channels, ...), sample by sample."""
-    encoder: nn.Module
-    prior: nn.Module | None = None
-    """What the bottleneck learns beside the networks: what `Bottleneck.prior` made."""
+    """Shape (samples · n, *code_shape), sample by sample."""
+    costs: dict[str, Cost]
+    """By name; a cost of weight 0 is reported only."""
+
+
+class Rival(NamedTuple):
+    """Parameters that are trained against the rest, by an optimiser of their own."""
+
+    parameters: Iterable[nn.Parameter]
+    objective: Callable[[Encoding, Moment], Terms]
+    """The first term is minimised."""
+    learning_rate: float | None
+    """None for the fit's own."""
 
 
 @dataclass(kw_only=True)
 class Bottleneck(Part, ABC):
-    """From the encoder's output to the code. The base class passes it through at no cost."""
+    """From the encoder's output to the code."""
 
-    heads: ClassVar[int] = 1
-    """How many numbers the encoder gives for each one of the code."""
-    variational: ClassVar[bool] = False
-    differentiates: ClassVar[bool] = False
-    """Whether the cost needs the encoder's derivative by its input."""
+    def per_code(self) -> int:
+        """Return how many numbers the encoder gives for each one of the code."""
+        return 1
 
-    def prior(self, code_shape: tuple[int, ...]) -> nn.Module | None:
-        """Return a fresh module of what is learned beside the networks, or None.
+    def default_loss(self, *, binary: bool, bounded: bool) -> str:
+        """Return the name of the loss that "auto" stands for.
 
-        It becomes part of the model: trained with it, saved with it, and handed to `costs` as
-        ``encoding.prior``.
+        Parameters
+        ----------
+        binary, bounded
+            Whether the targets are 0 and 1 only, and whether they are known to lie in [0, 1].
+        """
+        return "bernoulli" if binary else "squared"
+
+    @abstractmethod
+    def build(self, code_shape: Shape, input_shape: Shape) -> BottleneckModule:
+        """Return the module that makes codes.
 
         Parameters
         ----------
         code_shape
-            Shape of one code.
+            Of one code: (numbers,), or (channels, h, w) where it is spatial.
+        input_shape
+            Of one sample as the encoder sees it.
         """
-        return None
 
-    def tabulate(self, prior: nn.Module, codes: NDArray[np.float32]) -> Frequencies | None:
-        """Return the prior as integer tables for an entropy coder; None where codes are not whole.
+
+class BottleneckModule(nn.Module):
+    """Makes codes and holds what is learned about them. As it is, it passes h on at no cost.
+
+    ::
+
+        h (n, per_code · channels, ...) ──code──▶ z (n, *code_shape)              at use
+        encoding, moment ──draw──▶ z (samples · n, *code_shape), costs (n,)       while training
+
+    Parameters
+    ----------
+    code_shape
+        Of one code.
+    """
+
+    def __init__(self, code_shape: Shape) -> None:
+        super().__init__()
+        self.code_shape = code_shape
+
+    def code(self, h: Tensor) -> Tensor:
+        """Return the one code that stands for each sample, (n, *code_shape)."""
+        return h
+
+    def draw(self, encoding: Encoding, moment: Moment) -> Draw:
+        """Return codes to decode, and what they cost.
 
         Parameters
         ----------
-        prior
-            The model's, trained.
-        codes
-            Codes of training rows, (m, numbers).
+        encoding
+            Of a batch.
+        moment
+            Random numbers and time.
         """
-        return None
+        return Draw(self.code(encoding.h), {})
 
-    def code(self, h: Tensor) -> Tensor:
-        """Return the one code that stands for each sample, (n, channels, ...)."""
-        return h
-
-    def draw(self, h: Tensor, generator: Generator) -> Tensor:
-        """Return the codes to decode while training, (samples · n, channels, ...)."""
-        return self.code(h)
-
-    def costs(self, encoding: Encoding, moment: Moment) -> Terms:
-        """Return what the code costs, unweighted, by name, each of shape (n,)."""
-        return {}
-
-    def objective(self, reconstruction: Tensor, encoding: Encoding, moment: Moment) -> Terms:
-        """Return all terms of a batch.
+    def objective(
+        self, reconstruction: Tensor, encoding: Encoding, draw: Draw, moment: Moment
+    ) -> Terms:
+        """Return all loss terms of a batch.
 
         Parameters
         ----------
         reconstruction
-            Loss of each decoded code, shape (samples, n).
-        encoding, moment
-            What was encoded, and when.
+            Loss of each decoded code, (samples, n).
+        encoding, draw, moment
+            What was encoded, what was drawn, and when.
         """
-        costs = self.costs(encoding, moment)
         error = reconstruction.mean(0)
         total = error
-        for name, cost in costs.items():
-            total = total + self.weight_of(name, moment) * cost
+        for cost in draw.costs.values():
+            total = total + cost.weight * cost.value
+        costs = {name: cost.value for name, cost in draw.costs.items()}
         return {"total": total, "reconstruction": error, **costs}
 
-    def weight_of(self, cost: str, moment: Moment) -> float | Tensor:
-        """Return what the named cost is multiplied by in the total."""
-        return 1.0
+    def rivals(self) -> list[Rival]:
+        """Return what is trained against the rest."""
+        return []
+
+    def watched(self) -> str:
+        """Return the term whose lowest validation value is best."""
+        return "total"
+
+    def check_network(self, needs_input: bool) -> None:
+        """Raise `ParameterError` where the codes do not go with the network.
+
+        Parameters
+        ----------
+        needs_input
+            Whether the network's decoder needs more than the code.
+        """
+
+    def nearest(self, z: Tensor) -> Tensor:
+        """Return the allowed codes nearest to z, (n, *code_shape): all are allowed here."""
+        return z
+
+    def to_integers(self, z: Tensor) -> Tensor:
+        """Return codes as whole numbers, (n, numbers) int64.
+
+        Raises
+        ------
+        ParameterError
+            If they are none.
+        """
+        raise ParameterError(
+            "the codes of this model are not whole numbers; use bottleneck='rounded', "
+            "'vector_quantized' or 'finite_scalar'"
+        )
+
+    def from_integers(self, integers: Tensor) -> Tensor:
+        """Return the codes (n, *code_shape) that whole numbers (n, numbers) stand for."""
+        return self.to_integers(integers)
+
+    def tables(self, z: Tensor) -> Frequencies | None:
+        """Return how often each whole number comes, of codes of training rows; None without any."""
+        return None
+
+    def code_cost(self, z: Tensor) -> Tensor:
+        """Return the weighted price of storing codes, (n,), differentiable by them."""
+        return z.new_zeros(len(z))
+
+    def rescale(self, factor: float) -> None:
+        """Make the steps between codes larger by a factor, where there are steps."""
+        self.to_integers(torch.zeros(1, *self.code_shape))
+        raise ParameterError("only a model with bottleneck='rounded' has steps to make larger")
+
+    def keep(self, codes: Floats, seed: int) -> Floats:
+        """Return which codes (m, numbers) of training rows `sample` needs, few enough to save."""
+        return kept_codes(codes, seed)
+
+    def sample(self, n: int, generator: Generator, *, codes: Floats, encode: Encode) -> Tensor:
+        """Return new codes, (n, *code_shape): near those of training rows.
+
+        Parameters
+        ----------
+        n
+            How many.
+        generator
+            Source of the random numbers.
+        codes
+            What `keep` returned.
+        encode
+            The encoder, from x to h.
+        """
+        seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
+        drawn = torch.from_numpy(sample_near(codes, n, np.random.default_rng(seed)))
+        return self.nearest(drawn.to(generator.device).view(-1, *self.code_shape))
+
+    def posterior(self, h: Tensor, samples: int, generator: Generator) -> Tensor:
+        """Draw codes from each sample's distribution, (samples · n, *code_shape).
+
+        Raises
+        ------
+        ParameterError
+            If a sample has one code, not a distribution of them.
+        """
+        raise ParameterError(
+            "log_likelihood cannot be had of this model: it needs bottleneck='gaussian'"
+        )
+
+    def log_ratio(self, h: Tensor, z: Tensor, encode: Encode) -> Tensor:
+        """Return ``log p(z) − log q(z | x)`` of codes drawn by `posterior`, (samples, n)."""
+        return self.posterior(h, 1, Generator(z.device))
+
+    def describe(self, h: Tensor, generator: Generator) -> dict[str, object]:
+        """Return what is worth knowing about the codes of training rows, by name.
+
+        Each is readable after the fit as an attribute of that name with a trailing underscore.
+
+        Parameters
+        ----------
+        h
+            The encoder's output for training rows, (m, ...).
+        generator
+            Source of random numbers.
+        """
+        return {}
+
+    def warn(self, h: Tensor, generator: Generator) -> str | None:
+        """Return a sentence about codes of training rows that are not as they should be."""
+        return None
+
+
+def require_alone(owner: Part, needs_input: bool) -> None:
+    """Raise `ParameterError` where codes that are to be decoded alone cannot be."""
+    if needs_input:
+        name = type(owner).__name__.lower()
+        raise ParameterError(
+            f"bottleneck={name!r} makes codes to be decoded alone, which skips=True and "
+            "residual=True do not allow; use bottleneck='plain'"
+        )
+
+
+FAR, NARROW, WIDE = 1.5, 0.2, 3.0
+"""Mean, and least and greatest spread, from which codes do not look like draws from N(0, 1)."""
+
+
+def prior_gap(z: Tensor) -> str | None:
+    """Return a sentence where codes (m, *code_shape) lie far from N(0, I); None where they fit."""
+    if len(z) < 2:
+        return None
+    flat = z.flatten(1).float()
+    mean, spread = flat.mean(0).abs().max().item(), flat.std(0)
+    low, high = spread.min().item(), spread.max().item()
+    if mean <= FAR and low >= NARROW and high <= WIDE:
+        return None
+    return (
+        f"the codes lie far from the prior N(0, 1), their means up to {mean:.2g} from 0 and their "
+        f"spreads from {low:.2g} to {high:.2g}, so that sample() decodes codes that were never "
+        "trained; give the prior a larger weight, or train longer"
+    )
+
+
+def kept_codes(codes: Floats, seed: int) -> Floats:
+    """Return a random subset of codes (n, numbers), small enough to be saved with a model."""
+    most = max(min(MOST_CODES, MOST_NUMBERS // codes.shape[1]), 2)
+    if len(codes) <= most:
+        return codes
+    chosen = np.random.default_rng(seed).choice(len(codes), most, replace=False)
+    kept: Floats = codes[np.sort(chosen)]
+    return kept
+
+
+def sample_near(codes: Floats, n: int, generator: np.random.Generator) -> Floats:
+    """Draw new codes from a Gaussian mixture fitted on the given ones.
+
+    Parameters
+    ----------
+    codes
+        Shape (m, numbers).
+    n
+        How many to draw.
+    generator
+        Source of the random numbers.
+
+    Returns
+    -------
+    ndarray
+        Shape (n, numbers), float32.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    m, latent = codes.shape
+    spread = codes.std(axis=0)
+    components = int(np.clip(m // (10 * min(latent, MOST_FULL)), 1, 20))
+    components = min(components, len(np.unique(codes, axis=0)))
+    mixture = GaussianMixture(
+        components,
+        covariance_type="full" if latent <= MOST_FULL else "diag",
+        reg_covar=max(1e-6 * float(np.square(spread).mean()), 1e-10),
+        random_state=0,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        mixture.fit(codes.astype(np.float64) if m > 1 else np.repeat(codes, 2, axis=0))
+    mixture.random_state = int(generator.integers(2**31))
+    drawn, _ = mixture.sample(n)
+    generator.shuffle(drawn, axis=0)
+    sampled: Floats = drawn.astype(np.float32)
+    return sampled

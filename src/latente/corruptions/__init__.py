@@ -1,34 +1,22 @@
-"""Corruptions: what the encoder sees instead of the clean input.
+"""Corruptions: what the encoder sees in the place of the clean input, by name."""
 
-::
+from __future__ import annotations
 
-    x ──corrupt──▶ x̃        while the loss still holds the reconstruction against x
+from typing import TYPE_CHECKING
 
-Each works on a batch that is already in the model's scale, draws from the generator it is given,
-and returns a new tensor. Most keep the shape; `seen` tells where one does not.
-"""
+from ..parts import Table
 
-from .base import Bounds, Corruption
-from .erase import Erase
-from .noise import GaussianNoise, Mask, SaltAndPepper
-from .optics import Blur, Downsample, Grayscale
-from .table import CORRUPTIONS, corrupt, present, resolve_corruptions, seen_shape
-from .watermark import Watermark
+if TYPE_CHECKING:
+    from .base import Corruption
 
-__all__ = [
-    "CORRUPTIONS",
-    "Blur",
-    "Bounds",
-    "Corruption",
-    "Downsample",
-    "Erase",
-    "GaussianNoise",
-    "Grayscale",
-    "Mask",
-    "SaltAndPepper",
-    "Watermark",
-    "corrupt",
-    "present",
-    "resolve_corruptions",
-    "seen_shape",
-]
+CORRUPTIONS: Table[Corruption] = Table(
+    "corruptions.base.Corruption",
+    gaussian_noise="corruptions.noise.GaussianNoise",
+    mask="corruptions.noise.Mask",
+    salt_and_pepper="corruptions.noise.SaltAndPepper",
+    erase="corruptions.erase.Erase",
+    watermark="corruptions.watermark.Watermark",
+    grayscale="corruptions.optics.Grayscale",
+    blur="corruptions.optics.Blur",
+    downsample="corruptions.optics.Downsample",
+)

@@ -1,77 +1,230 @@
-"""Corruption: what every one of them is asked, and what several of them need."""
+"""Corruption: a random change of the input that the network learns to undo."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import Any
 
+import torch
+from torch import Generator, Tensor, nn
+
+from ..data.space import Bounds, Shape, Space
 from ..errors import ParameterError
-from ..parts import Part, is_number, require
+from ..parts import Part, is_number, require, resolve
+from . import CORRUPTIONS
 
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-Bounds = tuple[float, float] | None
 Range = float | tuple[float, float]
 """A number, or the lowest and highest of those that are drawn for each sample."""
-Shape = tuple[int, ...]
 
 
 @dataclass(kw_only=True)
 class Corruption(Part, ABC):
-    """A random change of the input, made anew for each batch while training."""
+    """What the encoder sees instead of the clean input while training.
+
+    ::
+
+        build(space) ──▶ CorruptionModule:   x ──forward──▶ corrupted x̃, while training
+                                             x ──present──▶ x̃ as the encoder knows it, at use
+    """
 
     @abstractmethod
-    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
-        """Return a corrupted copy of a batch.
+    def build(self, space: Space) -> CorruptionModule:
+        """Return the module that corrupts samples.
 
         Parameters
         ----------
-        x
-            Clean batch, shape (n, features) or (n, channels, height, width).
-        generator
-            Source of the random numbers, on the batch's device.
-        bounds
-            Lowest and highest value of the model's scale, where it has them: (0, 1) for pictures.
-        """
-
-    def seen(self, shape: Shape) -> Shape:
-        """Return what one sample's shape becomes: that of what the encoder sees.
+        space
+            Shape and range of the clean samples in the model's scale.
 
         Raises
         ------
         ParameterError
             If samples of that shape cannot be corrupted so.
         """
-        return shape
 
-    def present(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Return a batch that is given to be restored as the encoder is used to see it.
+
+class CorruptionModule(nn.Module, ABC):
+    """Corrupts batches while training, and presents damaged ones at use.
+
+    ::
+
+        x (n, *shape) ──forward──▶ x̃ (n, *seen_shape)      another change at each call
+        x (n, *shape) ──present──▶ x̃ (n, *seen_shape)      what is given is taken for damaged
+
+    Parameters
+    ----------
+    space
+        Shape and range of the clean samples.
+    seen_shape
+        Shape of one sample as the encoder sees it; None where it is that of a clean one.
+    """
+
+    def __init__(self, space: Space, seen_shape: Shape | None = None) -> None:
+        super().__init__()
+        self.shape = space.shape
+        self.bounds = space.bounds
+        self.seen_shape = space.shape if seen_shape is None else seen_shape
+
+    @abstractmethod
+    def forward(self, x: Tensor, generator: Generator) -> Tensor:
+        """Return a corrupted copy of a clean batch.
 
         Parameters
         ----------
         x
-            Damaged batch, of the shape of a clean one.
+            Clean batch, (n, *shape), in the model's scale.
+        generator
+            Source of the random numbers, on the batch's device.
+        """
+
+    def present(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return a batch that is to be restored as the encoder is used to seeing it.
+
+        Parameters
+        ----------
+        x
+            Damaged batch, (n, *shape).
         mask
-            True where values are missing, (n, 1, height, width); None where nothing is told.
+            True where values are missing, (n, 1, h, w); only where `takes_mask`.
         """
         return x
 
+    def takes_mask(self) -> bool:
+        """Whether `present` can be told which pixels are missing."""
+        return False
 
-@dataclass(kw_only=True)
-class PictureCorruption(Corruption, ABC):
-    """A corruption that knows above from below, and so takes pictures only."""
+    def shows_mask(self) -> bool:
+        """Whether the encoder sees the mask, as the last channel of its input."""
+        return False
 
-    def seen(self, shape: Shape) -> Shape:
-        if len(shape) != 3:
-            name = type(self).__name__
+    def missing(self, seen: Tensor) -> Tensor | None:
+        """Return where alone a network is to change its input, (n, 1, h, w) of 0 and 1, or None."""
+        return seen[:, -1:] if self.shows_mask() else None
+
+    def widened(self, X: Any, shape: Shape) -> Any:
+        """Return samples given at use in the shape of the fit's, where the corruption allows less.
+
+        Parameters
+        ----------
+        X
+            An array or tensor, (n, ...).
+        shape
+            Shape of one sample as given at fit, such as (h, w, 3).
+        """
+        return X
+
+
+class Chain(CorruptionModule):
+    """Corruptions one after the other; none at all leaves the samples as they are.
+
+    Parameters
+    ----------
+    corruptions
+        In the order in which they are applied.
+    space
+        Shape and range of the clean samples.
+
+    Raises
+    ------
+    ParameterError
+        If one of them does not apply to what the one before leaves.
+    """
+
+    def __init__(self, corruptions: Sequence[Corruption], space: Space) -> None:
+        super().__init__(space)
+        self.steps = nn.ModuleList()
+        for corruption in corruptions:
+            if self.shows_mask():
+                raise ParameterError(
+                    "corruption: Erase(mask_channel=True) must come last, or the mask would be "
+                    "corrupted too"
+                )
+            step = corruption.build(replace(space, shape=self.seen_shape))
+            self.steps.append(step)
+            self.seen_shape = step.seen_shape
+
+    def forward(self, x: Tensor, generator: Generator) -> Tensor:
+        for step in self.steps:
+            x = step(x, generator)
+        return x
+
+    def present(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is not None and not self.takes_mask():
             raise ParameterError(
-                f"corruption: {name} works on pictures, but X has rows of {shape[0]} values; "
-                "give arrays (n, h, w) or (n, h, w, c)"
+                "mask: this model was not trained to fill in what is missing; "
+                "fit it with corruption='erase'"
             )
-        return shape
+        for step in self._steps():
+            x = step.present(x, mask if step.takes_mask() else None)
+        return x
+
+    def takes_mask(self) -> bool:
+        return any(step.takes_mask() for step in self._steps())
+
+    def shows_mask(self) -> bool:
+        return any(step.shows_mask() for step in self._steps())
+
+    def missing(self, seen: Tensor) -> Tensor | None:
+        # Behind another corruption the rest of the picture is damaged too, and must be changed.
+        return super().missing(seen) if len(self.steps) == 1 else None
+
+    def widened(self, X: Any, shape: Shape) -> Any:
+        for step in self._steps():
+            X = step.widened(X, shape)
+        return X
+
+    def _steps(self) -> list[CorruptionModule]:
+        return [step for step in self.steps if isinstance(step, CorruptionModule)]
+
+
+def resolve_corruptions(
+    spec: str | Corruption | Sequence[str | Corruption] | None,
+) -> tuple[Corruption, ...]:
+    """Return the corruptions that a name, an object, a sequence of them or None stands for."""
+    if spec is None:
+        return ()
+    if isinstance(spec, str | Corruption):
+        spec = [spec]
+    if not isinstance(spec, Sequence):
+        raise ParameterError(f"corruption={spec!r}: use a name, a part, a list of them, or None")
+    return tuple(resolve(item, CORRUPTIONS, "corruption").copy() for item in spec)
+
+
+def corrupt(
+    x: Tensor,
+    corruption: str | Corruption | Sequence[str | Corruption] | None,
+    generator: Generator,
+    bounds: Bounds = None,
+) -> Tensor:
+    """Return a corrupted copy of a batch, as a network would see it while training.
+
+    Parameters
+    ----------
+    x
+        Clean batch in the model's scale, (n, features) or (n, channels, h, w).
+    corruption
+        A name, a part, or several of them to be applied one after the other.
+    generator
+        Source of the random numbers, on the batch's device.
+    bounds
+        Lowest and highest value of the model's scale, where it has them: (0, 1) for pictures.
+    """
+    corrupted: Tensor = Chain(
+        resolve_corruptions(corruption), Space.of_shape(tuple(x.shape[1:]), bounds=bounds)
+    )(x, generator)
+    return corrupted
+
+
+def picture_shape(part: Corruption, space: Space) -> Shape:
+    """Return (channels, height, width), or raise `ParameterError` where samples are no pictures."""
+    if len(space.shape) != 3:
+        raise ParameterError(
+            f"corruption: {type(part).__name__} works on pictures, but X has rows of "
+            f"{space.shape[0]} values; give arrays (n, h, w) or (n, h, w, c)"
+        )
+    return space.shape
 
 
 def require_range(part: Part, name: str, low: float, high: float, what: str) -> None:
@@ -97,8 +250,6 @@ def draw(value: Range, x: Tensor, generator: Generator) -> Tensor:
 
 def uniform(shape: Shape, x: Tensor, generator: Generator) -> Tensor:
     """Draw uniformly from [0, 1), on the device and of the type of a batch."""
-    import torch
-
     return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
 
 

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import torch
+from torch import Generator, Tensor
+
+from ..data.space import Space
 from ..parts import is_number, is_whole, require
-from .base import Bounds, PictureCorruption, Range, Shape, draw, require_range, uniform
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
+from .base import (
+    Corruption,
+    CorruptionModule,
+    Range,
+    draw,
+    picture_shape,
+    require_range,
+    uniform,
+)
 
 TURNS = 4
 """Straight pieces of a stroke."""
 
 
 @dataclass(kw_only=True)
-class Erase(PictureCorruption):
+class Erase(Corruption):
     """Erase boxes or free-form strokes at random places (Pathak et al., 2016; Yu et al., 2019).
 
     Boxes and strokes grow, all at one pace, until the share asked for is covered.
@@ -57,26 +66,36 @@ class Erase(PictureCorruption):
         right = isinstance(self.mask_channel, bool)
         require(right, self, "mask_channel", self.mask_channel, "True or False")
 
-    def seen(self, shape: Shape) -> Shape:
-        channels, height, width = super().seen(shape)
-        return (channels + self.mask_channel, height, width)
+    def build(self, space: Space) -> CorruptionModule:
+        return EraseModule(self, space)
 
-    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
-        distance = SHAPES[self.shape](x, int(self.count), generator)
-        return self._without(x, nearest(distance, draw(self.share, x, generator)))
 
-    def present(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        import torch
+class EraseModule(CorruptionModule):
+    """Erases parts of pictures, at random or where a mask says so."""
 
+    def __init__(self, part: Erase, space: Space) -> None:
+        channels, height, width = picture_shape(part, space)
+        super().__init__(space, (channels + part.mask_channel, height, width))
+        self.part = part.copy()
+
+    def forward(self, x: Tensor, generator: Generator) -> Tensor:
+        distance = SHAPES[self.part.shape](x, int(self.part.count), generator)
+        return self._without(x, nearest(distance, draw(self.part.share, x, generator)))
+
+    def present(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is None:
             mask = torch.zeros_like(x[:, :1], dtype=torch.bool)
         return self._without(x, mask)
 
-    def _without(self, x: Tensor, mask: Tensor) -> Tensor:
-        import torch
+    def takes_mask(self) -> bool:
+        return True
 
-        erased = x.masked_fill(mask, self.value)
-        return torch.cat([erased, mask.to(x.dtype)], 1) if self.mask_channel else erased
+    def shows_mask(self) -> bool:
+        return self.part.mask_channel
+
+    def _without(self, x: Tensor, mask: Tensor) -> Tensor:
+        erased = x.masked_fill(mask, self.part.value)
+        return torch.cat([erased, mask.to(x.dtype)], 1) if self.part.mask_channel else erased
 
 
 def nearest(distance: Tensor, share: Tensor) -> Tensor:
@@ -102,8 +121,6 @@ def nearest(distance: Tensor, share: Tensor) -> Tensor:
 
 def boxes(x: Tensor, count: int, generator: Generator) -> Tensor:
     """Return how much boxes at random places must grow to reach each pixel, (n, 1, h, w)."""
-    import torch
-
     rows, columns = grids(x)
     drawn = uniform((len(x), count, 4, 1, 1, 1), x, generator)
     found = torch.full_like(x[:, :1], math.inf)
@@ -120,8 +137,6 @@ def boxes(x: Tensor, count: int, generator: Generator) -> Tensor:
 
 def strokes(x: Tensor, count: int, generator: Generator) -> Tensor:
     """Return each pixel's distance from the nearest of some bent lines, (n, 1, h, w)."""
-    import torch
-
     rows, columns = grids(x)
     height, width = x.shape[-2:]
     drawn = uniform((len(x), count, 2 + 2 * TURNS, 1, 1, 1), x, generator)
@@ -149,8 +164,6 @@ SHAPES = {"boxes": boxes, "strokes": strokes}
 
 def grids(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return the number of each pixel's row (1, 1, h, 1) and column (1, 1, 1, w)."""
-    import torch
-
     height, width = x.shape[-2:]
     rows = torch.arange(height, device=x.device, dtype=x.dtype).view(1, 1, -1, 1)
     return rows, torch.arange(width, device=x.device, dtype=x.dtype).view(1, 1, 1, -1)

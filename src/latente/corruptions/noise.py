@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import torch
+from torch import Generator, Tensor
+
+from ..data.space import Space
 from ..parts import is_number, require
-from .base import Bounds, Corruption, uniform_per_pixel
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
+from .base import Corruption, CorruptionModule, uniform_per_pixel
 
 
 @dataclass(kw_only=True)
@@ -39,16 +40,22 @@ class GaussianNoise(Corruption):
             "True, False or 'auto'",
         )
 
-    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
-        import torch
+    def build(self, space: Space) -> CorruptionModule:
+        return GaussianNoiseModule(self, space)
 
-        noise = torch.empty_like(x).normal_(self.mean, self.std, generator=generator)
-        noisy = noise.add_(x)
-        if bounds is not None and self.clip:
-            noisy.clamp_(*bounds)
-        elif self.clip is True:
-            noisy.clamp_(0.0, 1.0)
-        return noisy
+
+class GaussianNoiseModule(CorruptionModule):
+    """Adds normal noise."""
+
+    def __init__(self, part: GaussianNoise, space: Space) -> None:
+        super().__init__(space)
+        self.mean, self.std = float(part.mean), float(part.std)
+        always = (0.0, 1.0) if part.clip is True else None
+        self.clip = (self.bounds or always) if part.clip else None
+
+    def forward(self, x: Tensor, generator: Generator) -> Tensor:
+        noisy = torch.empty_like(x).normal_(self.mean, self.std, generator=generator).add_(x)
+        return noisy if self.clip is None else noisy.clamp_(*self.clip)
 
 
 @dataclass(kw_only=True)
@@ -72,7 +79,18 @@ class Mask(Corruption):
         require(is_number(self.rate, 0, 1), self, "rate", self.rate, "a number from 0 to 1")
         require(is_number(self.value), self, "value", self.value, "a finite number")
 
-    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
+    def build(self, space: Space) -> CorruptionModule:
+        return MaskModule(self, space)
+
+
+class MaskModule(CorruptionModule):
+    """Sets values to a constant."""
+
+    def __init__(self, part: Mask, space: Space) -> None:
+        super().__init__(space)
+        self.rate, self.value = float(part.rate), float(part.value)
+
+    def forward(self, x: Tensor, generator: Generator) -> Tensor:
         return x.masked_fill(uniform_per_pixel(x, generator) < self.rate, self.value)
 
 
@@ -101,13 +119,22 @@ class SaltAndPepper(Corruption):
             value = getattr(self, name)
             require(value is None or is_number(value), self, name, value, "a finite number or None")
 
-    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
-        import torch
+    def build(self, space: Space) -> CorruptionModule:
+        return SaltAndPepperModule(self, space)
 
-        draw = uniform_per_pixel(x, generator)
-        low, high = bounds if bounds is not None else (x.amin(), x.amax())
+
+class SaltAndPepperModule(CorruptionModule):
+    """Sets values to the lowest or the highest."""
+
+    def __init__(self, part: SaltAndPepper, space: Space) -> None:
+        super().__init__(space)
+        self.rate, self.low, self.high = float(part.rate), part.low, part.high
+
+    def forward(self, x: Tensor, generator: Generator) -> Tensor:
+        drawn = uniform_per_pixel(x, generator)
+        low, high = self.bounds if self.bounds is not None else (x.amin(), x.amax())
         pepper = torch.as_tensor(low if self.low is None else self.low, dtype=x.dtype).to(x.device)
         salt = torch.as_tensor(high if self.high is None else self.high, dtype=x.dtype).to(x.device)
         return torch.where(
-            draw < self.rate / 2, pepper, torch.where(draw > 1 - self.rate / 2, salt, x)
+            drawn < self.rate / 2, pepper, torch.where(drawn > 1 - self.rate / 2, salt, x)
         )

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from ..data.space import Shape, Space
 from ..errors import ParameterError
 from ..parts import is_whole, require
-from .base import Bounds, PictureCorruption, Range, Shape, draw, ends, require_range
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
+from .base import (
+    Corruption,
+    CorruptionModule,
+    Range,
+    draw,
+    ends,
+    picture_shape,
+    require_range,
+)
 
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in a picture's brightness (ITU-R BT.601)."""
 
 
 @dataclass(kw_only=True)
-class Grayscale(PictureCorruption):
+class Grayscale(Corruption):
     """Take the colours away, so that the network learns to give them back.
 
     ::
@@ -39,26 +50,40 @@ class Grayscale(PictureCorruption):
         known = is_whole(self.channels) and self.channels in (1, 3)
         require(known, self, "channels", self.channels, "1 or 3")
 
-    def seen(self, shape: Shape) -> Shape:
-        height, width = super().seen(shape)[1:]
-        if shape[0] != len(LUMA):
+    def build(self, space: Space) -> CorruptionModule:
+        channels, *_ = picture_shape(self, space)
+        if channels != len(LUMA):
             raise ParameterError(
-                f"corruption: Grayscale takes the colours away, but X has {shape[0]} "
-                f"{'channel' if shape[0] == 1 else 'channels'}; give pictures (n, h, w, 3)"
+                f"corruption: Grayscale takes the colours away, but X has {channels} "
+                f"{'channel' if channels == 1 else 'channels'}; give pictures (n, h, w, 3)"
             )
-        return (self.channels, height, width)
+        return GrayscaleModule(self, space)
 
-    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
-        return self.present(x, None)
 
-    def present(self, x: Tensor, mask: Tensor | None) -> Tensor:
+class GrayscaleModule(CorruptionModule):
+    """Takes the colours away, while training and at use."""
+
+    def __init__(self, part: Grayscale, space: Space) -> None:
+        super().__init__(space, (part.channels, *space.shape[1:]))
+
+    def forward(self, x: Tensor, generator: Generator) -> Tensor:
+        return self.present(x)
+
+    def present(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         red, green, blue = x.unbind(1)
         grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
-        return grey[:, None].repeat(1, self.channels, 1, 1)
+        return grey[:, None].repeat(1, self.seen_shape[0], 1, 1)
+
+    def widened(self, X: Any, shape: Shape) -> Any:
+        if tuple(getattr(X, "shape", ())[1:]) != tuple(shape[:2]):
+            return X
+        if isinstance(X, Tensor):
+            return X[..., None].expand(*X.shape, len(LUMA))
+        return np.broadcast_to(np.asarray(X)[..., None], (*X.shape, len(LUMA)))
 
 
 @dataclass(kw_only=True)
-class Blur(PictureCorruption):
+class Blur(Corruption):
     """Blur with a Gaussian, as a lens out of focus does.
 
     Parameters
@@ -72,9 +97,19 @@ class Blur(PictureCorruption):
     def check(self) -> None:
         require_range(self, "std", 0, math.inf, "a number of at least 0")
 
-    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
-        import torch
+    def build(self, space: Space) -> CorruptionModule:
+        return BlurModule(self, space)
 
+
+class BlurModule(CorruptionModule):
+    """Blurs each picture by a Gaussian of its own width."""
+
+    def __init__(self, part: Blur, space: Space) -> None:
+        picture_shape(part, space)
+        super().__init__(space)
+        self.std = part.std
+
+    def forward(self, x: Tensor, generator: Generator) -> Tensor:
         std = draw(self.std, x, generator)
         reach = math.ceil(3 * ends(self.std)[1])
         offsets = torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype)
@@ -94,8 +129,6 @@ def smoothed(x: Tensor, weights: Tensor, axis: int) -> Tensor:
     axis
         2 for rows, 3 for columns.
     """
-    import torch
-
     reach, length = weights.shape[-1] // 2, x.shape[axis]
     places = torch.arange(length, device=x.device)
     total = torch.zeros_like(x)
@@ -106,7 +139,7 @@ def smoothed(x: Tensor, weights: Tensor, axis: int) -> Tensor:
 
 
 @dataclass(kw_only=True)
-class Downsample(PictureCorruption):
+class Downsample(Corruption):
     """Average squares of pixels, and enlarge the small picture to the size it had.
 
     ::
@@ -129,13 +162,23 @@ class Downsample(PictureCorruption):
         known = self.enlarge in ("nearest", "bilinear", "bicubic")
         require(known, self, "enlarge", self.enlarge, "'nearest', 'bilinear' or 'bicubic'")
 
-    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
-        from torch.nn import functional
+    def build(self, space: Space) -> CorruptionModule:
+        return DownsampleModule(self, space)
 
-        factor, (height, width) = int(self.factor), x.shape[-2:]
-        small = functional.avg_pool2d(x, factor, ceil_mode=True)
+
+class DownsampleModule(CorruptionModule):
+    """Makes pictures smaller and large again."""
+
+    def __init__(self, part: Downsample, space: Space) -> None:
+        picture_shape(part, space)
+        super().__init__(space)
+        self.factor, self.enlarge = int(part.factor), part.enlarge
+
+    def forward(self, x: Tensor, generator: Generator) -> Tensor:
+        height, width = x.shape[-2:]
+        small = functional.avg_pool2d(x, self.factor, ceil_mode=True)
         smooth = {} if self.enlarge == "nearest" else {"align_corners": False}
-        size = (small.shape[-2] * factor, small.shape[-1] * factor)
+        size = (small.shape[-2] * self.factor, small.shape[-1] * self.factor)
         large = functional.interpolate(small, size, mode=self.enlarge, **smooth)
         large = large[..., :height, :width]
-        return large.contiguous() if bounds is None else large.clamp(*bounds)
+        return large.contiguous() if self.bounds is None else large.clamp(*self.bounds)

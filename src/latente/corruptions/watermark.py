@@ -8,20 +8,33 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional
+
+from ..data.space import Space
 from ..parts import require
-from .base import Bounds, PictureCorruption, Range, draw, ends, require_range, uniform
+from .base import (
+    Corruption,
+    CorruptionModule,
+    Range,
+    draw,
+    ends,
+    picture_shape,
+    require_range,
+    uniform,
+)
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image
-    from torch import Generator, Tensor
 
 LEAST = 8
 """Width at least in which a mark is drawn, in pixels; it is made smaller afterwards."""
 
 
 @dataclass(kw_only=True)
-class Watermark(PictureCorruption):
+class Watermark(Corruption):
     """Lay a half-transparent text or picture over each picture, at a random place.
 
     ::
@@ -59,15 +72,28 @@ class Watermark(PictureCorruption):
         require_range(self, "opacity", 0, 1, "a number from 0 to 1")
         require_range(self, "shade", 0, 1, "a number from 0 to 1")
 
-    def __call__(self, x: Tensor, generator: Generator, bounds: Bounds) -> Tensor:
-        width = max(math.ceil(ends(self.scale)[1] * x.shape[-1]), LEAST)
-        mark = stencil(self.text, self.picture, width, x.device)
-        laid = placed(mark, draw(self.scale, x, generator), x, generator)
-        alpha = laid[:, 3:] * draw(self.opacity, x, generator)
-        colours = draw(self.shade, x, generator)
-        if self.picture is not None:
+    def build(self, space: Space) -> CorruptionModule:
+        return WatermarkModule(self, space)
+
+
+class WatermarkModule(CorruptionModule):
+    """Lays the mark over each picture at a place, size and opacity of its own."""
+
+    def __init__(self, part: Watermark, space: Space) -> None:
+        picture_shape(part, space)
+        super().__init__(space)
+        self.part = part.copy()
+
+    def forward(self, x: Tensor, generator: Generator) -> Tensor:
+        part = self.part
+        width = max(math.ceil(ends(part.scale)[1] * x.shape[-1]), LEAST)
+        mark = stencil(part.text, part.picture, width, x.device)
+        laid = placed(mark, draw(part.scale, x, generator), x, generator)
+        alpha = laid[:, 3:] * draw(part.opacity, x, generator)
+        colours = draw(part.shade, x, generator)
+        if part.picture is not None:
             colours = laid[:, :3] if x.shape[1] == 3 else laid[:, :3].mean(1, keepdim=True)
-        low, high = bounds or (0.0, 1.0)
+        low, high = self.bounds or (0.0, 1.0)
         return x + alpha * (low + (high - low) * colours - x)
 
 
@@ -90,9 +116,6 @@ def placed(mark: Tensor, scale: Tensor, x: Tensor, generator: Generator) -> Tens
     Tensor
         Shape (n, 4, height, width), 0 outside the mark.
     """
-    import torch
-    from torch.nn import functional
-
     height, width = x.shape[-2:]
     slope = mark.shape[-2] / mark.shape[-1] * width / height
     wide = scale.flatten().clamp(max=1 / slope)
@@ -114,8 +137,6 @@ def placed(mark: Tensor, scale: Tensor, x: Tensor, generator: Generator) -> Tens
 @lru_cache(maxsize=8)
 def stencil(text: str, picture: str | None, width: int, device: torch.device) -> Tensor:
     """Return a mark as wide as that: red, green, blue and opacity, (1, 4, height, width)."""
-    import numpy as np
-    import torch
     from PIL.Image import Resampling
 
     image = written(text) if picture is None else read(Path(picture))

@@ -53,7 +53,19 @@ class Preparation:
     table: TableEncoder | None = None
 
     @classmethod
-    def learn(cls, X: Any, scaling: str, name: str) -> Self:
+    def learn(cls, X: Any, *, scaling: str, name: str, layout: str = "auto") -> tuple[Self, Tensor]:
+        """Shim."""
+        prep = cls._learn(X, scaling, name)
+        return prep, prep.store(X, name)
+
+    @property
+    def space(self):
+        from .space import Space
+        low, high = self.range
+        return Space(shape=self.shape, layout=self.layout.kind, low=low, high=high, bounds=self.bounds, binary=self.binary)
+
+    @classmethod
+    def _learn(cls, X: Any, scaling: str, name: str) -> Self:
         """Learn shape, type and scale of samples.
 
         Parameters

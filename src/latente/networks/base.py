@@ -2,24 +2,22 @@
 
 ::
 
-    x (n, *input_shape) ──encoder──▶ h ──bottleneck──▶ z (n, *code_shape) ──decoder──▶ raw x̂
+    x (n, *input_shape) ──encode──▶ h ──bottleneck──▶ z (n, *code_shape) ──decode──▶ raw
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
+import torch
+from torch import Generator, Tensor, nn
+
+from ..data.space import Shape
 from ..errors import ParameterError
 from ..parts import Part, is_whole, listed, require
-
-if TYPE_CHECKING:
-    from torch import nn
-
-Shape = tuple[int, ...]
-"""Shape of one sample: (features,) for rows, (channels, height, width) for pictures."""
 
 ACTIVATIONS: dict[str, str] = {
     "identity": "Identity",
@@ -41,35 +39,6 @@ DEFAULT_LATENT_DIM = 16
 """Size of a vector code where nobody says how large it should be."""
 
 
-@dataclass(frozen=True)
-class Pair:
-    """The two halves of an autoencoder.
-
-    ::
-
-        encoder: (n, *input_shape) ──▶ (n, heads · code_shape[0], *code_shape[1:])
-        decoder: (n, *code_shape)  ──▶ (n, *output_shape), before the output activation
-
-    Parameters
-    ----------
-    encoder, decoder
-        The halves.
-    code_shape
-        Of one code.
-    skips
-        Whether the encoder has a method ``maps(x)`` that returns its output and a tuple of feature
-        maps, which the decoder takes beside the code: ``decoder(z, *maps)``.
-    residual
-        Whether the decoder's output is what is to be added to the encoder's input.
-    """
-
-    encoder: nn.Module
-    decoder: nn.Module
-    code_shape: Shape
-    skips: bool = False
-    residual: bool = False
-
-
 @dataclass(kw_only=True)
 class Network(Part, ABC):
     """How encoder and decoder are built for data of a given shape.
@@ -87,27 +56,148 @@ class Network(Part, ABC):
         if self.output_activation != "auto":
             require_activation(self, "output_activation")
 
+    def layout(self) -> str:
+        """Return how three axes are to be read: "sequences", or "auto" for pictures."""
+        return "auto"
+
     @abstractmethod
     def build(
-        self, input_shape: Shape, output_shape: Shape, latent_dim: int | None, heads: int
-    ) -> Pair:
-        """Return a fresh encoder and decoder, on the CPU, with weights from torch's generator.
+        self,
+        input_shape: Shape,
+        output_shape: Shape,
+        latent_dim: int | None,
+        *,
+        per_code: int,
+        per_value: int,
+        generator: Generator,
+    ) -> NetworkModule:
+        """Return a fresh encoder and decoder, on the CPU.
 
         Parameters
         ----------
         input_shape, output_shape
-            Of one sample, without the batch: (features,) or (channels, height, width).
+            Of one sample, without the batch: (features,), (channels, height, width), (T, features).
         latent_dim
             How many numbers the code has; None leaves it to the network.
-        heads
-            How many numbers the encoder gives for each one of the code: 2 for mean and
-            log-variance.
+        per_code
+            How many numbers the encoder gives for each one of the code, along its first axis: 2 for
+            mean and log-variance.
+        per_value
+            How many numbers the decoder gives for each value of the output, along an axis of their
+            own, (n, per_value, *output_shape); with 1 there is no such axis.
+        generator
+            Source of the initial weights (`layers.initialized`).
 
         Raises
         ------
         ParameterError
             If the network cannot be built for these shapes.
         """
+
+
+class Context(NamedTuple):
+    """What a decoder may see beside the code."""
+
+    x: Tensor
+    """The encoder's input, (n, *input_shape)."""
+    maps: tuple[Tensor, ...] = ()
+    """The encoder's feature maps, where there are skip connections."""
+    target: Tensor | None = None
+    """What is to be decoded, (n, *output_shape); while training only."""
+    inverse: Callable[[Tensor], Tensor] | None = None
+    """From values to the raw output that stands for them: `LossModule.inverse`."""
+    missing: Tensor | None = None
+    """Where alone the input is to be changed, (n, 1, h, w) of 0 and 1; None for everywhere."""
+
+
+class NetworkModule(nn.Module):
+    """The two halves of an autoencoder.
+
+    ::
+
+        encode: x (n, *input_shape) ──▶ h (n, per_code · code_shape[0], *code_shape[1:]), context
+        decode: z (n, *code_shape)  ──▶ raw (n, [per_value,] *output_shape)
+
+    Parameters
+    ----------
+    encoder, decoder
+        From x to h, and from z to raw.
+    code_shape
+        Of one code.
+    """
+
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, code_shape: Shape) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.code_shape = code_shape
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Context]:
+        """Return h, and what the decoder may see beside the code."""
+        return self.encoder(x), Context(x)
+
+    def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
+        """Return the raw output of codes; the context is None where a code is decoded alone."""
+        return self.decoder(z)  # type: ignore[no-any-return]
+
+    def needs_input(self) -> bool:
+        """Whether the decoder needs what the encoder saw beside the code."""
+        return False
+
+    def seed(self, generator: Generator) -> None:
+        """Let layers that draw random numbers while training take them from a generator."""
+        for module in self.modules():
+            if isinstance(module, Dropout):
+                module.generator = generator
+
+    def squared_jacobian(self, x: Tensor, generator: Generator, probes: int) -> Tensor:
+        """Return ``‖∂h/∂x‖²_F`` of each sample, (n,), differentiable by the weights.
+
+        Hutchinson's unbiased estimate ``E‖vᵀJ‖²`` with ``v ~ N(0, I)``.
+
+        Parameters
+        ----------
+        x
+            The encoder's input, (n, *input_shape).
+        generator
+            Source of v.
+        probes
+            How many v are averaged.
+        """
+        with torch.enable_grad(), torch.autocast(x.device.type, enabled=False):
+            x = x.detach().float().requires_grad_()
+            h = self.encoder(x)
+            norms = []
+            for _ in range(probes):
+                v = torch.empty_like(h).normal_(generator=generator)
+                (product,) = torch.autograd.grad(h, x, v, create_graph=True, retain_graph=True)
+                norms.append(product.square().flatten(1).sum(1))
+            return torch.stack(norms).mean(0)
+
+
+class Dropout(nn.Module):
+    """Dropout that draws from a generator of its own, never from torch's global one.
+
+    Parameters
+    ----------
+    rate
+        Share of the values set to 0 while training; the others grow by as much.
+    """
+
+    generator: Generator | None = None
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        drawn = torch.rand(x.shape, generator=self.generator, device=x.device)
+        return x * (drawn >= self.rate) / (1 - self.rate)
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "generator"}
 
 
 def require_activation(part: Part, name: str) -> None:
@@ -127,9 +217,10 @@ def require_sizes(part: Part, name: str, *, least: int = 0) -> None:
     require(right, part, name, value, wanted)
 
 
-def require_code(latent_dim: int | None, heads: int) -> None:
-    """Raise `ParameterError` unless the code's size is None or a whole number from 1."""
-    if latent_dim is not None and not is_whole(latent_dim, 1):
+def code_size(latent_dim: int | None) -> int:
+    """Return the size of a vector code, or raise `ParameterError`."""
+    if latent_dim is None:
+        return DEFAULT_LATENT_DIM
+    if not is_whole(latent_dim, 1):
         raise ParameterError(f"latent_dim={latent_dim!r}: use a whole number from 1")
-    if not is_whole(heads, 1):
-        raise ParameterError(f"heads={heads!r}: use a whole number from 1")
+    return int(latent_dim)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import torch
+from torch import Generator, Tensor, nn
+
+from ..data.space import Shape
 from ..errors import ParameterError
-from .base import Network, Pair, Shape, require_code
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+from .base import Dropout, Network, NetworkModule
 
 
 @dataclass(kw_only=True)
@@ -24,8 +24,8 @@ class Modules(Network):
     Parameters
     ----------
     encoder
-        Maps (n, *input_shape) to (n, heads · channels, ...), heads being 2 for a variational
-        bottleneck (means first, then log-variances) and 1 for others.
+        Maps (n, *input_shape) to (n, per_code · channels, ...), per_code being 2 for a variational
+        bottleneck (means first, then log-variances) and 1 for most others.
     decoder
         Maps (n, channels, ...) to (n, *output_shape), without the output activation.
     output_activation
@@ -36,8 +36,6 @@ class Modules(Network):
     decoder: nn.Module
 
     def check(self) -> None:
-        from torch import nn
-
         super().check()
         for name in ("encoder", "decoder"):
             module = getattr(self, name)
@@ -47,34 +45,42 @@ class Modules(Network):
                 )
 
     def build(
-        self, input_shape: Shape, output_shape: Shape, latent_dim: int | None, heads: int
-    ) -> Pair:
-        import torch
-
-        require_code(latent_dim, heads)
-        encoder, decoder = copy.deepcopy((self.encoder, self.decoder))
-        encoder.cpu()
-        decoder.cpu()
+        self,
+        input_shape: Shape,
+        output_shape: Shape,
+        latent_dim: int | None,
+        *,
+        per_code: int,
+        per_value: int,
+        generator: Generator,
+    ) -> NetworkModule:
+        encoder, decoder = (own(module) for module in copy.deepcopy((self.encoder, self.decoder)))
+        outputs = output_shape if per_value == 1 else (per_value, *output_shape)
         h = _tried("encoder", encoder, torch.zeros(2, *input_shape))
-        code_shape = _code_shape(h, latent_dim, heads)
+        code_shape = _code_shape(h, latent_dim, per_code)
         output = _tried("decoder", decoder, torch.zeros(2, *code_shape))
-        if tuple(output.shape) != (2, *output_shape):
+        if tuple(output.shape) != (2, *outputs):
             raise ParameterError(
                 f"network: the decoder turns {_shape(2, *code_shape)} into "
-                f"{_shape(*output.shape)}, but it should return {_shape(2, *output_shape)}, "
+                f"{_shape(*output.shape)}, but it should return {_shape(2, *outputs)}, "
                 "like the target"
             )
-        return Pair(encoder, decoder, code_shape)
+        return NetworkModule(encoder, decoder, code_shape)
+
+
+def own(module: nn.Module) -> nn.Module:
+    """Return a module on the CPU whose dropout layers draw from the fit's generator."""
+    for name, child in module.named_children():
+        setattr(module, name, own(child))
+    return Dropout(module.p) if type(module) is nn.Dropout else module.cpu()
 
 
 def _tried(name: str, module: nn.Module, batch: Tensor) -> Tensor:
-    """Return what the module makes of a batch, leaving its state and torch's generator."""
-    import torch
-
+    """Return what the module makes of a batch, leaving its state."""
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        with torch.no_grad():
             output = module(batch)
     except Exception as error:
         raise ParameterError(
@@ -91,15 +97,15 @@ def _tried(name: str, module: nn.Module, batch: Tensor) -> Tensor:
     return output
 
 
-def _code_shape(h: Tensor, latent_dim: int | None, heads: int) -> Shape:
+def _code_shape(h: Tensor, latent_dim: int | None, per_code: int) -> Shape:
     """Return the shape of the code in the encoder's output for a batch of two."""
-    if h.dim() < 2 or len(h) != 2 or h.shape[1] % heads:
-        wanted = "(n, channels, ...)" if heads == 1 else f"(n, {heads} · channels, ...)"
+    if h.dim() < 2 or len(h) != 2 or h.shape[1] % per_code:
+        wanted = "(n, channels, ...)" if per_code == 1 else f"(n, {per_code} · channels, ...)"
         raise ParameterError(
             f"network: the encoder turns a batch of 2 into {_shape(*h.shape)}, but it should "
-            f"return {wanted}" + ("" if heads == 1 else ", means first and then log-variances")
+            f"return {wanted}" + ("" if per_code == 1 else ", means first and then log-variances")
         )
-    shape = (h.shape[1] // heads, *h.shape[2:])
+    shape = (h.shape[1] // per_code, *h.shape[2:])
     if latent_dim is not None and latent_dim != math.prod(shape):
         raise ParameterError(
             f"latent_dim={latent_dim}: the encoder given as network makes codes of "

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from ..data.space import Shape
 from ..parts import is_number, require
-from .base import (
-    DEFAULT_LATENT_DIM,
-    Network,
-    Pair,
-    Shape,
-    require_activation,
-    require_code,
-    require_sizes,
-)
+from .base import Network, NetworkModule, code_size, require_activation, require_sizes
+from .layers import Linear, head_activation, hidden_layers, initialized
 
 
 @dataclass(kw_only=True)
@@ -24,7 +24,7 @@ class Dense(Network):
 
     ::
 
-        x ──flatten──▶ features ──hidden[0]──▶ … ──hidden[-1]──▶ heads · latent_dim
+        x ──flatten──▶ features ──hidden[0]──▶ … ──hidden[-1]──▶ per_code · latent_dim
         z (latent_dim) ──hidden[-1]──▶ … ──hidden[0]──▶ features ──▶ (n, *output_shape)
 
     Parameters
@@ -39,8 +39,8 @@ class Dense(Network):
         Name of the activation behind the decoder, or "auto".
     tied
         Whether each decoder layer takes the transposed weights of the encoder layer it mirrors,
-        with a bias of its own (Vincent et al., 2010, section 2.3). Of a variational code's two
-        heads the decoder mirrors the mean's.
+        with a bias of its own (Vincent et al., 2010, section 2.3). Of a variational code the
+        decoder mirrors the mean's layer.
     dropout
         Share of each hidden layer's values set to zero while training, from 0 to below 1.
     """
@@ -61,34 +61,103 @@ class Dense(Network):
         require(below_one, self, "dropout", self.dropout, "a number from 0 to below 1")
 
     def build(
-        self, input_shape: Shape, output_shape: Shape, latent_dim: int | None, heads: int
-    ) -> Pair:
-        from .initial import initialised
-        from .layers import DenseDecoder, DenseEncoder
-
-        require_code(latent_dim, heads)
-        code = DEFAULT_LATENT_DIM if latent_dim is None else int(latent_dim)
-        features, outputs = math.prod(input_shape), math.prod(output_shape)
+        self,
+        input_shape: Shape,
+        output_shape: Shape,
+        latent_dim: int | None,
+        *,
+        per_code: int,
+        per_value: int,
+        generator: Generator,
+    ) -> NetworkModule:
+        code, hidden = code_size(latent_dim), [int(size) for size in self.hidden]
+        outputs = output_shape if per_value == 1 else (per_value, *output_shape)
+        features = math.prod(input_shape)
         require(
-            not self.tied or features == outputs,
+            not self.tied or features == math.prod(outputs),
             self,
             "tied",
             self.tied,
-            f"False where the target has {outputs} values and the input {features}",
+            f"False where the decoder gives {math.prod(outputs)} values and the input has "
+            f"{features}",
         )
-        hidden = [int(size) for size in self.hidden]
-        encoder = DenseEncoder(
-            [features, *hidden, code],
-            activation=self.activation,
-            code_activation=self.code_activation,
-            dropout=float(self.dropout),
-            heads=heads,
+        down = [Linear(a, b) for a, b in pairwise([features, *hidden, per_code * code])]
+        sizes = [code, *reversed(hidden), math.prod(outputs)]
+        up: list[nn.Module] = [Linear(a, b) for a, b in pairwise(sizes)]
+        if self.tied:
+            up = [TiedLinear(a, b) for a, b in zip(reversed(down), sizes, strict=False)]
+        rate = float(self.dropout)
+        encoder = nn.Sequential(
+            nn.Flatten(),
+            *hidden_layers(down[:-1], self.activation, rate),
+            down[-1],
+            head_activation(self.code_activation, per_code),
         )
-        decoder = DenseDecoder(
-            [code, *reversed(hidden), outputs],
-            output_shape,
-            activation=self.activation,
-            dropout=float(self.dropout),
-            mirrored=encoder.linears() if self.tied else None,
+        decoder = nn.Sequential(
+            *hidden_layers(up[:-1], self.activation, rate),
+            up[-1],
+            *([nn.Unflatten(1, outputs)] if len(outputs) > 1 else []),
         )
-        return Pair(initialised(encoder), initialised(decoder), (code,))
+        single = len(down) == 1 and per_code == 1
+        module = SingleLayerModule if single else NetworkModule
+        return module(initialized(encoder, generator), initialized(decoder, generator), (code,))
+
+
+class SingleLayerModule(NetworkModule):
+    """Dense halves whose encoder is one layer, ``s(Wx + b)``: its derivative is known exactly."""
+
+    def squared_jacobian(self, x: Tensor, generator: Generator, probes: int) -> Tensor:
+        """Return ``Σ_j s'(a_j)² ‖W_j‖²``, (n,); arguments as those of the base class."""
+        _, linear, activate = self.encoder.children()
+        with torch.enable_grad():
+            before: Tensor = linear(x.detach().flatten(1)).float()
+            if not before.requires_grad:
+                before.requires_grad_()
+            (slope,) = torch.autograd.grad(activate(before).sum(), before, create_graph=True)
+            weight: Tensor = linear.weight
+            return slope.square() @ weight.square().sum(1)
+
+
+class TiedLinear(nn.Module):
+    """A linear layer that mirrors another: its weights transposed, a bias of its own.
+
+    ::
+
+        y = Wᵀ x + b'      where the other layer is  Wx + b
+
+    The weight is the other layer's parameter itself, so an optimiser sees it once; the state dict
+    leaves it to the other layer.
+
+    Parameters
+    ----------
+    mirrored
+        The other layer.
+    in_features
+        How many of its outputs to go back from, the first ones.
+    """
+
+    def __init__(self, mirrored: nn.Linear, in_features: int) -> None:
+        super().__init__()
+        self.in_features = in_features
+        self.out_features = mirrored.in_features
+        self.weight = mirrored.weight
+        self.bias = nn.Parameter(torch.zeros(self.out_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight[: self.in_features].t(), self.bias)
+
+    def extra_repr(self) -> str:
+        return f"in_features={self.in_features}, out_features={self.out_features}, tied=True"
+
+    def _save_to_state_dict(
+        self, destination: dict[str, Any], prefix: str, keep_vars: bool
+    ) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        del destination[prefix + "weight"]
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        shared = self._parameters.pop("weight")
+        try:
+            super()._load_from_state_dict(*args)
+        finally:
+            self._parameters["weight"] = shared

@@ -13,11 +13,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..bottlenecks.table import Moment
 from ..data.batches import Batches
 from ..model import Model
-from .plan import Plan
-from .steps import GradientStep
+from .state import Plan
+from .steps import GradientStep, Optimizers
 
 EAGER = 5
 """Steps taken without a graph first, so that the optimiser's state and cuDNN's choices exist."""
@@ -59,14 +58,14 @@ class GraphStep(GradientStep):
     def __init__(
         self,
         model: Model,
-        optimizer: torch.optim.Optimizer,
+        optimizers: Optimizers,
         plan: Plan,
         device: torch.device,
         record: Callable[[Callable[[], None], torch.Generator], Replay] = record,
     ) -> None:
-        super().__init__(model, optimizer, plan, device)
+        super().__init__(model, optimizers, plan, device)
         self.size = plan.batch_size
-        self.eager = EAGER if is_recordable(optimizer, plan) else None
+        self.eager = EAGER if all(is_recordable(o, plan) for o in optimizers) else None
         self.record = record
         # The graph knows one generator by its address: it takes over each epoch's seed.
         self.generator = torch.Generator(device)
@@ -74,7 +73,7 @@ class GraphStep(GradientStep):
 
     def start(self, generator: torch.Generator, clock: Tensor) -> None:
         self.generator.manual_seed(generator.initial_seed())
-        self.moment = Moment(self.generator, clock)
+        super().start(self.generator, clock)
 
     def step(self, batches: Batches, index: Tensor) -> Tensor:
         if self.eager is None or len(index) != self.size:
@@ -85,15 +84,20 @@ class GraphStep(GradientStep):
             return self.row.clone()
         if self.replay is None:
             self.index = index.clone()
-            self.optimizer.zero_grad(set_to_none=True)
+            for optimizer in self.optimizers:
+                optimizer.zero_grad(set_to_none=True)
             self.replay = self.record(lambda: self._recorded(batches), self.generator)
         self.index.copy_(index)
         self.replay()
         return self.row.clone()
 
     def _recorded(self, batches: Batches) -> None:
-        self.row.copy_(self.gradient(batches, self.index))
-        self.optimizer.step()
+        x, target = batches.take(self.index)
+        terms: dict[str, Tensor] = {}
+        for group, optimizer in zip(self.groups, self.optimizers, strict=True):
+            terms |= self.gradient(group, x, target)
+            optimizer.step()
+        self.row.copy_(self.reported(terms))
 
 
 def is_recordable(optimizer: torch.optim.Optimizer, plan: Plan) -> bool:

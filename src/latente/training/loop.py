@@ -9,8 +9,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -18,27 +16,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..bottlenecks.table import Moment, Terms
+from ..bottlenecks.base import Moment
 from ..data.batches import Batches
-from ..errors import TrainingError
+from ..errors import ParameterError, TrainingError
 from ..model import Model
-from .allocator import kept_memory
 from .checkpoint import Checkpoint
 from .hardware import autocast, is_out_of_memory
-from .plan import Plan
 from .progress import Progress
-from .state import Record, TrainingState
-from .steps import ClosureStep, GradientStep, Stepper
+from .state import Plan, Record, TrainingState
+from .steps import ClosureStep, GradientStep, Optimizers, Stepper
 
 LOOK_EVERY = 200
 """Steps between two looks at the losses: each look waits for the device."""
 CHECKPOINT_SECONDS = 2.0
 """Least time between two checkpoints, so that short epochs are not spent on writing."""
 VALIDATION_STREAM = 2**32 - 1
+EXPLODED = 1e4
+"""A loss so many times as high as the first one's, or as one for each value, has exploded."""
 
 
 class Diverged(Exception):
-    """The loss is no longer finite."""
+    """The loss is no longer finite, or has exploded."""
 
     def __init__(self, step: int, epoch: int, value: float) -> None:
         super().__init__(step, epoch, value)
@@ -60,10 +58,22 @@ class Trainer:
         self.model = model
         self.plan = plan
         self.device = next(model.parameters()).device
-        self.optimizer = plan.optimizer.build(
-            model.parameters(), plan.learning_rate, plan.weight_decay, self.device
-        )
-        self.scheduler: Any = None
+        groups = model.groups()
+        if len(groups) > 1 and plan.optimizer.whole:
+            raise ParameterError(
+                "optimizer='lbfgs' minimises one objective, but this bottleneck trains a network "
+                "against the rest; use optimizer='adam'"
+            )
+        self.optimizers = [
+            plan.optimizer.build(
+                group.parameters,
+                plan.learning_rate if group.learning_rate is None else group.learning_rate,
+                plan.weight_decay,
+                self.device,
+            )
+            for group in groups
+        ]
+        self.schedulers: list[Any] = []
         self.state = TrainingState(model, plan.epochs)
         self.clock = torch.zeros((), device=self.device)
         self.stopped: str | None = None
@@ -87,12 +97,8 @@ class Trainer:
         if checkpoint is not None:
             self._resume(checkpoint)
         self.stopped, self.message = None, ""
-        stepper = make_stepper(self.model, self.optimizer, self.plan, self.device)
-        with (
-            _own_randomness(self.device),
-            kept_memory(self.device),
-            Progress(self.plan.verbose, self.plan.epochs, self.state.epoch) as progress,
-        ):
+        stepper = make_stepper(self.model, self.optimizers, self.plan, self.device)
+        with Progress(self.plan.verbose, self.plan.epochs, self.state.epoch) as progress:
             try:
                 self._epochs(batches, validation, stepper, checkpoint, progress)
             except KeyboardInterrupt:
@@ -114,10 +120,11 @@ class Trainer:
         self.plan = replace(self.plan, epochs=self.plan.epochs + len(history))
         self.state.epochs = self.plan.epochs
         if before is not None and before.plan.optimizer == self.plan.optimizer:
-            self.optimizer.load_state_dict(before.optimizer.state_dict())
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.plan.learning_rate
-                group["weight_decay"] = self.plan.weight_decay
+            for optimizer, earlier in zip(self.optimizers, before.optimizers, strict=True):
+                settings = [{**group, "params": None} for group in optimizer.param_groups]
+                optimizer.load_state_dict(earlier.state_dict())
+                for group, own in zip(optimizer.param_groups, settings, strict=True):
+                    group["lr"], group["weight_decay"] = own["lr"], own.get("weight_decay", 0.0)
 
     def _epochs(
         self,
@@ -132,11 +139,11 @@ class Trainer:
             begun = time.perf_counter()
             record: Record = {"epoch": self.state.epoch + 1}
             record |= self._train(batches, stepper, progress)
-            record["per_pixel"] = record["reconstruction"] / self._features(batches)
+            record["per_pixel"] = record["reconstruction"] / self._values(batches)
             if validation is not None:
                 terms = self.validate(validation)
                 record |= {f"validation_{name}": value for name, value in terms.items()}
-            record["learning_rate"] = float(self.optimizer.param_groups[0]["lr"])
+            record["learning_rate"] = float(self.optimizers[0].param_groups[0]["lr"])
             record["seconds"] = time.perf_counter() - begun
             record["samples_per_second"] = len(batches) / record["seconds"]
             self._close(record, validation is not None)
@@ -156,7 +163,6 @@ class Trainer:
         """Train one epoch and return the mean of each term over its samples."""
         epoch, n, size = self.state.epoch, len(batches), self.plan.batch_size
         generator = self._seeded(epoch)
-        self._seed_layers(generator.initial_seed())
         order = torch.split(torch.randperm(n, generator=generator, device=self.device), size)
         self.clock.fill_(epoch)
         self.model.train()
@@ -167,13 +173,16 @@ class Trainer:
             row = stepper.step(batches, index)
             rows = rows if i else row.new_empty(len(order), len(row))
             rows[i] = row
+            if self.state.first_loss is None:
+                self.state.first_loss = float(row[0])
             self.clock += 1 / len(order)
-            if self.scheduler is not None and self.plan.schedule.every_step:
-                self.scheduler.step()
+            if self.plan.schedule.every_step:
+                for scheduler in self.schedulers:
+                    scheduler.step()
             if (i + 1) % LOOK_EVERY == 0:
-                self._look(rows[: i + 1], epoch, len(order))
+                self._look(rows[: i + 1], epoch, len(order), batches)
             progress.step(epoch + (i + 1) / len(order))
-        self._look(rows, epoch, len(order))
+        self._look(rows, epoch, len(order), batches)
         sizes = torch.tensor([len(index) for index in order], dtype=torch.float64)
         means = (rows.cpu().double() * sizes[:, None]).sum(0) / n
         return dict(zip(stepper.names, means.tolist(), strict=True))
@@ -190,7 +199,7 @@ class Trainer:
         index = torch.arange(len(validation), device=self.device)
         with torch.no_grad(), autocast(self.device, self.plan.precision):
             for part in torch.split(index, max(self.plan.batch_size, 512)):
-                terms: Terms = self.model.objective(*validation.take(part), moment)
+                terms = self.model.objective(*validation.take(part), moment)
                 for name, value in terms.items():
                     sums[name] = sums.get(name, torch.zeros(())).to(value) + value.detach().sum()
         return {name: float(value) / len(validation) for name, value in sums.items()}
@@ -203,14 +212,15 @@ class Trainer:
             raise Diverged(-1, state.epoch + 1, float("nan"))
         state.epoch += 1
         state.history.append(record)
-        watched = record["validation_total" if validated else "total"]
+        watched = record[("validation_" if validated else "") + self.model.bottleneck.watched()]
         if not np.isfinite(watched):
             raise Diverged(-1, state.epoch, watched)
         if not validated or watched < state.best_loss:
             state.best_loss = watched
             state.keep()
-        if self.scheduler is not None and not self.plan.schedule.every_step:
-            self.scheduler.step(*([watched] if self.plan.schedule.watches else []))
+        if not self.plan.schedule.every_step:
+            for scheduler in self.schedulers:
+                scheduler.step(*([watched] if self.plan.schedule.watches else []))
 
     def _out_of_patience(self, validation: Batches | None) -> bool:
         patience, state = self.plan.patience, self.state
@@ -230,12 +240,14 @@ class Trainer:
         schedule = self.plan.schedule
         steps = -(-rows // self.plan.batch_size) if schedule.every_step else 1
         remaining = max(self.plan.epochs - self.state.epoch, 1)
-        self.scheduler = schedule.build(self.optimizer, remaining * steps)
+        built = [schedule.build(optimizer, remaining * steps) for optimizer in self.optimizers]
+        self.schedulers = [scheduler for scheduler in built if scheduler is not None]
 
-    def _look(self, rows: Tensor, epoch: int, steps: int) -> None:
-        """Raise `Diverged` at the first step whose loss is not finite."""
+    def _look(self, rows: Tensor, epoch: int, steps: int, batches: Batches) -> None:
+        """Raise `Diverged` at the first step whose loss is not finite, or has exploded."""
         totals = rows[-LOOK_EVERY:, 0]
-        bad = totals.isfinite().logical_not()
+        limit = EXPLODED * max(abs(self.state.first_loss or 0.0), float(self._values(batches)))
+        bad = ~(totals.abs() <= limit)
         if bool(bad.any()):
             first = int(bad.nonzero()[0, 0])
             step = epoch * steps + len(rows) - len(totals) + first + 1
@@ -259,7 +271,7 @@ class Trainer:
         )
         rate = self.plan.learning_rate
         advice = f"try learning_rate={rate / 10:.2g} (it was {rate:.2g}) or gradient_clip=1.0"
-        what = f"the loss became {bad.value} {where}"
+        what = f"the loss became {bad.value:.3g} {where}"
         if self.state.best_weights is None:
             raise TrainingError(f"{what}, before one epoch was done; {advice}")
         self.stopped = "diverged"
@@ -268,7 +280,7 @@ class Trainer:
     def _out_of_memory(self, batches: Batches) -> TrainingError:
         """Return an error that says which batch size would fit, found by trying."""
         size = self.plan.batch_size
-        self.optimizer.zero_grad(set_to_none=True)
+        self._forget_gradients()
         fits = min(size, len(batches)) // 2
         while fits >= 1 and not self._fits(batches, fits):
             fits //= 2
@@ -288,7 +300,7 @@ class Trainer:
                 return False
             raise
         finally:
-            self.optimizer.zero_grad(set_to_none=True)
+            self._forget_gradients()
         return True
 
     def _seeded(self, stream: int) -> torch.Generator:
@@ -299,19 +311,14 @@ class Trainer:
         word = np.random.SeedSequence([self.plan.seed, stream]).generate_state(1, np.uint64)[0]
         return torch.Generator(self.device).manual_seed(int(word >> np.uint64(1)))
 
-    def _seed_layers(self, seed: int) -> None:
-        """Seed the global generators that layers such as dropout draw from, of this device only.
+    def _forget_gradients(self) -> None:
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
 
-        `torch.manual_seed` would seed those of every device, in milliseconds for each.
-        """
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        elif self.device.type == "mps":
-            torch.mps.manual_seed(seed)
-
-    def _features(self, batches: Batches) -> int:
-        """Return how many numbers one target has."""
+    def _values(self, batches: Batches) -> int:
+        """Return how many values a sample's loss is summed over."""
+        if self.model.loss.mean:
+            return 1
         _, target = batches.take(torch.zeros(1, dtype=torch.long, device=self.device))
         return target.numel()
 
@@ -319,8 +326,8 @@ class Trainer:
         """Return the whole state of the fit as nested values and tensors."""
         return {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scheduler": None if self.scheduler is None else self.scheduler.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
             "state": self.state.to_dict(),
         }
 
@@ -329,28 +336,19 @@ class Trainer:
         if saved is None:
             return
         self.model.load_state_dict(saved["model"])
-        self.optimizer.load_state_dict(saved["optimizer"])
-        if self.scheduler is not None and saved["scheduler"] is not None:
-            self.scheduler.load_state_dict(saved["scheduler"])
+        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+            optimizer.load_state_dict(state)
+        for scheduler, state in zip(self.schedulers, saved["schedulers"], strict=True):
+            scheduler.load_state_dict(state)
         self.state.from_dict(saved["state"])
 
 
-@contextmanager
-def _own_randomness(device: torch.device) -> Iterator[None]:
-    """Leave torch's global generators as they were: dropout layers draw from them."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        yield
-
-
-def make_stepper(
-    model: Model, optimizer: torch.optim.Optimizer, plan: Plan, device: torch.device
-) -> Stepper:
+def make_stepper(model: Model, optimizers: Optimizers, plan: Plan, device: torch.device) -> Stepper:
     """Return the way to step that suits the optimiser and the device."""
     if plan.optimizer.whole:
-        return ClosureStep(model, optimizer, plan, device)
+        return ClosureStep(model, optimizers, plan, device)
     if device.type == "cuda":
         from .graphs import GraphStep
 
-        return GraphStep(model, optimizer, plan, device)
-    return GradientStep(model, optimizer, plan, device)
+        return GraphStep(model, optimizers, plan, device)
+    return GradientStep(model, optimizers, plan, device)

@@ -1,14 +1,36 @@
-"""What a fit has come to: epochs, history, the best weights so far."""
+"""Plan and state of a fit: how to train, and what it has come to."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from ..optimizers import Optimizer
+from ..schedules import Schedule
+
 Record = dict[str, float]
 Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train: everything about a fit that is neither data nor model."""
+
+    optimizer: Optimizer
+    schedule: Schedule
+    learning_rate: float
+    weight_decay: float
+    gradient_clip: float | None
+    batch_size: int
+    epochs: int
+    patience: int | None
+    precision: str
+    seed: int
+    verbose: int = 0
+    callbacks: Sequence[Callback] = ()
 
 
 @dataclass
@@ -25,6 +47,8 @@ class TrainingState:
     best_loss: float = float("inf")
     best_epoch: int = 0
     best_weights: Weights | None = None
+    first_loss: float | None = None
+    """What the very first step minimised: a loss many times as high has exploded."""
     stop: bool = False
 
     @property
@@ -55,11 +79,12 @@ class TrainingState:
             "best_loss": self.best_loss,
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
+            "first_loss": self.first_loss,
         }
 
     def from_dict(self, values: dict[str, Any]) -> None:
         """Take over what `to_dict` returned."""
-        for name in ("epoch", "history", "best_loss", "best_epoch"):
+        for name in ("epoch", "history", "best_loss", "best_epoch", "first_loss"):
             setattr(self, name, values[name])
         weights = values["best_weights"]
         if weights is not None:

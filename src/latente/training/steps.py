@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from ..bottlenecks.table import Moment
+from ..bottlenecks.base import Moment
 from ..data.batches import Batches
-from ..model import Model
+from ..model import Group, Model
 from .hardware import autocast
-from .plan import Plan
+from .state import Plan
+
+Optimizers = Sequence[torch.optim.Optimizer]
 
 
 class Stepper(Protocol):
@@ -28,13 +31,24 @@ class Stepper(Protocol):
 
 
 class GradientStep:
-    """A gradient step: forward, backward, update."""
+    """A gradient step of each group of parameters: forward, backward, update.
+
+    Parameters
+    ----------
+    model
+        On the device.
+    optimizers
+        One for each of the model's groups, in their order.
+    plan, device
+        How and where to train.
+    """
 
     def __init__(
-        self, model: Model, optimizer: torch.optim.Optimizer, plan: Plan, device: torch.device
+        self, model: Model, optimizers: Optimizers, plan: Plan, device: torch.device
     ) -> None:
         self.model = model
-        self.optimizer = optimizer
+        self.groups = model.groups()
+        self.optimizers = optimizers
         self.clip = plan.gradient_clip
         self.precision = plan.precision
         self.device = device
@@ -42,24 +56,31 @@ class GradientStep:
 
     def start(self, generator: torch.Generator, clock: Tensor) -> None:
         self.moment = Moment(generator, clock)
+        self.model.network.seed(generator)
 
     def step(self, batches: Batches, index: Tensor) -> Tensor:
-        self.optimizer.zero_grad(set_to_none=True)
-        row = self.gradient(batches, index)
-        self.optimizer.step()
-        return row
-
-    def gradient(self, batches: Batches, index: Tensor) -> Tensor:
-        """Leave the batch's gradient in the parameters and return the terms."""
         x, target = batches.take(index)
+        terms: dict[str, Tensor] = {}
+        for group, optimizer in zip(self.groups, self.optimizers, strict=True):
+            optimizer.zero_grad(set_to_none=True)
+            terms |= self.gradient(group, x, target)
+            optimizer.step()
+        return self.reported(terms)
+
+    def gradient(self, group: Group, x: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Leave a batch's gradient in a group's parameters and return the mean of each term."""
         with autocast(self.device, self.precision):
-            terms = self.model.objective(x, target, self.moment)
-        self.names = tuple(terms)
-        means = [term.mean() for term in terms.values()]
-        means[0].backward()  # type: ignore[no-untyped-call]
+            terms = group.objective(x, target, self.moment)
+        means = {name: term.mean() for name, term in terms.items()}
+        next(iter(means.values())).backward()  # type: ignore[no-untyped-call]
         if self.clip is not None:
-            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.clip)
-        return torch.stack([mean.detach() for mean in means])
+            torch.nn.utils.clip_grad_norm_(group.parameters, self.clip)
+        return {name: mean.detach() for name, mean in means.items()}
+
+    def reported(self, terms: dict[str, Tensor]) -> Tensor:
+        """Return the means of the terms as one tensor, their names kept."""
+        self.names = tuple(terms)
+        return torch.stack(list(terms.values()))
 
 
 class ClosureStep(GradientStep):
@@ -69,15 +90,17 @@ class ClosureStep(GradientStep):
     """
 
     def step(self, batches: Batches, index: Tensor) -> Tensor:
+        x, target = batches.take(index)
         drawn = self.moment.generator.get_state()
+        (group,), (optimizer,) = self.groups, self.optimizers
         first: list[Tensor] = []
 
         def closure() -> Tensor:
             self.moment.generator.set_state(drawn)
-            self.optimizer.zero_grad(set_to_none=True)
-            row = self.gradient(batches, index)
+            optimizer.zero_grad(set_to_none=True)
+            row = self.reported(self.gradient(group, x, target))
             first.append(row)
             return row[0]
 
-        self.optimizer.step(closure)  # type: ignore[arg-type]
+        optimizer.step(closure)  # type: ignore[arg-type]
         return first[0]
