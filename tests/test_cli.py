@@ -148,8 +148,8 @@ class TestHelp:
         options = cli_parameters.estimator_options()
         layout, depth = (options[name].__metadata__[0] for name in ("layout", "depth"))
         assert layout.help == "How axes are read  [default: none]"
-        assert (layout.param_decls, layout.metavar) == (("--layout",), "TEXT")
-        assert (depth.param_decls, depth.metavar) == (("--depth",), "INTEGER")
+        assert (layout.default, layout.metavar) == ("--layout", "TEXT")
+        assert (depth.default, depth.metavar) == ("--depth", "INTEGER")
         texts = {"layout": "rows", "depth": "7"}
         assert cli_parameters.values(texts) == {"layout": "rows", "depth": 7}
         assert value("layout", "none") is None

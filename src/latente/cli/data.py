@@ -96,7 +96,7 @@ def with_options(*groups: Mapping[str, Any]) -> Callable[[F], F]:
 
 
 @dataclass(frozen=True)
-class Rows:
+class Selection:
     """The rows a command works on.
 
     Parameters
@@ -212,7 +212,7 @@ def open_rows(
     *,
     model: Autoencoder | AnomalyDetector | None = None,
     **reading: Any,
-) -> Rows:
+) -> Selection:
     """Read data and take the rows to work on.
 
     Parameters
@@ -248,7 +248,7 @@ def open_rows(
     paths = data.paths if split == "train" or data.X_test is None else None
     if model is not None:
         X = as_fitted(X, data, model)
-    return Rows(X[:limit], None if y is None else y[:limit], paths and paths[:limit], data)
+    return Selection(X[:limit], None if y is None else y[:limit], paths and paths[:limit], data)
 
 
 def _joined(pieces: list[Any]) -> Any:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..anomaly.detector import AnomalyDetector
-    from .data import Rows
+    from .data import Selection
 
 SUFFIX = ".safetensors"
 HEATMAPS = ".png"
@@ -121,7 +121,7 @@ def detect(
 
 def open_normal(
     data: str, split: str, limit: int | None, reading: dict[str, Any], *, labelled: bool
-) -> Rows:
+) -> Selection:
     """Read the rows to learn from; where others are labelled, these need no labels."""
     if not labelled:
         rows = open_rows(data, split, limit, **reading | {"label": None})
@@ -131,7 +131,7 @@ def open_normal(
 
 
 def learn(
-    rows: Rows,
+    rows: Selection,
     path: Path,
     keywords: dict[str, Any],
     validation: str | None,
@@ -175,7 +175,7 @@ def open_detector(path: str) -> AnomalyDetector:
 
 def find(
     detector: AnomalyDetector,
-    rows: Rows,
+    rows: Selection,
     path: Path | None,
     *,
     explain: bool,
@@ -191,7 +191,7 @@ def find(
     by_column = explain and len(preparation_of(detector).shape) == 1
     if path is not None:
         if format_of(path) == HEATMAPS:
-            write_heat_maps(detector, rows, order[: top or SHOWN], path)
+            write_heat_maps(detector, rows.X, order[: top or SHOWN], path)
         else:
             parts = detector.explain(rows.X) if by_column else None
             write_scores(scores, flagged, parts, detector.columns_, path)
@@ -233,7 +233,7 @@ def write_scores(
     write_values(np.concatenate(columns, axis=1).astype(np.float64), path, titles)
 
 
-def write_heat_maps(detector: AnomalyDetector, rows: Rows, order: NDArray[Any], path: Path) -> None:
+def write_heat_maps(detector: AnomalyDetector, X: Any, order: NDArray[Any], path: Path) -> None:
     """Write the most anomalous pictures and, beside each, where it is so, as one picture."""
     import numpy as np
 
@@ -242,7 +242,7 @@ def write_heat_maps(detector: AnomalyDetector, rows: Rows, order: NDArray[Any], 
         raise CallError(f"{path}: rows of numbers have no heat maps; write .csv, .parquet or .npy")
     if not len(order):
         raise CallError(f"{path}: nothing is flagged; give --top K for the most anomalous pictures")
-    chosen = np.asarray(rows.X)[order]
+    chosen = np.asarray(X)[order]
     values = data.convert(data.store(chosen, "X")).numpy()
     low, high = data.bounds or data.range
     shades = np.clip((values - low) / (high - low), 0, 1)

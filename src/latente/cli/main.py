@@ -49,7 +49,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 In its module, the command is a function of its name, or a dictionary of functions: sub-commands.
 """
-HELP = {"help_option_names": ["-h", "--help"]}
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 HelpRows = Iterable[tuple[str | None, tuple[str, str]]]
 

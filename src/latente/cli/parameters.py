@@ -154,9 +154,12 @@ def offered() -> dict[str, Parameter]:
 
 
 def estimator_options() -> dict[str, Any]:
-    """Return one option for each parameter of the estimator; its value is text or None."""
+    """Return one option for each parameter of the estimator, parts first.
+
+    An option's value is text, or None where it is not given.
+    """
     found = {}
-    for name, each in offered().items():
+    for name, each in sorted(offered().items(), key=lambda item: item[0] not in FAMILIES):
         option = typer.Option(
             each.flag,
             metavar=each.metavar,

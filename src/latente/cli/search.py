@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ..estimator import Autoencoder
     from ..search.index import LatentIndex, Neighbours
-    from .data import Rows
+    from .data import Selection
 
 SUFFIX = ".index"
 SHEETS = (".png", ".svg", ".pdf")
@@ -239,7 +239,7 @@ def open_fitting(
     split: str | None,
     limit: int | None,
     reading: dict[str, Any],
-) -> Rows:
+) -> Selection:
     """Read rows; pictures in files are brought to the size that the model takes."""
     from ..search.pictures import picture_size
 
@@ -263,7 +263,7 @@ def path_from_here(index: str, path: str) -> str:
     return os.path.normpath(Path(index).parent / path)
 
 
-def as_records(found: Neighbours, index: str, rows: Rows) -> list[dict[str, Any]]:
+def as_records(found: Neighbours, index: str, rows: Selection) -> list[dict[str, Any]]:
     """Return what was found for each query: row, path where there is one, and distance."""
     queries = []
     for i, (positions, distances) in enumerate(zip(found.positions, found.distances, strict=True)):
