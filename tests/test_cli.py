@@ -23,12 +23,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from latente import Autoencoder, Gaussian
-from latente.cli import config
-from latente.cli.families import FAMILIES, part, written
+from latente.cli import parameters as cli_parameters
 from latente.cli.main import COMMANDS, app, load
-from latente.cli.options import literal, offered, value
-from latente.cli.signature import parameters
+from latente.cli.parameters import literal, offered, parameters, part, value, written
 from latente.errors import ParameterError
+from latente.families import FAMILIES
 from latente.parts import Part
 
 Run = Callable[..., Any]
@@ -93,16 +92,18 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class TestHelp:
-    @pytest.mark.parametrize("args", [["--help"], ["fit", "--help"], ["plot", "--help"]])
-    def test_imports_nothing_heavy(self, args: list[str]) -> None:
+    def test_imports_nothing_heavy(self) -> None:
+        calls = [["--help"], *([name, "--help"] for name in COMMANDS), ["plot", "map", "--help"]]
         code = (
             "import sys; from latente.cli.main import app\n"
-            f"try: app({args!r})\nexcept SystemExit: pass\n"
+            f"for args in {calls!r}:\n"
+            "    try: app(args)\n"
+            "    except SystemExit: pass\n"
             f"print([m for m in {HEAVY!r} if m in sys.modules], file=sys.stderr)"
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
         assert done.stderr.strip() == "[]"
-        assert "Usage" in done.stdout
+        assert done.stdout.count("Usage") == len(calls)
 
     @pytest.mark.parametrize("name", COMMANDS)
     def test_each_command_tells_about_itself(self, name: str) -> None:
@@ -132,14 +133,35 @@ class TestHelp:
         )
         assert "--seed " in page
 
+    def test_a_new_keyword_is_an_option_by_itself(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "estimator.py").write_text(
+            "class Autoencoder:\n"
+            '    """Learn.\n\n    Parameters\n    ----------\n    layout : str or None\n'
+            '        How axes are read. Or not.\n    depth\n        How deep.\n    """\n'
+            "    def __init__(self, *, layout: str | None = None, depth: int = 3): ...\n"
+        )
+        monkeypatch.setattr(cli_parameters, "PACKAGE", tmp_path)
+        read = parameters.__wrapped__()
+        monkeypatch.setattr(cli_parameters, "parameters", lambda: read)
+        options = cli_parameters.estimator_options()
+        layout, depth = (options[name].__metadata__[0] for name in ("layout", "depth"))
+        assert layout.help == "How axes are read  [default: none]"
+        assert (layout.default, layout.metavar) == ("--layout", "TEXT")
+        assert (depth.default, depth.metavar) == ("--depth", "INTEGER")
+        texts = {"layout": "rows", "depth": "7"}
+        assert cli_parameters.values(texts) == {"layout": "rows", "depth": 7}
+        assert value("layout", "none") is None
+
     def test_a_part_in_the_help_is_a_part_in_the_table(self) -> None:
         page = " ".join(good("fit", "--help").stdout.split())
-        assert all(", ".join(family.table) in page for family in FAMILIES.values())
+        assert all(", ".join(table) in page for table in FAMILIES.values())
 
     def test_parts_lists_every_parameter_of_every_part(self) -> None:
         found = answered("parts")
-        for name, family in FAMILIES.items():
-            for key, cls in family.table.items():
+        for name, table in FAMILIES.items():
+            for key, cls in table.items():
                 listed = found[name][key]["parameters"]
                 assert list(listed) == list(cls.parameter_names())
                 assert all(each["about"] for each in listed.values()), (name, key)
@@ -204,8 +226,8 @@ class TestValues:
             part(spec, "bottleneck")
 
     def test_written_can_be_read_back(self) -> None:
-        for name, family in FAMILIES.items():
-            for cls in family.table.values():
+        for name, table in FAMILIES.items():
+            for cls in table.values():
                 assert part(written(cls(), name), name) == cls()
         assert (
             written(Gaussian(beta=0.5, samples=5), "bottleneck") == "gaussian(beta=0.5, samples=5)"
@@ -220,18 +242,16 @@ VALUES = st.recursive(st.one_of(NUMBERS, WORDS), lambda inner: st.lists(inner, m
 class TestToml:
     @given(VALUES)
     def test_any_value_comes_back(self, value: object) -> None:
-        read = tomllib.loads(config.line("key", value))["key"]
+        read = tomllib.loads(cli_parameters.toml_line("key", value))["key"]
         assert read == value
         assert type(read) is type(value)
 
     @given(st.data())
     def test_any_part_comes_back(self, data: st.DataObject) -> None:
         name = data.draw(st.sampled_from(sorted(FAMILIES)))
-        original = data.draw(
-            changed(data.draw(st.sampled_from(list(FAMILIES[name].table.values()))))
-        )
-        text = f"[{name}]\n" + "\n".join(config.table(original, name))
-        parameters_, others = config.split(tomllib.loads(text), "run.toml")
+        original = data.draw(changed(data.draw(st.sampled_from(list(FAMILIES[name].values())))))
+        text = f"[{name}]\n" + "\n".join(cli_parameters.toml_table(original, name))
+        parameters_, others = cli_parameters.split_config(tomllib.loads(text), "run.toml")
         assert parameters_ == {name: original}
         assert others == {}
 
@@ -240,7 +260,9 @@ class TestToml:
             corruption=["mask(rate=0.5)", part("gaussian_noise(std=0.3)", "corruption")]
         )
         model.corruption = part(list(model.corruption), "corruption")
-        read, _ = config.split(tomllib.loads(config.dump(model)), "run.toml")
+        read, _ = cli_parameters.split_config(
+            tomllib.loads(cli_parameters.write_config(model)), "run.toml"
+        )
         assert read["corruption"] == model.corruption
 
     def test_the_file_is_read_like_the_options(self, tmp_path: Path) -> None:
@@ -249,7 +271,7 @@ class TestToml:
             'seed = 3\nlimit = 40\nnetwork = "dense(hidden=[8])"\npatience = "none"\n'
             '[bottleneck]\nname = "sparse"\nweight = 2\n[[corruption]]\nname = "mask"\n'
         )
-        read, others = config.read(str(path))
+        read, others = cli_parameters.read_config(str(path))
         assert read["random_state"] == 3
         assert read["patience"] is None
         assert read["network"].hidden == (8,)
@@ -619,6 +641,15 @@ class TestUse:
         assert found["latent_dim"] == 3
         assert len(found["history"]) == 2
 
+    def test_info_tells_the_summary_of_the_fit(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        model = Autoencoder.load(home / "rows.safetensors")
+        summary = {"unused_units": 13}
+        monkeypatch.setattr(type(model.fitted_), "summary", summary, raising=False)
+        assert answered("info", home / "rows.safetensors")["unused_units"] == 13
+        assert "unused units" in good("info", home / "rows.safetensors").stdout
+
     def test_export_tells_what_it_wrote(
         self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -737,6 +768,17 @@ class TestRefusals:
         tmp_path.chmod(0o500)
         told = refused(2, "fit", home / "rows.npy", "-o", tmp_path / "m.safetensors")
         assert "written" in told
+
+    def test_the_input_is_never_the_output(self, home: Path, tmp_path: Path) -> None:
+        codes = tmp_path / "codes.npy"
+        good("encode", home / "rows.npy", "-m", home / "rows.safetensors", "-o", codes)
+        before = codes.read_bytes()
+        told = refused(2, "decode", codes, "-m", home / "rows.safetensors", "-o", codes)
+        assert "overwrite" in told
+        assert codes.read_bytes() == before
+        photos = home / "photos"
+        told = refused(2, "reconstruct", photos, "-m", home / "photos.safetensors", "-o", photos)
+        assert "overwrite" in told
 
     def test_other_data_than_at_fit(self, home: Path, tmp_path: Path) -> None:
         rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""``latente parts``, ``datasets`` and ``demo``: what there is to choose from, and to begin with."""
+"""``latente parts``, ``datasets`` and ``demo``: what there is to choose from, and a first page."""
 
 from __future__ import annotations
 
@@ -11,12 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import ParameterError
+from ..families import FAMILIES
 from ..parts import Part, listed
-from . import output as out
-from .families import FAMILIES
-from .guard import Refusal
-from .inputs import Json, Seed
-from .signature import described, sentence
+from .console import CallError, answer, print_table
+from .data import Json, Seed
+from .parameters import first_sentence, parameter_docs, varies
 
 Only = Annotated[
     str | None, typer.Argument(metavar="[FAMILY]", help="One family only, such as bottleneck.")
@@ -33,34 +32,29 @@ def parts(family: Only = None, json: Json = False) -> None:
     if family is not None and family not in FAMILIES:
         raise ParameterError(f"there is no family {family!r}; choose {listed(FAMILIES)}")
     shown = [family] if family is not None else list(FAMILIES)
-    found = {name: {key: about(cls) for key, cls in FAMILIES[name].table.items()} for name in shown}
+    found = {name: {key: about(cls) for key, cls in FAMILIES[name].items()} for name in shown}
 
-    def told() -> None:
+    def show() -> None:
         for name, members in found.items():
             rows = [row for key, facts in members.items() for row in lines(key, facts)]
-            title = f"--{name}: {FAMILIES[name].varies}"
-            out.table(title, ("part", "parameter ", "default ", "meaning "), rows)
+            title = f"--{name}: {varies(name)}"
+            print_table(title, ("part", "parameter ", "default ", "meaning "), rows)
 
-    out.answer(found, json, told)
+    answer(found, json, show)
 
 
 def about(cls: type[Part]) -> dict[str, Any]:
     """Return what a part is, and each of its parameters with default and meaning."""
     meanings: dict[str, str] = {}
     for base in reversed(cls.__mro__):
-        meanings |= described(inspect.cleandoc(vars(base).get("__doc__") or ""))
+        meanings |= parameter_docs(inspect.cleandoc(vars(base).get("__doc__") or ""))
     return {
-        "about": first_sentence(cls),
+        "about": first_sentence((inspect.getdoc(cls) or "").split("\n\n")[0]).replace("`", ""),
         "parameters": {
             name: {"default": value, "about": meanings.get(name, "")}
             for name, value in cls().get_params().items()
         },
     }
-
-
-def first_sentence(cls: type[Part]) -> str:
-    """Return the first sentence of a part's docstring."""
-    return sentence((inspect.getdoc(cls) or "").split("\n\n")[0]).replace("`", "")
 
 
 def lines(name: str, facts: dict[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -90,16 +84,16 @@ def datasets(json: Json = False) -> None:
         for name, entry in known.describe().items()
     ]
 
-    def told() -> None:
+    def show() -> None:
         rows = [(row["name"], row["what"], row["size"], origin(row)) for row in shown]
-        out.table("", ("name", "what ", "size ", "origin "), rows)
+        print_table("", ("name", "what ", "size ", "origin "), rows)
         typer.echo("In a size such as 60,000 + 10,000 × 28 × 28, the second part is for testing.")
 
-    out.answer({"datasets": shown}, json, told)
+    answer({"datasets": shown}, json, show)
 
 
 def origin(row: dict[str, Any]) -> str:
-    """Tell where a data set comes from, and how much is downloaded."""
+    """Say where a data set comes from, and how much is downloaded."""
     return f"{row['origin']}, {row['megabytes']} MB" if row["megabytes"] else str(row["origin"])
 
 
@@ -116,16 +110,16 @@ def demo(
 
     path = Path(output)
     if path.suffix.lower() != ".html":
-        raise Refusal(f"{output}: the page must be .html")
+        raise CallError(f"{output}: the page must be .html")
     with bar() as progress:
         page, numbers = story.write(path, quick=quick, random_state=seed, progress=progress)
 
-    def told() -> None:
+    def show() -> None:
         typer.echo(f"The page is {page}; open it in a browser. Then try:")
         for command, what in next_steps(page.parent):
             typer.echo(f"\n  {command}\n      {what}")
 
-    out.answer({"output": page, **numbers}, json, told)
+    answer({"output": page, **numbers}, json, show)
 
 
 @contextmanager

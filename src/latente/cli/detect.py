@@ -1,4 +1,4 @@
-"""``latente detect``: which rows do not belong, and why."""
+"""``latente detect``: find anomalies, and say why."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import output as out
-from .columns import ordered
-from .guard import Refusal, say
-from .inputs import (
+from .console import CallError, answer, print_facts, print_table, say
+from .data import (
     READING,
     Data,
     Json,
@@ -19,15 +17,18 @@ from .inputs import (
     Seed,
     Split,
     open_rows,
+    preparation_of,
+    select,
+    take,
     with_options,
 )
-from .sinks import TABLES, checked, kind, write_grid, write_values
+from .output import TABLES, check_output, format_of, write_grid, write_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..anomaly.detector import AnomalyDetector
-    from .inputs import Rows
+    from .data import Selection
 
 SUFFIX = ".safetensors"
 HEATMAPS = ".png"
@@ -62,11 +63,13 @@ Validation = Annotated[
     ),
 ]
 Explain = Annotated[
-    bool, typer.Option("--explain", help="Name the columns that made each row odd.")
+    bool, typer.Option("--explain", help="Name the columns that made each row anomalous.")
 ]
 Top = Annotated[
     int | None,
-    typer.Option("--top", metavar="K", min=1, help="Show the K oddest rows, flagged or not."),
+    typer.Option(
+        "--top", metavar="K", min=1, help="Show the K most anomalous rows, flagged or not."
+    ),
 ]
 
 
@@ -87,36 +90,39 @@ def detect(
     json: Json = False,
     **reading: Any,
 ) -> None:
-    """Find what does not belong, and say why.
+    """Find anomalies, and say why.
 
-    With --fit, learns what is normal from DATA and writes the detector to --output. Otherwise tells
-    which rows of DATA the detector --model flags, the oddest first, and writes score, flag and,
-    with --explain, what each column adds, row by row, to --output: .csv, .parquet or .npy; or, of
-    pictures, the oddest beside maps of what made them odd, to a .png.
+    With --fit, learns what is normal from DATA and writes the detector to --output. Otherwise shows
+    which rows of DATA the detector --model flags, the most anomalous first, and writes score, flag
+    and, with --explain, what each column adds, row by row, to --output: .csv, .parquet or .npy; or,
+    of pictures, the most anomalous beside maps of where they are so, to a .png.
     """
-    asked = {"--contamination": contamination, "--threshold": threshold, "--validation": validation}
+    learning = {
+        "contamination": contamination, "threshold": threshold, "validation": validation,
+    }  # fmt: skip
+    given = {name: value for name, value in learning.items() if value is not None}
     if fit:
         if output is None or model is not None:
-            raise Refusal("--fit writes a new detector: give --output FILE, and no --model")
-        path = checked(output, (SUFFIX,))
-        given = {"contamination": contamination, "threshold": threshold}
-        keywords = {name: value for name, value in given.items() if value is not None}
+            raise CallError("--fit writes a new detector: give --output FILE, and no --model")
+        path = check_output(output, (SUFFIX,), data, validation)
+        given.pop("validation", None)
         rows = open_normal(data, split, limit, reading, labelled=validation is None)
-        learn(rows, path, keywords | {"random_state": seed}, validation, reading, json=json)
+        learn(rows, path, given | {"random_state": seed}, validation, reading, json=json)
         return
-    wrong = [name for name, value in asked.items() if value is not None]
-    if model is None or wrong:
-        raise Refusal(f"{wrong[0]} goes with --fit" if wrong else "give --model FILE, or --fit")
-    written = checked(output, (*TABLES, HEATMAPS)) if output else None
+    if given:
+        raise CallError(f"--{next(iter(given))} goes with --fit")
+    if model is None:
+        raise CallError("give --model FILE, or --fit")
+    target = check_output(output, (*TABLES, HEATMAPS), data)
     detector = open_detector(model)
     rows = open_rows(data, split, limit, model=detector, **reading)
-    find(detector, rows, written, explain=explain, top=top, json=json)
+    find(detector, rows, target, explain=explain, top=top, json=json)
 
 
 def open_normal(
     data: str, split: str, limit: int | None, reading: dict[str, Any], *, labelled: bool
-) -> Rows:
-    """Read the rows to learn from; with others that are labelled, they need no labels."""
+) -> Selection:
+    """Read the rows to learn from; where others are labelled, these need no labels."""
     if not labelled:
         rows = open_rows(data, split, limit, **reading | {"label": None})
         if rows.data.names is not None and reading["label"] not in rows.data.names:
@@ -125,7 +131,7 @@ def open_normal(
 
 
 def learn(
-    rows: Rows,
+    rows: Selection,
     path: Path,
     keywords: dict[str, Any],
     validation: str | None,
@@ -133,16 +139,16 @@ def learn(
     *,
     json: bool,
 ) -> None:
-    """Fit a detector, save it, and tell what its threshold is."""
+    """Fit a detector, save it, and show what its threshold is."""
     from ..anomaly.detector import AnomalyDetector
 
     labelled = None
     if validation is not None:
-        held = open_rows(validation, "train", **reading)
-        if held.y is None:
-            raise Refusal(f"{validation} has no labels; name their column with --label")
-        named = held.data.names and rows.data.names
-        labelled = (ordered(held.X, held.data, named) if named else held.X, held.y)
+        others = open_rows(validation, "train", **reading)
+        if others.y is None:
+            raise CallError(f"{validation} has no labels; name their column with --label")
+        named = others.data.names and rows.data.names
+        labelled = (select(others.X, others.data, named) if named else others.X, others.y)
     detector = AnomalyDetector(**keywords).fit(rows.X, validation=labelled)
     if rows.data.names and len(rows.data.names) == len(detector.columns_):
         detector.columns_ = list(rows.data.names)
@@ -155,13 +161,13 @@ def learn(
         "flagged among them": flagged,
     }
     result = {"model": path, "data": rows.data.name, **facts, "flagged": flagged}
-    out.answer(result, json, lambda: out.facts(f"{rows.data.name} → {path}", facts))
+    answer(result, json, lambda: print_facts(f"{rows.data.name} → {path}", facts))
 
 
 def open_detector(path: str) -> AnomalyDetector:
     """Read the detector in a file, or refuse where there is none."""
     if not Path(path).exists():
-        raise Refusal(f"{path}: there is no such detector; `latente detect DATA --fit` makes one")
+        raise CallError(f"{path}: there is no such detector; `latente detect DATA --fit` makes one")
     from ..anomaly.detector import AnomalyDetector
 
     return AnomalyDetector.load(path)
@@ -169,66 +175,50 @@ def open_detector(path: str) -> AnomalyDetector:
 
 def find(
     detector: AnomalyDetector,
-    rows: Rows,
+    rows: Selection,
     path: Path | None,
     *,
     explain: bool,
     top: int | None,
     json: bool,
 ) -> None:
-    """Score rows, write what was asked for, and tell of the oddest."""
+    """Score rows, write what was asked for, and show the most anomalous."""
     import numpy as np
-
-    from ..data.frames import rows as taken
 
     scores = detector.score_samples(rows.X)
     flagged = scores < detector.offset_
     order = np.argsort(scores, kind="stable")[: int(flagged.sum()) if top is None else top]
-    pictures = len(detector.ensemble_.preparation.shape) > 1
+    by_column = explain and len(preparation_of(detector).shape) == 1
     if path is not None:
-        if kind(str(path)) == HEATMAPS:
-            heat_maps(detector, rows, order[: top or SHOWN], path)
+        if format_of(path) == HEATMAPS:
+            write_heat_maps(detector, rows.X, order[: top or SHOWN], path)
         else:
-            parts = detector.explain(rows.X) if explain and not pictures else None
-            table(scores, flagged, parts, detector.columns_, path)
+            parts = detector.explain(rows.X) if by_column else None
+            write_scores(scores, flagged, parts, detector.columns_, path)
         say(f"{path}: {len(scores)} rows, {int(flagged.sum())} flagged")
-    oddest = [row(rows, int(i), scores, flagged) for i in order]
-    if explain and not pictures and len(order):
-        for each, parts in zip(oddest, detector.explain(taken(rows.X, order)), strict=True):
+    worst = [rows.record(i, float(scores[i]), flagged=bool(flagged[i])) for i in order.tolist()]
+    if by_column and len(order):
+        for each, parts in zip(worst, detector.explain(take(rows.X, order)), strict=True):
             each["because"] = reasons(parts, detector.columns_)
     result = {
         "rows": len(scores),
         "flagged": int(flagged.sum()),
         "threshold": detector.offset_,
         "output": path,
-        "top": oddest,
+        "top": worst,
     }
-    out.answer(result, json, lambda: tell(result, oddest))
-
-
-def row(rows: Rows, index: int, scores: NDArray[Any], flagged: NDArray[Any]) -> dict[str, Any]:
-    """Return what is told of a row."""
-    found: dict[str, Any] = {
-        "row": index,
-        "score": float(scores[index]),
-        "flagged": bool(flagged[index]),
-    }
-    if rows.paths is not None:
-        found["path"] = rows.paths[index]
-    if rows.labels is not None:
-        found["label"] = rows.labels[index]
-    return found
+    answer(result, json, lambda: print_worst(result, worst))
 
 
 def reasons(parts: NDArray[Any], names: list[str]) -> dict[str, float]:
-    """Return the columns that add most to a row's oddness, each with its share of it."""
+    """Return the columns that add most to a row's anomaly, each with its share of it."""
     import numpy as np
 
     whole = max(float(parts.sum()), 1e-300)
     return {names[j]: float(parts[j]) / whole for j in np.argsort(-parts)[:REASONS].tolist()}
 
 
-def table(
+def write_scores(
     scores: NDArray[Any],
     flagged: NDArray[Any],
     parts: NDArray[Any] | None,
@@ -243,16 +233,16 @@ def table(
     write_values(np.concatenate(columns, axis=1).astype(np.float64), path, titles)
 
 
-def heat_maps(detector: AnomalyDetector, rows: Rows, order: NDArray[Any], path: Path) -> None:
-    """Write the oddest pictures and, beside each, where it is odd, as one picture."""
+def write_heat_maps(detector: AnomalyDetector, X: Any, order: NDArray[Any], path: Path) -> None:
+    """Write the most anomalous pictures and, beside each, where it is so, as one picture."""
     import numpy as np
 
-    data = detector.ensemble_.preparation
+    data = preparation_of(detector)
     if len(data.shape) != 3:
-        raise Refusal(f"{path}: rows of numbers have no heat maps; write .csv, .parquet or .npy")
+        raise CallError(f"{path}: rows of numbers have no heat maps; write .csv, .parquet or .npy")
     if not len(order):
-        raise Refusal(f"{path}: nothing is flagged; give --top K to see the oddest pictures")
-    chosen = np.asarray(rows.X)[order]
+        raise CallError(f"{path}: nothing is flagged; give --top K for the most anomalous pictures")
+    chosen = np.asarray(X)[order]
     values = data.convert(data.store(chosen, "X")).numpy()
     low, high = data.bounds or data.range
     shades = np.clip((values - low) / (high - low), 0, 1)
@@ -268,17 +258,17 @@ def heat_maps(detector: AnomalyDetector, rows: Rows, order: NDArray[Any], path: 
     write_grid(np.rint(np.moveaxis(pairs, 1, -1) * 255).astype(np.uint8), path, across)
 
 
-def tell(result: dict[str, Any], oddest: list[dict[str, Any]]) -> None:
-    """Print the oddest rows as a table."""
+def print_worst(result: dict[str, Any], worst: list[dict[str, Any]]) -> None:
+    """Print the most anomalous rows as a table."""
     typer.echo(f"{result['flagged']} of {result['rows']} rows are flagged")
-    if not oddest:
+    if not worst:
         return
     lines = []
-    for rank, each in enumerate(oddest, 1):
+    for rank, each in enumerate(worst, 1):
         shown = dict(each)
         if "because" in shown:
             pairs = shown["because"].items()
             shown["because"] = ", ".join(f"{name} {share:.0%}" for name, share in pairs)
         shown["flagged"] = "yes" if shown["flagged"] else "no"
         lines.append((rank, *shown.values()))
-    out.table("", ("rank", *(f"{name} " for name in oddest[0])), lines)
+    print_table("", ("rank", *(f"{name} " for name in worst[0])), lines)

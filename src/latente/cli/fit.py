@@ -1,4 +1,4 @@
-"""``latente fit``: train an autoencoder, save it, and tell how it went."""
+"""``latente fit``: train an autoencoder, save it, and report how it went."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import config as toml
-from . import output as out
-from .guard import FAILED, say
-from .inputs import READING, Data, Json, Output, open_data, with_options
-from .options import DEFAULTS, estimator_options, values
-from .sinks import checked
-from .summary import errors_of, facts_of, in_short, show_terms
+from ..families import FAMILIES
+from .console import FAILED, answer, plural, print_facts, say
+from .data import READING, Data, Json, Output, open_data, with_options
+from .info import facts_of, print_terms
+from .output import check_output
+from .parameters import DEFAULTS, estimator_options, read_config, values
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
@@ -39,7 +38,7 @@ Limit = Annotated[
 ]
 Pca = Annotated[bool, typer.Option("--pca", help="Compare with PCA of the same code size.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell of each epoch in a line.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print a line for each epoch.")]
 
 
 @with_options(READING, estimator_options())
@@ -54,55 +53,115 @@ def fit(
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: Json = False,
-    **given: Any,
+    **options: Any,
 ) -> None:
     """Train an autoencoder on data and save it.
 
-    Trains on the data set's training part; the error on its test part is told where it has one. A
-    part is a name or a call, such as --bottleneck "gaussian(beta=4)" or --network
+    Trains on the data set's training part; where it has a test part, the error on that is reported.
+    A part is a name or a call, such as --bottleneck "gaussian(beta=4)" or --network
     "dense(hidden=[128, 64])"; `latente parts` lists them all. Ctrl-C keeps what was learned.
     """
-    path = checked(output, (SUFFIX,))
-    parameters, extra = toml.read(config) if config else ({}, {})
-    ours = {"target": target, "limit": limit, "checkpoint": checkpoint}
-    ours |= {name: given.pop(name) for name in READING}
-    extra |= {name: value for name, value in ours.items() if value is not None}
-    parameters = DEFAULTS | parameters | values(given)
-    dataset, wanted = read(data, extra)
+    path = check_output(output, (SUFFIX,), data, target)
+    parameters, others = read_config(config) if config else ({}, {})
+    reading = {name: options.pop(name) for name in READING}
+    here = {"target": target, "limit": limit, "checkpoint": checkpoint, **reading}
+    others |= {name: value for name, value in here.items() if value is not None}
+    parameters = DEFAULTS | parameters | values(options)
+    dataset, clean = open_training(data, others)
     from ..estimator import Autoencoder
 
     model = Autoencoder(**parameters, verbose=0 if quiet else 1 + verbose)
     begun = time.perf_counter()
-    clean = None if wanted is None else wanted.X
-    model.fit(dataset.X, target=clean, checkpoint=extra.get("checkpoint"))
+    model.fit(
+        dataset.X, target=None if clean is None else clean.X, checkpoint=others.get("checkpoint")
+    )
     seconds = time.perf_counter() - begun
     if dataset.names is not None:
         model.columns_ = list(dataset.names)
     model.save(path)
-    errors = errors_of(model, dataset, wanted, pca=pca)
+    errors = mean_squared_errors(model, dataset, clean, pca=pca)
     report(model, dataset, path, {"seconds": seconds, "mean_squared_error": errors}, json=json)
     if model.stopped_ in ("interrupted", "diverged"):
         say(f"{path} holds what was learned until then")
         raise typer.Exit(FAILED)
 
 
-def read(data: str, extra: dict[str, Any]) -> tuple[Dataset, Dataset | None]:
-    """Read the data to train on, and the targets if there are other ones."""
-    reading = {name: extra.get(name) for name in READING}
-    target = extra.get("target")
-    found = open_data(data, n=extra.get("limit"), **reading)
-    return found, None if target is None else open_data(target, n=extra.get("limit"), **reading)
+def open_training(data: str, others: dict[str, Any]) -> tuple[Dataset, Dataset | None]:
+    """Read the data to train on, and the targets if they are others."""
+    reading = {name: others.get(name) for name in READING}
+    found = [
+        None if spec is None else open_data(spec, n=others.get("limit"), **reading)
+        for spec in (data, others.get("target"))
+    ]
+    assert found[0] is not None
+    return found[0], found[1]
 
 
 def report(
     model: Autoencoder, data: Dataset, path: Path, measured: dict[str, Any], *, json: bool
 ) -> None:
-    """Tell what was trained and how well it does."""
+    """Report what was trained and how well it does."""
+    facts = facts_of(model)
     errors = measured["mean_squared_error"]
 
-    def told() -> None:
-        out.facts(f"{data.name} → {path}", in_short(model, measured["seconds"]))
-        show_terms(model, {ERRORS[name]: row for name, row in errors.items()})
+    def show() -> None:
+        print_facts(f"{data.name} → {path}", in_short(model, facts, measured["seconds"]))
+        print_terms(model, {ERRORS[name]: row for name, row in errors.items()})
 
     about = {"model": path, "data": data.name, "rows": len(data)}
-    out.answer({**about, **facts_of(model), **measured, "history": model.history_}, json, told)
+    answer({**about, **facts, **measured, "history": model.history_}, json, show)
+
+
+def in_short(model: Autoencoder, facts: dict[str, Any], seconds: float) -> dict[str, str]:
+    """Return what was trained in four lines: what "auto" chose, and how long it took."""
+    code, features = model.latent_dim_, model.n_features_in_
+    return {
+        "model": ", ".join(f"{name} {facts[name]}" for name in FAMILIES if facts[name] != "none"),
+        "code": f"{plural('number', code, count=True)} for {plural('value', features, count=True)}",
+        "size": f"{model.n_parameters_:,} parameters",
+        "training": f"{plural('epoch', model.epochs_, count=True)} in {seconds:.1f} s, batches of "
+        f"{model.batch_size_:,}, learning rate {model.learning_rate_:.3g}, "
+        f"{facts['precision']} on {facts['device']}",
+    }
+
+
+def mean_squared_errors(
+    model: Autoencoder, data: Dataset, target: Dataset | None, *, pca: bool
+) -> dict[str, dict[str, float]]:
+    """Return mean squared errors of a value in the model's scale: by what, and on which rows.
+
+    Parameters
+    ----------
+    model
+        A fitted autoencoder.
+    data, target
+        What it was trained on.
+    pca
+        Whether to return the error of PCA with the same code size, too.
+    """
+    clean = target or data
+    own: dict[str, float] = {}
+    pcas: dict[str, float] = {}
+    for name, X, aim in (("training", data.X, clean.X), ("test", data.X_test, clean.X_test)):
+        if X is not None and aim is not None:
+            errors = model.reconstruction_error(X, None if target is None else aim)
+            own[name] = float(errors.mean())
+            if pca and target is None:
+                pcas[name] = pca_error(model, data.X, X)
+    return {"autoencoder": own, "PCA": pcas} if pcas else {"autoencoder": own}
+
+
+def pca_error(model: Autoencoder, train: Any, X: Any) -> float:
+    """Return the error on X of PCA as fitted on the training rows, in the model's scale."""
+    import torch
+    from sklearn.decomposition import PCA
+
+    def scaled(rows: Any) -> Any:
+        index = torch.arange(len(rows), device=model.fitted_.device)
+        return model.fitted_.batches(rows).take(index)[0].flatten(1).float().cpu().numpy()
+
+    fitted, seen = scaled(train), scaled(X)
+    size = min(model.latent_dim_, *fitted.shape)
+    found = PCA(size, random_state=0).fit(fitted)
+    back = found.inverse_transform(found.transform(seen))
+    return float(((back - seen) ** 2).mean())

@@ -1,40 +1,42 @@
-"""The command ``latente``: which commands there are, and the one way in.
+"""The command ``latente``: its commands, its help pages, and the one way in.
 
 A command's module is imported only when the command runs, so that ``latente --help`` stays quick.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from .guard import guarded
-from .sections import HELP, Command, Group, application
+from .console import errors_as_sentences
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "fit": ("Train", "fit", "Train an autoencoder on data and save it."),
-    "encode": ("Use", "codes", "Turn data into codes."),
-    "decode": ("Use", "codes", "Turn codes back into data."),
-    "reconstruct": ("Use", "codes", "Encode and decode: compress, denoise, restore."),
-    "score": ("Use", "scores", "Tell how normal each row is; find what does not belong."),
-    "detect": ("Use", "detect", "Find what does not belong, and say why."),
-    "compress": ("Use", "compression", "Compress pictures, or rows, into one archive."),
-    "decompress": ("Use", "compression", "Give back what is in an archive."),
-    "sample": ("Use", "generation", "Draw new data from the model."),
-    "interpolate": ("Use", "generation", "Walk through the latent space from one row to another."),
-    "edit": ("Use", "generation", "Put an attribute on data, or take it off."),
+    "encode": ("Use", "use", "Turn data into codes."),
+    "decode": ("Use", "use", "Turn codes back into data."),
+    "reconstruct": ("Use", "use", "Encode and decode: compress, denoise, restore."),
+    "score": ("Use", "use", "Score how normal each row is."),
+    "detect": ("Use", "detect", "Find anomalies, and say why."),
+    "compress": ("Use", "compress", "Compress pictures, or rows, into one archive."),
+    "decompress": ("Use", "compress", "Give back what is in an archive."),
+    "sample": ("Use", "generate", "Draw new data from the model."),
+    "interpolate": ("Use", "generate", "Walk through the latent space from one row to another."),
+    "edit": ("Use", "generate", "Put an attribute on data, or take it off."),
     "index": ("Use", "search", "Write the codes of data to an index, to be searched."),
     "search": ("Use", "search", "Find what is most like a picture or a row."),
-    "duplicates": ("Use", "duplicates", "Find pictures that are copies of one another."),
+    "duplicates": ("Use", "search", "Find pictures that are copies of one another."),
     "plot": (
         "Look",
         "plot",
         "Draw a figure: history, reconstructions, map, grid, samples, anomalies.",
     ),
-    "info": ("Look", "models", "Show what is in a model, a detector, an index or an archive."),
-    "export": ("Look", "models", "Write encoder and decoder as ONNX."),
+    "info": ("Look", "info", "Show what is in a model, a detector, an index or an archive."),
+    "export": ("Look", "use", "Write encoder and decoder as ONNX."),
     "datasets": ("Learn", "catalogue", "List the data sets known by name."),
     "parts": (
         "Learn",
@@ -43,38 +45,105 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "demo": ("Learn", "catalogue", "Train three autoencoders and write a page about them."),
 }
-"""Each command with the section of the help it is listed in, its module, and its help in a line."""
+"""Each command with the heading it is listed under, its module, and its help in a line.
+
+In its module, the command is a function of its name, or a dictionary of functions: sub-commands.
+"""
+HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+HelpRows = Iterable[tuple[str | None, tuple[str, str]]]
+
+
+def write_rows(formatter: Any, rows: HelpRows, default: str) -> None:
+    """Write rows of name and help, each under its heading, headings in order of appearance.
+
+    The pages are plain text: Rich's take as long to import as all the rest of a help page takes.
+    """
+    sections: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for heading, row in rows:
+        sections[heading or default].append(row)
+    for heading, members in sections.items():
+        with formatter.section(heading):
+            formatter.write_dl(members)
+
+
+def write_options(command: Any, ctx: Any, formatter: Any) -> None:
+    """Write a command's arguments, then its options under their headings."""
+    arguments: list[tuple[str | None, tuple[str, str]]] = []
+    options: list[tuple[str | None, tuple[str, str]]] = []
+    for parameter in command.get_params(ctx):
+        record = parameter.get_help_record(ctx)
+        if record is not None:
+            rows = arguments if parameter.param_type_name == "argument" else options
+            rows.append((getattr(parameter, "rich_help_panel", None), record))
+    write_rows(formatter, arguments, "Arguments")
+    write_rows(formatter, options, "Options")
+
+
+class Command(TyperCommand):
+    """A command whose options are listed under headings (`rich_help_panel`)."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write_options(self, ctx, formatter)
+
+
+class Group(TyperGroup):
+    """Commands listed under headings (`rich_help_panel`)."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        write_options(self, ctx, formatter)
+        rows: list[tuple[str | None, tuple[str, str]]] = []
+        for name in self.list_commands(ctx):
+            command: Any = self.get_command(ctx, name)
+            rows.append((command.rich_help_panel, (name, command.get_short_help_str(80))))
+        write_rows(formatter, rows, "Commands")
 
 
 class Commands(Group):
-    """The commands, each a stand-in with one line of help until it is called for."""
+    """The commands, each a placeholder with one line of help until it is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
         return name, load(name) if name else None, rest
 
     def invoke(self, ctx: Any) -> Any:
-        with guarded():
+        with errors_as_sentences():
             return super().invoke(ctx)
+
+
+def application(cls: type[Group], **settings: Any) -> typer.Typer:
+    """Return a Typer application with plain help pages and no tracebacks of its own."""
+    return typer.Typer(
+        cls=cls,
+        rich_markup_mode=None,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings=HELP,
+        **settings,
+    )
 
 
 def load(name: str) -> Any:
     """Import a command's module and return the command."""
-    command = getattr(import_module(f"..{COMMANDS[name][1]}", __name__), name)
-    if not isinstance(command, typer.Typer):
-        single = typer.Typer(rich_markup_mode=None, add_completion=False)
-        single.command(name, cls=Command, context_settings=HELP)(command)
-        command = single
-    return typer.main.get_command(command)
+    _, module, line = COMMANDS[name]
+    found = getattr(import_module(f"..{module}", __name__), name)
+    if isinstance(found, Mapping):
+        made = application(Group, add_completion=False, help=line)
+        for key, function in found.items():
+            made.command(key, cls=Command, context_settings=HELP)(function)
+    else:
+        made = typer.Typer(rich_markup_mode=None, add_completion=False)
+        made.command(name, cls=Command, context_settings=HELP)(found)
+    return typer.main.get_command(made)
 
 
-def stand_in() -> None:
+def placeholder() -> None:
     """Take a command's place in the list of commands."""
 
 
-def show_version(wanted: bool) -> None:
+def show_version(asked: bool) -> None:
     """Print the version and leave."""
-    if wanted:
+    if asked:
         from ..version import __version__
 
         typer.echo(f"latente {__version__}")
@@ -83,10 +152,10 @@ def show_version(wanted: bool) -> None:
 
 app = application(Commands, name="latente")
 for _name, (_section, _, _line) in COMMANDS.items():
-    app.command(_name, help=_line, rich_help_panel=_section)(stand_in)
+    app.command(_name, help=_line, rich_help_panel=_section)(placeholder)
 
 
-@app.callback(epilog="`latente COMMAND --help` tells about one command; start with `latente demo`.")
+@app.callback(epilog="`latente COMMAND --help` explains one command; start with `latente demo`.")
 def latente(
     version: Annotated[
         bool,

@@ -1,86 +1,288 @@
-"""What a command answers on stdout: a table for people, one JSON object for machines."""
+"""Where results go: ``.npy``, ``.csv``, ``.parquet``, a folder of pictures, one picture of all.
+
+A path is checked before the work starts, and holds a whole file or what it held before.
+"""
 
 from __future__ import annotations
 
-import json
-import math
+import csv
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, overload
 
-import typer
+from ..parts import listed
+from ..storage.files import atomic, staging
+from .console import CallError, answer, say
+from .data import is_frame
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from numpy.typing import NDArray
+    from PIL.Image import Image
 
-UNFOLDED = 2000
-"""Width of a table that is not for a terminal."""
+    from ..estimator import Autoencoder
 
-
-def answer(result: Mapping[str, Any], as_json: bool, told: Callable[[], None]) -> None:
-    """Print a result as one JSON object, or tell it to a person."""
-    if as_json:
-        typer.echo(json.dumps(plain(result), allow_nan=False))
-    else:
-        told()
-
-
-def plain(value: Any) -> Any:
-    """Turn a result into what JSON knows: NaN and infinity become null, parts their parameters."""
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
+FOLDER = "folder"
+TABLES = (".npy", ".csv", ".parquet")
+PICTURES = (FOLDER, ".png")
+ANYTHING = (*TABLES, *PICTURES)
+BLOCK = 1024
+"""Rows turned to text at a time."""
+SIDE, GAP = 48, 2
+"""The least width or height, and the distance, of pictures side by side, in pixels."""
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; the first column is text, and so are those whose name ends in a space."""
-    from rich import box
-    from rich.table import Table
-
-    made = Table(box=box.SIMPLE_HEAD)
-    for i, column in enumerate(columns):
-        text = i == 0 or column.endswith(" ")
-        made.add_column(column.strip(), justify="left" if text else "right", overflow="fold")
-    for row in rows:
-        made.add_row(*(shown(item) for item in row))
-    display(made, title)
+def format_of(path: str | Path) -> str:
+    """Return a path's suffix, or "folder" where it has none."""
+    if str(path).endswith(("/", os.sep)) or Path(path).is_dir():
+        return FOLDER
+    return Path(path).suffix.lower() or FOLDER
 
 
-def facts(title: str, pairs: Mapping[str, object]) -> None:
-    """Print names and values, one pair a line, leaving out what is None."""
-    from rich.table import Table
+@overload
+def check_output(path: str, formats: Sequence[str], *inputs: str | None) -> Path: ...
+@overload
+def check_output(path: None, formats: Sequence[str], *inputs: str | None) -> None: ...
+@overload
+def check_output(path: str | None, formats: Sequence[str], *inputs: str | None) -> Path | None: ...
+def check_output(path: str | None, formats: Sequence[str], *inputs: str | None) -> Path | None:
+    """Return the path if something of one of those formats can be written there.
 
-    made = Table.grid(padding=(0, 2))
-    made.add_column(style="dim")
-    made.add_column(overflow="fold")
-    for name, value in pairs.items():
-        if value is not None:
-            made.add_row(name, shown(value))
-    display(made, title)
+    Parameters
+    ----------
+    path
+        As given; None, for stdout, stays None.
+    formats
+        Suffixes, or "folder".
+    inputs
+        What the command reads, which must not be overwritten.
+
+    Raises
+    ------
+    CallError
+        If the path is of another format, its folder is missing or cannot be written to, or it is
+        one of the inputs.
+    """
+    if path is None:
+        return None
+    output = Path(path)
+    if format_of(path) not in formats:
+        names = listed("a folder" if each == FOLDER else each for each in formats)
+        extra = ", not a folder" if format_of(path) == FOLDER else ""
+        raise CallError(f"{path}: the output must be {names}{extra}")
+    parent = output.resolve().parent
+    if not parent.is_dir():
+        raise CallError(f"{path}: there is no folder {parent}")
+    folder = output if format_of(path) == FOLDER and output.exists() else parent
+    if not folder.is_dir():
+        raise CallError(f"{path} is a file, not a folder")
+    if not os.access(folder, os.W_OK):
+        raise CallError(f"{path}: the folder {folder} cannot be written to")
+    if output.exists() and any(_same(each, output) for each in inputs):
+        raise CallError(f"{path}: the output would overwrite the input; give another path")
+    return output
 
 
-def display(made: Table, title: str) -> None:
-    """Print a table under its title; where nobody looks, each row takes one line."""
-    from rich.console import Console
-
-    console = Console(file=sys.stdout, highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = UNFOLDED
-    if title:
-        console.print(title, style="bold")
-    console.print(made)
+def _same(spec: str | None, output: Path) -> bool:
+    """Whether an input is what lies at the output's path."""
+    path = None if spec is None else Path(spec).expanduser()
+    return path is not None and path.exists() and path.samefile(output)
 
 
-def shown(value: object) -> Any:
-    """Write a value for people: six significant digits, thousands apart; text stays as it is."""
-    from rich.text import Text
+def deliver(
+    what: str,
+    values: Any,
+    path: Path | None,
+    json: bool,
+    model: Autoencoder,
+    *,
+    columns: Sequence[str] = (),
+    names: Sequence[str] | None = None,
+    across: int | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a model's results to a file, a folder, stdout or into a JSON object, and say so.
 
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return Text("" if value is None else str(value))
-    return Text(f"{value:,}" if isinstance(value, int) else f"{value:.5g}")
+    Parameters
+    ----------
+    what
+        What the values are, for the JSON object and the message.
+    values
+        Array or data frame, one row a sample.
+    path
+        A file, a folder, one picture; None for stdout.
+    json
+        Whether to answer with a JSON object, which holds the values where there is no path.
+    model
+        The model that gave them; pictures have its scale.
+    columns
+        Names of an array's columns; by default those of the model where it knows some.
+    names
+        File names of pictures in a folder.
+    across
+        How many pictures lie side by side in one.
+    extra
+        What else the JSON object holds.
+    """
+    if not len(columns) and model.fitted_.target is model.fitted_.input:
+        columns = model.columns_ or ()
+    if path is not None and format_of(path) == FOLDER:
+        pictures = as_pictures(values, path, model)
+        digits = len(str(len(pictures) - 1))
+        default = [f"{i:0{digits}}.png" for i in range(len(pictures))]
+        write_pictures(pictures, path, names or default)
+    elif path is not None and format_of(path) == ".png":
+        write_grid(as_pictures(values, path, model), path, across)
+    elif path is not None:
+        write_values(values, path, columns)
+    elif not json:
+        write_values(values, None, columns)
+    if path is not None and not json:
+        say(f"{what}: {' × '.join(map(str, values.shape))} → {path}")
+    if json:
+        held = {"output": path} if path is not None else {what: _as_lists(values)}
+        size = {"rows": len(values), "shape": list(values.shape)}
+        answer({**size, **held, **(extra or {})}, json, lambda: None)
+
+
+def _as_lists(values: Any) -> Any:
+    """Return a data frame as lists by column; an array as it is."""
+    if is_frame(values):
+        import narwhals
+
+        return dict(narwhals.from_native(values).to_dict(as_series=False))
+    return values
+
+
+def as_pictures(values: Any, path: Path, model: Autoencoder) -> NDArray[Any]:
+    """Return values as pictures of bytes, (n, h, w, c), black and white the ends of their scale."""
+    import numpy as np
+
+    data = model.fitted_.target
+    if len(data.shape) != 3:
+        raise CallError(f"{path}: rows of numbers are no pictures; write a .npy, .csv or .parquet")
+    scaled = data.scaling_map.transform(data.layout.to_model_shape(np.asarray(values)))
+    low, high = data.bounds or data.range
+    shades = np.rint((scaled - low) * (255 / (high - low))).clip(0, 255)
+    return np.moveaxis(shades.astype(np.uint8), 1, -1)
+
+
+def write_values(values: Any, path: Path | None, columns: Sequence[str] = ()) -> None:
+    """Write an array or a data frame; without a path, as CSV to stdout.
+
+    Parameters
+    ----------
+    values
+        Array of any shape, one row a sample, or a data frame.
+    path
+        Ending in ``.npy``, ``.csv`` or ``.parquet``.
+    columns
+        Names for the columns of an array; CSV and Parquet hold each sample as one flat row.
+    """
+    import numpy as np
+
+    if path is None:
+        _write_csv(values, columns, sys.stdout)
+        return
+    suffix = path.suffix.lower()
+    if suffix == ".npy" and is_frame(values):
+        raise CallError(f"{path}: a data frame is written to .csv or .parquet")
+    with atomic(path) as temporary:
+        if suffix == ".npy":
+            with open(temporary, "wb") as file:
+                np.save(file, np.asarray(values), allow_pickle=False)
+        elif suffix == ".parquet":
+            _write_parquet(values, columns, temporary)
+        else:
+            with open(temporary, "w", encoding="utf-8", newline="") as text:
+                _write_csv(values, columns, text)
+
+
+def _write_csv(values: Any, columns: Sequence[str], file: TextIO) -> None:
+    """Write values as CSV with a line of column names."""
+    if is_frame(values):
+        import narwhals
+
+        file.write(narwhals.from_native(values).write_csv(None))
+        return
+    flat, names = _flat(values, columns)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(names)
+    for start in range(0, len(flat), BLOCK):
+        writer.writerows(flat[start : start + BLOCK].astype(str).tolist())
+
+
+def _write_parquet(values: Any, columns: Sequence[str], path: Path) -> None:
+    """Write values as a Parquet file."""
+    if is_frame(values):
+        import narwhals
+
+        narwhals.from_native(values).write_parquet(path)
+        return
+    import pyarrow
+    import pyarrow.parquet
+
+    flat, names = _flat(values, columns)
+    pyarrow.parquet.write_table(pyarrow.table(dict(zip(names, flat.T, strict=True))), path)
+
+
+def _flat(values: Any, columns: Sequence[str]) -> tuple[NDArray[Any], list[str]]:
+    """Return an array as one flat row a sample, and a name for each column."""
+    import numpy as np
+
+    flat = np.asarray(values).reshape(len(values), -1)
+    return flat, list(columns) or [f"x{i}" for i in range(flat.shape[1])]
+
+
+def write_pictures(pictures: Iterable[NDArray[Any]], folder: Path, names: Sequence[str]) -> None:
+    """Write pictures (h, w) or (h, w, c) into a folder, made if missing: all of them or none.
+
+    Parameters
+    ----------
+    pictures
+        Bytes; they may be of several sizes.
+    folder
+        Where to.
+    names
+        Of the files, with the folders they are in below.
+    """
+    with staging(folder) as stage:
+        for picture, name in zip(pictures, names, strict=True):
+            path = stage / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _image(picture).save(path, quality=95)
+
+
+def write_grid(pictures: NDArray[Any], path: Path, columns: int | None = None) -> None:
+    """Write pictures side by side in one PNG, small ones enlarged, a white line between them."""
+    import numpy as np
+
+    factor = -(-SIDE // max(pictures.shape[1:3]))
+    tiles = pictures.repeat(factor, axis=1).repeat(factor, axis=2)
+    columns = columns or int(np.ceil(np.sqrt(len(tiles))))
+    rows = -(-len(tiles) // columns)
+    height, width = (size + GAP for size in tiles.shape[1:3])
+    size = (rows * height + GAP, columns * width + GAP, *tiles.shape[3:])
+    sheet = np.full(size, 255, dtype=np.uint8)
+    for i, tile in enumerate(tiles):
+        top, left = (i // columns) * height + GAP, (i % columns) * width + GAP
+        sheet[top : top + height - GAP, left : left + width - GAP] = tile
+    with atomic(path) as temporary:
+        _image(sheet).save(temporary, format="PNG")
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure of matplotlib's, in the format that the suffix names."""
+    with atomic(path) as temporary:
+        figure.savefig(temporary, format=path.suffix.lower().removeprefix("."))
+
+
+def _image(picture: NDArray[Any]) -> Image:
+    """Return a picture of 1 to 4 channels as Pillow has it."""
+    import numpy as np
+    from PIL import Image
+
+    if picture.ndim == 3 and picture.shape[2] == 1:
+        picture = picture[..., 0]
+    return Image.fromarray(np.ascontiguousarray(picture))

@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import ParameterError
-from ..storage.files import atomic
-from . import output as out
-from .guard import say
-from .inputs import (
+from .console import answer, say
+from .data import (
     READING,
     Data,
     Json,
     Limit,
+    MaybeSplit,
     Model,
     Seed,
     open_model,
     open_rows,
     with_options,
 )
-from .sections import HELP, Command, application
-from .sinks import checked
+from .output import check_output, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
-Target = Annotated[
+FigureFile = Annotated[
     str, typer.Option("--output", "-o", metavar="PATH", help="Where to: a .png, .svg or .pdf.")
-]
-Split = Annotated[
-    str | None,
-    typer.Option(
-        metavar="train|test|all",
-        help="Which rows; the test part, of a data set that has one.",
-        show_default=False,
-    ),
 ]
 Shape = Annotated[
     str | None,
@@ -48,47 +37,35 @@ Shape = Annotated[
 ]
 Pca = Annotated[bool, typer.Option("--pca", help="Put the map that PCA makes beside it.")]
 
-plot = application(
-    add_completion=False,
-    help="Draw a figure: history, reconstructions, map, grid, samples, anomalies.",
-)
-
 
 def number(text: str) -> Any:
     """Return the option that says how many."""
     return typer.Option("--number", "-n", metavar="N", min=1, help=text)
 
 
-def figure(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a sub-command."""
-    return plot.command(name, cls=Command, context_settings=HELP)
-
-
-@figure("history")
-def history(model: Model, output: Target, json: Json = False) -> None:
+def history(model: Model, output: FigureFile, json: Json = False) -> None:
     """Draw each term of the loss, epoch by epoch."""
-    path = checked(output, SUFFIXES)
+    path = check_output(output, SUFFIXES)
     autoencoder = open_model(model)
     from ..figures import figures
 
     save(figures.history(autoencoder), path, json)
 
 
-@figure("reconstructions")
 @with_options(READING)
 def reconstructions(
     data: Data,
     model: Model,
-    output: Target,
+    output: FigureFile,
     n: Annotated[int, number("How many, spread evenly over DATA.")] = 10,
     shape: Shape = None,
-    split: Split = None,
+    split: MaybeSplit = None,
     seed: Seed = 0,
     json: Json = False,
     **reading: Any,
 ) -> None:
     """Draw originals over what comes back of them, and what the encoder saw if corrupted."""
-    path = checked(output, SUFFIXES)
+    path = check_output(output, SUFFIXES, data)
     autoencoder = open_model(model)
     rows = open_rows(data, split, None, model=autoencoder, **reading)
     from ..figures import figures
@@ -97,21 +74,20 @@ def reconstructions(
     save(drawn, path, json)
 
 
-@figure("map")
 @with_options(READING)
 def latent_map(
     data: Data,
     model: Model,
-    output: Target,
+    output: FigureFile,
     pca: Pca = False,
     limit: Limit = None,
     shape: Shape = None,
-    split: Split = None,
+    split: MaybeSplit = None,
     json: Json = False,
     **reading: Any,
 ) -> None:
     """Draw where rows lie in code space, coloured by class."""
-    path = checked(output, SUFFIXES)
+    path = check_output(output, SUFFIXES, data)
     autoencoder = open_model(model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
     from ..figures import figures
@@ -120,58 +96,66 @@ def latent_map(
     save(draw(autoencoder, rows.X, rows.labels, shape=sides(shape)), path, json)
 
 
-@figure("grid")
 def grid(
     model: Model,
-    output: Target,
+    output: FigureFile,
     n: Annotated[int, number("Steps along each side.")] = 20,
     shape: Shape = None,
     json: Json = False,
 ) -> None:
     """Draw what the decoder makes of a square grid over the code space."""
-    path = checked(output, SUFFIXES)
+    path = check_output(output, SUFFIXES)
     autoencoder = open_model(model)
     from ..figures import figures
 
     save(figures.decode_grid(autoencoder, n, shape=sides(shape)), path, json)
 
 
-@figure("samples")
 def samples(
     model: Model,
-    output: Target,
+    output: FigureFile,
     n: Annotated[int, number("How many.")] = 64,
     shape: Shape = None,
     seed: Seed = 0,
     json: Json = False,
 ) -> None:
     """Draw new data from the model."""
-    path = checked(output, SUFFIXES)
+    path = check_output(output, SUFFIXES)
     autoencoder = open_model(model)
     from ..figures import figures
 
     save(figures.samples(autoencoder, n, shape=sides(shape), random_state=seed), path, json)
 
 
-@figure("anomalies")
 @with_options(READING)
 def anomalies(
     data: Data,
     model: Model,
-    output: Target,
+    output: FigureFile,
     n: Annotated[int, number("How many.")] = 10,
     shape: Shape = None,
-    split: Split = None,
+    split: MaybeSplit = None,
     json: Json = False,
     **reading: Any,
 ) -> None:
-    """Draw the rows that belong least, and how the scores of all are spread."""
-    path = checked(output, SUFFIXES)
+    """Draw the most anomalous rows, and how the scores of all are spread."""
+    path = check_output(output, SUFFIXES, data)
     autoencoder = open_model(model)
     rows = open_rows(data, split, None, model=autoencoder, **reading)
     from ..figures import figures
 
     save(figures.anomalies(autoencoder, rows.X, n, shape=sides(shape)), path, json)
+
+
+plot = {
+    "history": history,
+    "reconstructions": reconstructions,
+    "map": latent_map,
+    "grid": grid,
+    "samples": samples,
+    "anomalies": anomalies,
+}
+"""The sub-commands."""
 
 
 def sides(shape: str | None) -> tuple[int, ...] | None:
@@ -185,7 +169,6 @@ def sides(shape: str | None) -> tuple[int, ...] | None:
 
 
 def save(drawn: Figure, path: Path, json: bool) -> None:
-    """Write a figure to its file."""
-    with atomic(path) as place:
-        drawn.savefig(place, format=path.suffix.lower().removeprefix("."))
-    out.answer({"output": path}, json, lambda: say(f"figure → {path}"))
+    """Write a figure to its file, and say so."""
+    save_figure(drawn, path)
+    answer({"output": path}, json, lambda: say(f"figure → {path}"))

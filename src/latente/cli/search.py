@@ -1,4 +1,4 @@
-"""``latente index`` and ``search``: what is most like this."""
+"""``latente index``, ``search`` and ``duplicates``: what is most alike."""
 
 from __future__ import annotations
 
@@ -8,31 +8,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..storage.files import atomic
-from . import output as out
-from .guard import Refusal, say
-from .inputs import (
+from .console import CallError, answer, plural, print_table, printable, say
+from .data import (
     READING,
     Data,
     Json,
     Limit,
+    MaybeSplit,
     Model,
     Split,
     open_model,
     open_rows,
     with_options,
 )
-from .sinks import checked
+from .output import check_output, save_figure
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..estimator import Autoencoder
     from ..search.index import LatentIndex, Neighbours
-    from .inputs import Rows
+    from .data import Selection
 
 SUFFIX = ".index"
 SHEETS = (".png", ".svg", ".pdf")
+COMPARED = 64
+"""Height and width of the pictures that `duplicates` compares where there is no model."""
 
 Index = Annotated[
     str,
@@ -46,37 +47,44 @@ Query = Annotated[
         show_default=False,
     ),
 ]
-Target = Annotated[
+IndexFile = Annotated[
     str, typer.Option("--output", "-o", metavar="FILE", help="Where to write, a .index file.")
 ]
-OwnModel = Annotated[
+IndexModel = Annotated[
     str | None,
-    typer.Option(
-        "--model", "-m", metavar="FILE", help="The model; the one the index notes without it."
-    ),
+    typer.Option("--model", "-m", metavar="FILE", help="The model; by default the index's own."),
+]
+CodeModel = Annotated[
+    str | None,
+    typer.Option("--model", "-m", metavar="FILE", help="Compare the codes that this model makes."),
 ]
 Metric = Annotated[
-    str, typer.Option(metavar="euclidean|cosine", help="How far codes are said to be apart.")
+    str, typer.Option(metavar="euclidean|cosine", help="How the distance of codes is measured.")
 ]
 Engine = Annotated[
     str,
     typer.Option(
-        metavar="auto|exact|usearch", help="How codes are searched: exactly, or beyond 200,000 by "
-        "a graph of neighbours."
+        metavar="auto|exact|usearch",
+        help="How codes are searched: exactly, or beyond 200,000 by a graph of neighbours.",
     ),
-]  # fmt: skip
+]
 K = Annotated[int, typer.Option("-k", metavar="K", min=1, help="How many to find for each.")]
 Sheet = Annotated[
     str | None,
     typer.Option("--sheet", metavar="PATH", help="Draw what was found: a .png, .svg or .pdf."),
 ]
-Which = Annotated[
-    str | None,
+Threshold = Annotated[
+    float | None,
     typer.Option(
-        metavar="train|test|all",
-        help="Which rows of QUERY; the test part, of a data set that has one.",
+        metavar="DISTANCE",
+        min=0,
+        max=2,
+        help="Largest distance of two copies; without it, learned from the pictures.",
         show_default=False,
     ),
+]
+Upright = Annotated[
+    bool, typer.Option("--upright", help="Do not look for copies that are turned or mirrored.")
 ]
 
 
@@ -84,7 +92,7 @@ Which = Annotated[
 def index(
     data: Data,
     model: Model,
-    output: Target,
+    output: IndexFile,
     metric: Metric = "euclidean",
     engine: Engine = "auto",
     split: Split = "train",
@@ -95,18 +103,19 @@ def index(
     """Write the codes of data to an index, to be searched.
 
     Pictures of a folder are brought to the size that the model takes. The index notes the model and
-    its fingerprint, and each picture's path as seen from the index.
+    its fingerprint, and each picture's path relative to the index.
     """
-    path = checked(output, (SUFFIX,))
+    path = check_output(output, (SUFFIX,), data)
     autoencoder = open_model(model)
     from ..search.index import LatentIndex
 
     made = LatentIndex(autoencoder, metric=metric, engine=engine)
-    rows = fitting(data, autoencoder, split, limit, reading)
-    made.build(rows.X, seen_from(path, rows.paths))
+    rows = open_fitting(data, autoencoder, split, limit, reading)
+    paths = rows.paths and [os.path.relpath(each, path.parent) for each in rows.paths]
+    made.build(rows.X, paths)
     made.save(path, model)
     result = {"rows": len(made), "latent_dim": made.codes.shape[1], "metric": metric}
-    out.answer(
+    answer(
         {**result, "engine": made.engine_, "output": path},
         json,
         lambda: say(f"index: {made!r} → {path}"),
@@ -117,10 +126,10 @@ def index(
 def search(
     index: Index,
     query: Query,
-    model: OwnModel = None,
+    model: IndexModel = None,
     k: K = 12,
     sheet: Sheet = None,
-    split: Which = None,
+    split: MaybeSplit = None,
     limit: Limit = None,
     json: Json = False,
     **reading: Any,
@@ -130,30 +139,80 @@ def search(
     Prints the paths of what is nearest in the code space, or its row (the first is 0), and the
     distance, nearest first; --sheet draws it beside the query.
     """
-    path = checked(sheet, SHEETS) if sheet else None
+    path = check_output(sheet, SHEETS, index, query)
     opened = open_index(index, model)
-    rows = fitting(query, opened.autoencoder, split, limit, reading)
+    rows = open_fitting(query, opened.autoencoder, split, limit, reading)
     found = opened.query(rows.X, k)
-    hits = listed(found, index, rows)
+    queries = as_records(found, index, rows)
     if path is not None:
-        draw(path, opened, index, rows, found)
+        from ..figures.contact import contact_sheet
 
-    def told() -> None:
+        save_figure(contact_sheet(rows.X, pictures_of(opened, index, found), found.distances), path)
+        say(f"contact sheet → {path}")
+
+    def show() -> None:
         name = "path" if found.paths else "row"
-        for each in hits:
-            title = str(legible(each["query"])) if len(hits) > 1 else ""
-            lines = [(legible(hit[name]), hit["distance"]) for hit in each["hits"]]
-            out.table(title, (name, "distance"), lines)
+        for each in queries:
+            title = str(printable(each["query"])) if len(queries) > 1 else ""
+            lines = [(printable(hit[name]), hit["distance"]) for hit in each["hits"]]
+            print_table(title, (name, "distance"), lines)
 
-    out.answer({"queries": hits, "sheet": path}, json, told)
+    answer({"queries": queries, "sheet": path}, json, show)
 
 
-def holds_pictures(spec: str) -> bool:
-    """Whether something is a picture or a folder of them."""
-    from ..data.readers import chosen
+@with_options(READING)
+def duplicates(
+    data: Data,
+    model: CodeModel = None,
+    threshold: Threshold = None,
+    upright: Upright = False,
+    split: Split = "train",
+    limit: Limit = None,
+    json: Json = False,
+    **reading: Any,
+) -> None:
+    """Find pictures that are copies of one another.
 
-    place = Path(spec).expanduser()
-    return place.exists() and "channels" in chosen(place).options
+    Copies may be re-encoded, resized, brighter or darker, turned or mirrored. Prints each group of
+    them, and how far each is from the first. Without a model, small grey versions of the pictures
+    are compared; with one, their codes.
+    """
+    autoencoder = None if model is None else open_model(model)
+    if model is None and reading["size"] is None and holds_pictures(data):
+        reading |= {"size": f"{COMPARED}x{COMPARED}", "channels": 1}
+    rows = open_fitting(data, autoencoder, split, limit, reading)
+    from ..search.duplicates import near_duplicates
+
+    found = near_duplicates(
+        rows.X,
+        autoencoder,
+        threshold="auto" if threshold is None else threshold,
+        turned=not upright,
+    )
+    name = "path" if rows.paths else "row"
+    groups = [
+        [
+            {name: rows.paths[i] if rows.paths else i, "distance": distance}
+            for i, distance in zip(group, distances, strict=True)
+        ]
+        for group, distances in zip(found.groups, found.distances, strict=True)
+    ]
+
+    def show() -> None:
+        lines = [
+            (number, printable(copy[name]), copy["distance"])
+            for number, group in enumerate(groups, 1)
+            for copy in group
+        ]
+        if lines:
+            print_table("", ("group", f"{name} ", "distance"), lines)
+        copies = sum(map(len, groups)) - len(groups)
+        say(
+            f"{len(rows):,} pictures, {copies:,} of them copies of others, in "
+            f"{plural('group', len(groups), count=True)}; copies are within {found.threshold:.3g}"
+        )
+
+    answer({"rows": len(rows), "threshold": found.threshold, "groups": groups}, json, show)
 
 
 def open_index(path: str, model: str | None) -> LatentIndex:
@@ -161,90 +220,75 @@ def open_index(path: str, model: str | None) -> LatentIndex:
 
     Raises
     ------
-    Refusal
-        If one of them is not there, or the index notes no model.
+    CallError
+        If one of them is missing, or the index notes no model.
     """
     if not Path(path).exists():
-        raise Refusal(f"{path}: there is no such index; `latente index` makes one")
+        raise CallError(f"{path}: there is no such index; `latente index` makes one")
     from ..search.index import LatentIndex
 
     opened = LatentIndex.load(path, None if model is None else open_model(model))
     if opened.autoencoder is None:
-        raise Refusal(f"{path} notes no model; give it with -m")
+        raise CallError(f"{path} notes no model; give it with -m")
     return opened
 
 
-def fitting(
+def open_fitting(
     spec: str,
     model: Autoencoder | None,
     split: str | None,
     limit: int | None,
     reading: dict[str, Any],
-) -> Rows:
+) -> Selection:
     """Read rows; pictures in files are brought to the size that the model takes."""
     from ..search.pictures import picture_size
 
-    takes = model is not None and model.fitted_.given.layout.kind == "pictures"
+    takes = model is not None and model.fitted_.input.layout.kind == "pictures"
     if model is not None and takes and reading.get("size") is None and holds_pictures(spec):
         (height, width), channels = picture_size(model)
         reading = {**reading, "size": f"{width}x{height}", "channels": channels}
     return open_rows(spec, split, limit, model=model, **reading)
 
 
-def seen_from(index: Path, paths: tuple[str, ...] | None) -> list[str] | None:
-    """Return paths as they lie beside an index, so that both can be moved together."""
-    return None if paths is None else [os.path.relpath(path, index.parent) for path in paths]
+def holds_pictures(spec: str) -> bool:
+    """Whether something is a picture or a folder of them."""
+    from ..data.readers import chosen
+
+    path = Path(spec).expanduser()
+    return path.exists() and "channels" in chosen(path).options
 
 
-def seen_here(index: str, path: str) -> str:
-    """Return the path of a sample of an index, as it lies from here."""
+def path_from_here(index: str, path: str) -> str:
+    """Return the path of a sample of an index relative to the working folder."""
     return os.path.normpath(Path(index).parent / path)
 
 
-def legible(name: object) -> object:
-    """Return a path fit for a terminal: what is no printable letter of it, escaped."""
-    if not isinstance(name, str):
-        return name
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
-
-
-def listed(found: Neighbours, index: str, rows: Rows) -> list[dict[str, Any]]:
+def as_records(found: Neighbours, index: str, rows: Selection) -> list[dict[str, Any]]:
     """Return what was found for each query: row, path where there is one, and distance."""
     queries = []
-    for i, (places, distances) in enumerate(zip(found.positions, found.distances, strict=True)):
+    for i, (positions, distances) in enumerate(zip(found.positions, found.distances, strict=True)):
         hits = []
-        for j, (place, distance) in enumerate(zip(places.tolist(), distances, strict=True)):
-            hit: dict[str, Any] = {"row": place}
+        for j, (position, distance) in enumerate(zip(positions.tolist(), distances, strict=True)):
+            hit: dict[str, Any] = {"row": position}
             if found.paths is not None:
-                hit["path"] = seen_here(index, found.paths[i][j])
+                hit["path"] = path_from_here(index, found.paths[i][j])
             hits.append({**hit, "distance": float(distance)})
         queries.append({"query": rows.paths[i] if rows.paths else i, "hits": hits})
     return queries
 
 
-def draw(path: Path, opened: LatentIndex, index: str, rows: Rows, found: Neighbours) -> None:
-    """Write the contact sheet."""
-    from ..figures.contact import contact_sheet
-
-    hits = pictured(opened, index, found)
-    drawn = contact_sheet(rows.X, hits, found.distances)
-    with atomic(path) as place:
-        drawn.savefig(place, format=path.suffix.lower().removeprefix("."))
-    say(f"contact sheet → {path}")
-
-
-def pictured(opened: LatentIndex, index: str, found: Neighbours) -> NDArray[Any]:
+def pictures_of(opened: LatentIndex, index: str, found: Neighbours) -> NDArray[Any]:
     """Return what was found as samples: from its files, or else as the model decodes its codes."""
     import numpy as np
 
     if found.paths is not None:
-        names = [seen_here(index, path) for each in found.paths for path in each]
-        gone = next((name for name in names if not Path(name).is_file()), None)
-        if gone is None:
+        names = [path_from_here(index, path) for each in found.paths for path in each]
+        missing = next((name for name in names if not Path(name).is_file()), None)
+        if missing is None:
             read = {name: opened.pictures(name).X[0] for name in dict.fromkeys(names)}
             pictures = np.stack([read[name] for name in names])
             return pictures.reshape(*found.positions.shape, *pictures.shape[1:])
-        say(f"{legible(gone)} is not there; the sheet shows what the model makes of the codes")
+        say(f"{printable(missing)} is not there; the sheet shows the model's pictures of the codes")
     assert opened.autoencoder is not None
     codes = opened.codes[found.positions.ravel()]
     decoded = np.asarray(opened.autoencoder.inverse_transform(codes))

@@ -61,6 +61,8 @@ def atomic(path: StrPath) -> Iterator[Path]:
 def staging(folder: StrPath) -> Iterator[Path]:
     """Yield an empty folder inside `folder`, whose files move into `folder` once all are whole.
 
+    Files in folders below keep their places.
+
     Parameters
     ----------
     folder
@@ -80,11 +82,13 @@ def staging(folder: StrPath) -> Iterator[Path]:
         try:
             with TemporaryDirectory(prefix=".latente-", dir=home) as stage:
                 yield Path(stage)
-                files = sorted(Path(stage).iterdir())
+                files = sorted(file for file in Path(stage).rglob("*") if file.is_file())
                 for file in files:
                     _sync(file)
                 for file in files:
-                    os.replace(file, home / file.name)
+                    place = home / file.relative_to(stage)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(file, place)
         except BaseException:
             if fresh:
                 with suppress(OSError):

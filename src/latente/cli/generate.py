@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import ParameterError
-from .codes import names_of
-from .guard import say
-from .inputs import (
+from .console import say
+from .data import (
     READING,
     Data,
     Json,
@@ -20,27 +19,28 @@ from .inputs import (
     Split,
     open_model,
     open_rows,
+    take,
     with_options,
 )
-from .results import ANYTHING, deliver
-from .sinks import checked
+from .output import ANYTHING, check_output, deliver
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
-    from .inputs import Rows
 
-WAYS = ("linear", "spherical")
-
-Beside = Annotated[
+Reference = Annotated[
     str | None,
     typer.Option(
-        "--nearest",
-        metavar="DATA",
-        help="Tell how far the nearest row of DATA is.",
+        "--nearest", metavar="DATA", help="Say how far the nearest row of DATA is from each."
     ),
 ]
-Way = Annotated[
-    str, typer.Option("--path", metavar="|".join(WAYS), help="A straight line, or an arc.")
+Number = Annotated[int, typer.Option("--number", "-n", metavar="N", min=1, help="How many.")]
+Steps = Annotated[
+    int, typer.Option(metavar="N", min=2, help="Stops on the way, both ends included.")
+]
+From = Annotated[int, typer.Argument(metavar="I", help="Row to start from; the first is 0.")]
+To = Annotated[int, typer.Argument(metavar="J", help="Row to end at.")]
+Curve = Annotated[
+    str, typer.Option("--path", metavar="linear|spherical", help="A straight line, or an arc.")
 ]
 Present = Annotated[
     str, typer.Option("--with", metavar="DATA", help="Data that have the attribute.")
@@ -52,12 +52,6 @@ Strength = Annotated[
 Detail = Annotated[
     bool, typer.Option("--keep-detail", help="Keep of each picture what the code cannot hold.")
 ]
-Number = Annotated[int, typer.Option("--number", "-n", metavar="N", min=1, help="How many.")]
-Steps = Annotated[
-    int, typer.Option(metavar="N", min=2, help="Stops on the way, both ends included.")
-]
-From = Annotated[int, typer.Argument(metavar="I", help="Row to start from; the first is 0.")]
-To = Annotated[int, typer.Argument(metavar="J", help="Row to end at.")]
 
 
 def sample(
@@ -65,21 +59,21 @@ def sample(
     number: Number = 64,
     output: MaybeOutput = None,
     seed: Seed = 0,
-    nearest: Beside = None,
+    nearest: Reference = None,
     json: Json = False,
 ) -> None:
     """Draw new data from the model.
 
-    Codes are drawn from the prior of a variational model, and near the codes of the training data
-    of any other, and decoded: to a .npy, .csv or .parquet file, as CSV to stdout, or pictures into
-    a folder or, side by side, into one .png. With --nearest the row of DATA nearest to each is
-    told, and how far it is: whether what is new is new.
+    Codes are drawn from the model's prior or, where it has none, near the codes of the training
+    data, and decoded: to a .npy, .csv or .parquet file, as CSV to stdout, or pictures into a folder
+    or, side by side, into one .png. With --nearest the row of DATA nearest to each is reported, and
+    how far it is: whether what is new is new.
     """
-    path = checked(output, ANYTHING) if output else None
+    path = check_output(output, ANYTHING, nearest)
     autoencoder = open_model(model)
     drawn = autoencoder.sample(number, random_state=seed)
-    beside = {} if nearest is None else tell_nearest(autoencoder, drawn, nearest)
-    deliver("samples", drawn, path, json, autoencoder, beside=beside)
+    extra = {} if nearest is None else nearest_rows(autoencoder, drawn, nearest)
+    deliver("samples", drawn, path, json, autoencoder, extra=extra)
 
 
 @with_options(READING)
@@ -91,7 +85,7 @@ def interpolate(
     steps: Steps = 10,
     output: MaybeOutput = None,
     split: Split = "train",
-    way: Way = "linear",
+    curve: Curve = "linear",
     json: Json = False,
     **reading: Any,
 ) -> None:
@@ -102,11 +96,14 @@ def interpolate(
     """
     from .. import latent
 
-    path = checked(output, ANYTHING) if output else None
+    path = check_output(output, ANYTHING, data)
     autoencoder = open_model(model)
     rows = open_rows(data, split, None, model=autoencoder, **reading)
-    codes = autoencoder.transform(ends(rows, start, end))
-    walk = autoencoder.inverse_transform(latent.interpolate(codes[0], codes[1], steps, path=way))
+    for i in (start, end):
+        if not 0 <= i < len(rows):
+            raise ParameterError(f"row {i}: {rows.data.name} has rows 0 to {len(rows) - 1} here")
+    codes = autoencoder.transform(take(rows.X, [start, end]))
+    walk = autoencoder.inverse_transform(latent.interpolate(codes[0], codes[1], steps, path=curve))
     deliver("steps", walk, path, json, autoencoder, across=steps)
 
 
@@ -133,7 +130,7 @@ def edit(
     """
     from .. import latent
 
-    path = checked(output, ANYTHING) if output else None
+    path = check_output(output, ANYTHING, data, present, absent)
     autoencoder = open_model(model)
     codes = [
         autoencoder.transform(open_rows(each, "train", None, model=autoencoder, **reading).X)
@@ -143,33 +140,19 @@ def edit(
     edited = latent.edit(
         autoencoder, rows.X, latent.direction(*codes), strength, keep_detail=keep_detail
     )
-    deliver("edited", edited, path, json, autoencoder, names=names_of(rows, data))
+    deliver("edited", edited, path, json, autoencoder, names=rows.file_names(data))
 
 
-def tell_nearest(autoencoder: Autoencoder, drawn: Any, spec: str) -> dict[str, Any]:
+def nearest_rows(model: Autoencoder, drawn: Any, spec: str) -> dict[str, Any]:
     """Say how near the rows of some data come to samples, and return it for a JSON object."""
     import numpy as np
 
     from .. import latent
 
-    near = latent.nearest(autoencoder, drawn, open_rows(spec, "train", None, model=autoencoder).X)
+    near = latent.nearest(model, drawn, open_rows(spec, "train", None, model=model).X)
     distances = near.distances[:, 0]
     say(
         f"nearest rows of {spec}: {distances.min():.4f}, {np.median(distances):.4f} and "
         f"{distances.max():.4f} away (least, median, most; root mean square a value)"
     )
     return {"nearest": near.rows[:, 0], "distance": distances}
-
-
-def ends(rows: Rows, start: int, end: int) -> object:
-    """Return the two rows, or say which rows there are."""
-    import numpy as np
-
-    from ..data.frames import rows as taken
-
-    for index in (start, end):
-        if not 0 <= index < len(rows):
-            raise ParameterError(
-                f"row {index}: {rows.data.name} has rows 0 to {len(rows) - 1} here"
-            )
-    return taken(rows.X, np.array([start, end]))

@@ -1,0 +1,171 @@
+"""What a command prints: results on stdout, messages and errors on stderr, and an exit code.
+
+Exit code 0 means done, 1 that the work failed or ended early, 2 that the call was wrong. Errors are
+one sentence, never a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from ..errors import LatenteError, ParameterError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+FAILED = 1
+WRONG = 2
+UNFOLDED = 2000
+"""Width of a table that is not for a terminal."""
+
+
+class CallError(LatenteError):
+    """The call cannot work: a file that is not there, an output that cannot be written."""
+
+
+def say(message: object) -> None:
+    """Print a message on stderr."""
+    typer.echo(f"latente: {message}", err=True)
+
+
+def answer(result: Mapping[str, Any], as_json: bool, show: Callable[[], None]) -> None:
+    """Print a result as one JSON object, or call what shows it to a person."""
+    if as_json:
+        typer.echo(json.dumps(plain(result), allow_nan=False))
+    else:
+        show()
+
+
+def plain(value: Any) -> Any:
+    """Turn a result into JSON values: NaN and infinity become null, unknown objects text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; the first column is text, and so are those whose name ends in a space."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for i, column in enumerate(columns):
+        text = i == 0 or column.endswith(" ")
+        table.add_column(column.strip(), justify="left" if text else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*(formatted(item) for item in row))
+    _print(table, title)
+
+
+def print_facts(title: str, facts: Mapping[str, object]) -> None:
+    """Print names and values, one pair a line, leaving out what is None."""
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        if value is not None:
+            table.add_row(name.replace("_", " "), formatted(value))
+    _print(table, title)
+
+
+def _print(table: Table, title: str) -> None:
+    """Print a table under its title; off a terminal, each row takes one line."""
+    from rich.console import Console
+
+    console = Console(file=sys.stdout, highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = UNFOLDED
+    if title:
+        console.print(title, style="bold")
+    console.print(table)
+
+
+def formatted(value: object) -> Any:
+    """Write a value for people: five significant digits, thousands apart; text stays as it is."""
+    from rich.text import Text
+
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Text("" if value is None else str(value))
+    return Text(f"{value:,}" if isinstance(value, int) else f"{value:.5g}")
+
+
+def printable(name: object) -> object:
+    """Return a file's name with what a terminal cannot print escaped; anything else as it is."""
+    if not isinstance(name, str):
+        return name
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
+
+
+def plural(noun: str, n: int, *, count: bool = False) -> str:
+    """Return a noun in the form that goes with n, with the count before it if asked for."""
+    return (f"{n:,} " if count else "") + noun + ("" if n == 1 else "s")
+
+
+@contextmanager
+def errors_as_sentences() -> Iterator[None]:
+    """Turn every error inside into one sentence on stderr and an exit code."""
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *rest, **more: say(message)
+        warnings.simplefilter("always", UserWarning)
+        try:
+            yield
+            sys.stdout.flush()
+        except (ParameterError, CallError) as error:
+            leave(error, WRONG)
+        except LatenteError as error:
+            leave(error, FAILED)
+        except KeyboardInterrupt:
+            leave("interrupted", FAILED)
+        except BrokenPipeError:
+            _close_stdout()
+            raise typer.Exit(FAILED) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            _unexpected(error)
+
+
+def leave(message: object, code: int) -> NoReturn:
+    """Print why, and leave with an exit code."""
+    say(message)
+    raise typer.Exit(code) from None
+
+
+def _close_stdout() -> None:
+    """Send the rest of stdout nowhere: the program that read it has ended."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
+def _unexpected(error: Exception) -> NoReturn:
+    """Report an error that was not foreseen in a line, unless a traceback is asked for."""
+    # The command line's own usage errors print themselves, with a hint to the help.
+    is_usage = hasattr(error, "exit_code") and hasattr(error, "show")
+    if os.environ.get("LATENTE_DEBUG") or is_usage:
+        raise error
+    if isinstance(error, OSError) and error.strerror:
+        leave(": ".join(str(part) for part in (error.filename, error.strerror) if part), FAILED)
+    if isinstance(error, MemoryError):
+        leave("not enough memory; give fewer rows with --limit, or a smaller model", FAILED)
+    leave(
+        f"unexpected {type(error).__name__}: {error}; set LATENTE_DEBUG=1 to see where, "
+        "and please report it to the project with the command you gave",
+        FAILED,
+    )

@@ -1,0 +1,290 @@
+"""``latente encode``, ``decode``, ``reconstruct``, ``score``, ``export``: a model at work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..errors import DataError
+from .console import CallError, answer, print_table, say
+from .data import (
+    READING,
+    Data,
+    Json,
+    Limit,
+    MaybeOutput,
+    Model,
+    Split,
+    open_data,
+    open_model,
+    open_rows,
+    with_options,
+)
+from .output import (
+    ANYTHING,
+    FOLDER,
+    TABLES,
+    check_output,
+    deliver,
+    format_of,
+    write_pictures,
+    write_values,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..estimator import Autoencoder
+
+Codes = Annotated[
+    str,
+    typer.Argument(
+        metavar="CODES", help="A file of codes (.npy, .csv, .parquet).", show_default=False
+    ),
+]
+Masks = Annotated[
+    str | None,
+    typer.Option(
+        "--mask",
+        metavar="PATH",
+        help="What is missing, for a model that fills it in: white in a picture for all, in a "
+        "folder of pictures with the same names, or not 0 in a .npy. Without it, of pictures in a "
+        "folder, what is transparent.",
+    ),
+]
+Top = Annotated[
+    int | None,
+    typer.Option("--top", metavar="K", min=1, help="Print the K most anomalous rows, worst first."),
+]
+Folder = Annotated[
+    str, typer.Option("--output", "-o", metavar="FOLDER", help="Where to write; made if missing.")
+]
+
+
+@with_options(READING)
+def encode(
+    data: Data,
+    model: Model,
+    output: MaybeOutput = None,
+    split: Split = "train",
+    limit: Limit = None,
+    json: Json = False,
+    **reading: Any,
+) -> None:
+    """Turn data into codes.
+
+    Writes one row of numbers for each row of DATA to a .npy, .csv or .parquet file, or as CSV to
+    stdout.
+    """
+    path = check_output(output, TABLES, data)
+    autoencoder = open_model(model)
+    rows = open_rows(data, split, limit, model=autoencoder, **reading)
+    codes = autoencoder.transform(rows.X)
+    deliver("codes", codes, path, json, autoencoder, columns=autoencoder.get_feature_names_out())
+
+
+def decode(codes: Codes, model: Model, output: MaybeOutput = None, json: Json = False) -> None:
+    """Turn codes back into data.
+
+    Writes what each row of CODES stands for: to a .npy, .csv or .parquet file, as CSV to stdout,
+    or pictures into a folder or, side by side, into one .png.
+    """
+    path = check_output(output, ANYTHING, codes)
+    autoencoder = open_model(model)
+    values = autoencoder.inverse_transform(open_data(codes).X)
+    deliver("decoded", values, path, json, autoencoder)
+
+
+@with_options(READING)
+def reconstruct(
+    data: Data,
+    model: Model,
+    output: MaybeOutput = None,
+    mask: Masks = None,
+    split: Split = "train",
+    limit: Limit = None,
+    json: Json = False,
+    **reading: Any,
+) -> None:
+    """Encode and decode: compress, denoise, restore.
+
+    Writes what comes back of each row: to a .npy, .csv or .parquet file, as CSV to stdout, or
+    pictures into a folder, under the names they had, or into one .png. Pictures of a folder that
+    are written into a folder may be of any size: larger ones go through the model in tiles.
+    """
+    path = check_output(output, ANYTHING, data, mask)
+    autoencoder = open_model(model)
+    if path is not None and format_of(path) == FOLDER and reading["size"] is None:
+        root = Path(data).expanduser()
+        pictures = restored_singly(root, autoencoder)[:limit]
+        if pictures:
+            names = [os.path.relpath(picture, root) for picture in pictures]
+            write_pictures(restored(autoencoder, pictures, root, mask), path, names)
+            found = {"rows": len(pictures), "output": path}
+            answer(found, json, lambda: say(f"reconstructed: {len(pictures)} pictures → {path}"))
+            return
+    rows = open_rows(data, split, limit, model=autoencoder, **reading)
+    missing = None if mask is None else masks_of_rows(mask, len(rows))
+    values = autoencoder.reconstruct(rows.X, missing)
+    deliver("reconstructed", values, path, json, autoencoder, names=rows.file_names(data))
+
+
+@with_options(READING)
+def score(
+    data: Data,
+    model: Model,
+    output: MaybeOutput = None,
+    top: Top = None,
+    split: Split = "train",
+    limit: Limit = None,
+    json: Json = False,
+    **reading: Any,
+) -> None:
+    """Score how normal each row is.
+
+    Writes one score a line, higher for what is more normal: to a .npy, .csv or .parquet file, or to
+    stdout. With --top the most anomalous rows are printed instead, by their number (the first is 0)
+    and, of pictures, their file.
+    """
+    import numpy as np
+
+    path = check_output(output, TABLES, data)
+    autoencoder = open_model(model)
+    rows = open_rows(data, split, limit, model=autoencoder, **reading)
+    scores = autoencoder.score_samples(rows.X)
+    if path is not None:
+        write_values(scores, path, ("score",))
+        say(f"scores: {len(scores)} → {path}")
+    order = np.argsort(scores, kind="stable")[: top or 0].tolist()
+    worst = [rows.record(i, float(scores[i])) for i in order]
+    result: dict[str, Any] = {
+        "rows": len(scores),
+        "mean": float(scores.mean()),
+        "output": path,
+        "top": worst,
+    }
+    everything = path is None and top is None
+    if everything:
+        result["scores"] = scores
+
+    def show() -> None:
+        if everything:
+            typer.echo("\n".join(scores.astype(str).tolist()))
+        elif worst:
+            columns = ("rank", *(f"{name} " for name in worst[0]))
+            print_table("", columns, [(i + 1, *row.values()) for i, row in enumerate(worst)])
+
+    answer(result, json, show)
+
+
+def export(model: Model, output: Folder, json: Json = False) -> None:
+    """Write encoder and decoder as ONNX.
+
+    Both take and give values in the scale of the data, and are checked against torch before they
+    are left in the folder.
+    """
+    folder = check_output(output, (FOLDER,))
+    files = open_model(model).export_onnx(folder)
+    answer({"output": files}, json, lambda: typer.echo("\n".join(map(str, files))))
+
+
+def restored_singly(folder: Path, model: Autoencoder) -> list[Path]:
+    """Return the pictures of a folder that are to be restored one by one, each in its own size.
+
+    There are none if all have the size of the fit and the model fills nothing in, or it is not one
+    of pictures: then they are worked on together.
+    """
+    shape = model.fitted_.input.layout.shape
+    if not folder.is_dir() or len(shape) == 1:
+        return []
+    from ..data.images import pictures
+    from ..data.pictures import look
+
+    found = pictures(folder)
+    alike = all(look(path).shape == shape for path in found)
+    return [] if alike and not model.fitted_.takes_mask else found
+
+
+def restored(
+    model: Autoencoder, paths: list[Path], root: Path, masks: str | None
+) -> Iterator[NDArray[Any]]:
+    """Yield each picture restored, (h, w) or (h, w, c) uint8."""
+    from ..data.pictures import Look, look, pixels
+    from ..restoration import restore
+
+    for path in paths:
+        size = look(path)
+        picture = pixels(path, Look(size.height, size.width, size.channels, "uint8"))
+        mask = None
+        if masks is not None:
+            mask = mask_of(path.relative_to(root), Path(masks).expanduser())
+        elif model.fitted_.takes_mask:
+            mask = pixels(path, Look(size.height, size.width, 4, "uint8"))[..., 3] == 0
+        try:
+            values = restore(model, from_bytes(picture, model), mask)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        yield to_bytes(values, model)
+
+
+def mask_of(name: Path, masks: Path) -> NDArray[Any]:
+    """Return where a picture is missing: white in the mask of its name, or in the one for all."""
+    from ..data.pictures import Look, look, pixels
+
+    path = masks / name if masks.is_dir() else masks
+    if masks.is_dir() and not path.exists():
+        path = next(iter(sorted(path.parent.glob(f"{name.stem}.*"))), path)
+    if not path.exists():
+        raise CallError(f"{path}: there is no such mask; give one picture for all, or one for each")
+    size = look(path)
+    mask: NDArray[Any] = pixels(path, Look(size.height, size.width, 1, "uint8")) >= 128
+    return mask
+
+
+def masks_of_rows(spec: str, rows: int) -> NDArray[Any]:
+    """Return the masks of data that are worked on together: one for each, or one for all."""
+    import numpy as np
+
+    path = Path(spec).expanduser()
+    if path.suffix.lower() == ".npy" or path.is_dir():
+        return np.asarray(open_data(spec).X)[:rows]
+    mask = mask_of(Path(path.name), path)
+    return np.broadcast_to(mask, (rows, *mask.shape))
+
+
+def from_bytes(picture: NDArray[Any], model: Autoencoder) -> NDArray[Any]:
+    """Return a picture of bytes in the scale and type of the pictures of the fit."""
+    import numpy as np
+
+    data = model.fitted_.input
+    if data.layout.dtype == "uint8":
+        return picture
+    low, high = black_and_white(data)
+    values = low + picture * ((high - low) / 255)
+    dtype = np.dtype(data.layout.dtype)
+    return (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)
+
+
+def to_bytes(picture: NDArray[Any], model: Autoencoder) -> NDArray[Any]:
+    """Return a picture in the scale of the fit's targets as bytes."""
+    import numpy as np
+
+    if picture.dtype == np.uint8:
+        return picture
+    low, high = black_and_white(model.fitted_.target)
+    shades: NDArray[Any] = np.rint((picture - low) * (255 / (high - low))).clip(0, 255)
+    return shades.astype(np.uint8)
+
+
+def black_and_white(data: Any) -> tuple[float, float]:
+    """Return black and white in the scale of the pictures of the fit."""
+    low, high = data.bounds or data.range
+    scaling = data.scaling_map
+    return (
+        float((scaling.shift + low * scaling.span).min()),
+        float((scaling.shift + high * scaling.span).max()),
+    )
