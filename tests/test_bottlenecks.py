@@ -10,9 +10,18 @@ import torch
 from torch import nn
 
 from latente import Contractive, Dense, Gaussian, ParameterError, Plain, Rounded, Sparse
+from latente.bottlenecks.base import (
+    Bottleneck,
+    BottleneckModule,
+    Cost,
+    Draw,
+    Encoding,
+    Moment,
+    Terms,
+)
 from latente.bottlenecks.frequencies import TOTAL, Frequencies
-from latente.bottlenecks.prior import Factorised
-from latente.bottlenecks.table import Encoding, Moment
+from latente.bottlenecks.rounded import Factorised
+from latente.networks.base import NetworkModule
 
 
 def moment(seed: int = 0, epoch: float | None = None) -> Moment:
@@ -20,24 +29,32 @@ def moment(seed: int = 0, epoch: float | None = None) -> Moment:
     return Moment(torch.Generator().manual_seed(seed), clock)
 
 
-def encoding(h: torch.Tensor, z: torch.Tensor) -> Encoding:
-    return Encoding(h, h, z, nn.Identity())
+def made(part: Bottleneck, shape: tuple[int, ...] = (3,)) -> BottleneckModule:
+    return part.build(shape, (7,))
+
+
+def encoding(h: torch.Tensor, network: NetworkModule | None = None) -> Encoding:
+    network = network or NetworkModule(nn.Identity(), nn.Identity(), (3,))
+    return Encoding(h, h, network.encoder, network.squared_jacobian)
+
+
+def terms_of(part: Bottleneck, loss: torch.Tensor, h: torch.Tensor, when: Moment) -> Terms:
+    module = made(part, (h.shape[1] // part.per_code(),))
+    return module.objective(loss, encoding(h), module.draw(encoding(h), when), when)
 
 
 def test_a_plain_code_costs_nothing() -> None:
-    h = torch.randn(4, 3)
-    terms = Plain().objective(torch.ones(1, 4), encoding(h, h), moment())
+    terms = terms_of(Plain(), torch.ones(1, 4), torch.randn(4, 3), moment())
     assert set(terms) == {"total", "reconstruction"}
     assert torch.equal(terms["total"], torch.ones(4))
 
 
 def test_a_sparse_code_pays_its_absolute_sum_times_the_weight() -> None:
     z = torch.tensor([[1.0, -2.0], [0.0, 0.0]])
-    terms = Sparse(weight=0.5).objective(torch.ones(1, 2), encoding(z, z), moment())
+    terms = terms_of(Sparse(weight=0.5), torch.ones(1, 2), z, moment())
     assert terms["sparsity"].tolist() == [3.0, 0.0]
     assert terms["total"].tolist() == [2.5, 1.0]
-    free = Sparse(weight=0).objective(torch.ones(1, 2), encoding(z, z), moment())
-    assert free["total"].tolist() == [1.0, 1.0]
+    assert terms_of(Sparse(weight=0), torch.ones(1, 2), z, moment())["total"].tolist() == [1, 1]
 
 
 def jacobian_norms(encoder: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -45,34 +62,38 @@ def jacobian_norms(encoder: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return torch.stack([row.square().sum() for row in rows])
 
 
+def dense(seed: int = 0, **params: object) -> NetworkModule:
+    generator = torch.Generator().manual_seed(seed)
+    part = Dense(**params)  # type: ignore[arg-type]
+    return part.build((7,), (7,), 3, per_code=1, per_value=1, generator=generator)
+
+
+def contraction(network: NetworkModule, x: torch.Tensor, probes: int = 1) -> torch.Tensor:
+    seen = Encoding(x, network.encoder(x), network.encoder, network.squared_jacobian)
+    return made(Contractive(probes=probes)).draw(seen, moment()).costs["contraction"].value
+
+
 @pytest.mark.parametrize("activation", ["identity", "sigmoid", "relu", "tanh"])
 def test_the_contraction_of_one_layer_is_exact(activation: str) -> None:
-    torch.manual_seed(0)
-    network = Dense(hidden=(), code_activation=activation)
-    encoder = network.build((7,), (7,), 3, 1).encoder
-    x = torch.randn(6, 7, requires_grad=True)
-    h = encoder(x)
-    costs = Contractive().costs(Encoding(x, h, h, encoder), moment())
-    assert torch.allclose(costs["contraction"], jacobian_norms(encoder, x.detach()), rtol=1e-4)
+    network = dense(hidden=(), code_activation=activation)
+    x = torch.randn(6, 7)
+    wanted = jacobian_norms(network.encoder, x)
+    assert torch.allclose(contraction(network, x), wanted, rtol=1e-4)
 
 
 def test_the_contraction_of_deeper_encoders_is_estimated_without_bias() -> None:
-    torch.manual_seed(0)
-    encoder = Dense(hidden=(8,), activation="tanh").build((7,), (7,), 3, 1).encoder
-    x = torch.randn(5, 7, requires_grad=True)
-    h = encoder(x)
-    costs = Contractive(probes=4000).costs(Encoding(x, h, h, encoder), moment())
-    wanted = jacobian_norms(encoder, x.detach())
-    assert torch.allclose(costs["contraction"], wanted, rtol=0.1)
+    network = dense(hidden=(8,), activation="tanh")
+    x = torch.randn(5, 7)
+    wanted = jacobian_norms(network.encoder, x)
+    assert torch.allclose(contraction(network, x, probes=4000), wanted, rtol=0.1)
 
 
-def test_the_contraction_has_a_gradient() -> None:
-    torch.manual_seed(0)
-    encoder = Dense(hidden=(8,), activation="tanh").build((7,), (7,), 3, 1).encoder
-    x = torch.randn(5, 7, requires_grad=True)
-    h = encoder(x)
-    Contractive().costs(Encoding(x, h, h, encoder), moment())["contraction"].sum().backward()
-    assert all(float(p.grad.abs().sum()) > 0 for p in encoder.parameters() if p.dim() == 2)
+@pytest.mark.parametrize("hidden", [(), (8,)])
+def test_the_contraction_has_a_gradient(hidden: tuple[int, ...]) -> None:
+    network = dense(hidden=hidden, activation="tanh", code_activation="tanh")
+    contraction(network, torch.randn(5, 7)).sum().backward()
+    weights = [p for p in network.encoder.parameters() if p.dim() == 2]
+    assert all(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in weights)
 
 
 def test_the_divergence_equals_torchs() -> None:
@@ -82,42 +103,49 @@ def test_the_divergence_equals_torchs() -> None:
         torch.distributions.Normal(mean, (0.5 * log_variance).exp()),
         torch.distributions.Normal(0.0, 1.0),
     )
-    assert torch.allclose(Gaussian().divergence(h), theirs, rtol=1e-4, atol=1e-6)
+    assert torch.allclose(made(Gaussian(), (4,)).divergence(h), theirs, rtol=1e-4, atol=1e-6)
 
 
 def test_codes_are_drawn_with_the_mean_and_spread_of_the_encoder() -> None:
     h = torch.tensor([[1.0, -2.0, math.log(0.25), math.log(4.0)]])
-    z = Gaussian(samples=20_000).draw(h, torch.Generator().manual_seed(0))
+    module = made(Gaussian(samples=20_000), (2,))
+    z = module.draw(encoding(h), moment()).z
     assert z.mean(0).tolist() == pytest.approx([1, -2], abs=0.05)
     assert z.std(0).tolist() == pytest.approx([0.5, 2], abs=0.05)
-    assert Gaussian().code(h).tolist() == [[1, -2]]
+    assert module.code(h).tolist() == [[1, -2]]
+    assert module.draw(encoding(h), moment()._replace(deterministic=True)).z.tolist() == [[1, -2]]
 
 
 def test_beta_weighs_the_divergence() -> None:
-    h = torch.randn(4, 6)
-    z = Gaussian().draw(h, torch.Generator().manual_seed(0))
-    loss = torch.ones(1, 4)
-    terms = {b: Gaussian(beta=b).objective(loss, encoding(h, z), moment()) for b in (0, 1, 3)}
+    h, loss = torch.randn(4, 6), torch.ones(1, 4)
+    terms = {b: terms_of(Gaussian(beta=b), loss, h, moment()) for b in (0, 1, 3)}
     kl = terms[1]["kl"]
     assert torch.allclose(terms[0]["total"], torch.ones(4))
     assert torch.allclose(terms[3]["total"], 1 + 3 * kl)
 
 
 def test_warm_up_raises_the_weight_and_ends() -> None:
-    part = Gaussian(beta=2, warmup=10)
-    assert float(part.weight_of("kl", moment(epoch=0))) == 0
-    assert float(part.weight_of("kl", moment(epoch=5))) == 1
-    assert float(part.weight_of("kl", moment(epoch=50))) == 2
-    assert float(part.weight_of("kl", moment())) == 2
+    part, h = Gaussian(beta=2, warmup=10), torch.randn(4, 6)
+
+    def weight(when: Moment) -> float:
+        terms = terms_of(part, torch.zeros(1, 4), h, when)
+        return float((terms["total"] / terms["kl"]).mean())
+
+    assert weight(moment(epoch=0)) == 0
+    assert weight(moment(epoch=5)) == pytest.approx(1)
+    assert weight(moment(epoch=50)) == pytest.approx(2)
+    assert weight(moment()) == pytest.approx(2)
 
 
 def test_free_bits_charge_only_above_the_allowance() -> None:
     h = torch.zeros(4, 6)
     h[:, 0] = 2.0
-    z = h[:, :3]
-    terms = Gaussian(free_bits=0.5).objective(torch.zeros(1, 4), encoding(h, z), moment())
+    part = Gaussian(free_bits=0.5)
+    terms = terms_of(part, torch.zeros(1, 4), h, moment())
     assert terms["kl"].tolist() == pytest.approx([2.0] * 4)
     assert terms["total"].tolist() == pytest.approx([2.0 + 0.5 + 0.5] * 4)
+    alone = terms_of(part, torch.zeros(1, 4), h, moment()._replace(deterministic=True))
+    assert alone["total"].tolist() == pytest.approx([2.0] * 4), "a row's score is its own"
 
 
 def test_the_importance_weighted_bound_rises_with_samples_to_the_evidence() -> None:
@@ -126,10 +154,11 @@ def test_the_importance_weighted_bound_rises_with_samples_to_the_evidence() -> N
     h = torch.zeros(4000, 2)
     bounds = {}
     for samples in (1, 5, 200):
-        part = Gaussian(samples=samples)
-        z = part.draw(h, torch.Generator().manual_seed(0))
+        module = made(Gaussian(samples=samples), (1,))
+        draw = module.draw(encoding(h), moment())
+        z = draw.z
         loss = 0.5 * (x.repeat(samples, 1) - z).square().sum(1) + 0.5 * math.log(2 * math.pi)
-        terms = part.objective(loss.view(samples, -1), encoding(h, z), moment())
+        terms = module.objective(loss.view(samples, -1), encoding(h), draw, moment())
         bounds[samples] = -float(terms["total"].mean())
     evidence = -0.5 * 1.5**2 / 2 - 0.5 * math.log(4 * math.pi)
     assert bounds[1] < bounds[5] < bounds[200] < evidence + 0.01
@@ -142,24 +171,46 @@ def test_free_bits_and_many_samples_do_not_go_together() -> None:
 
 
 def test_a_rounded_code_is_whole_steps_and_noise_stays_within_one() -> None:
-    part = Rounded(step=0.25)
+    module = made(Rounded(step=0.25))
     h = torch.randn(500, 3)
-    steps = part.code(h) / 0.25
+    steps = module.code(h) / 0.25
     assert torch.equal(steps, steps.round())
-    assert float((part.code(h) - h).abs().max()) <= 0.125
-    noise = part.draw(h, torch.Generator().manual_seed(0)) - h
+    assert torch.equal(module.from_integers(module.to_integers(module.code(h))), module.code(h))
+    assert float((module.code(h) - h).abs().max()) <= 0.125
+    noise = module.draw(encoding(h), moment()).z - h
     assert 0.12 < float(noise.abs().max()) <= 0.1251
     assert float(noise.std()) == pytest.approx(0.25 / math.sqrt(12), rel=0.05)
 
 
 def test_bits_are_those_of_the_prior_and_weighed() -> None:
-    part = Rounded(weight=0.5, step=0.1)
-    prior = part.prior((3,))
-    z = part.code(torch.randn(4, 3))
-    terms = part.objective(torch.ones(1, 4), Encoding(z, z, z, nn.Identity(), prior), moment())
-    mass = prior.mass(z / 0.1)  # type: ignore[operator]
+    module = made(Rounded(weight=0.5, step=0.1))
+    z = module.code(torch.randn(4, 3))
+    when = moment()._replace(deterministic=True)
+    draw = module.draw(encoding(z), when)
+    terms = module.objective(torch.ones(1, 4), encoding(z), draw, when)
+    mass = module.prior.mass(z / 0.1)  # type: ignore[operator,union-attr]
     assert torch.allclose(terms["bits"], -mass.log2().sum(1))
     assert torch.allclose(terms["total"], 1 + 0.5 * terms["bits"])
+    assert torch.allclose(module.code_cost(z), 0.5 * terms["bits"])
+
+
+def test_larger_steps_cost_less_and_are_worth_more() -> None:
+    module = made(Rounded(weight=0.5, step=0.1))
+    z = torch.randn(4, 3)
+    before = module.to_integers(z).abs().sum()
+    module.rescale(2.0)
+    assert module.to_integers(z).abs().sum() < before
+    assert float(module.weight) == pytest.approx(2.0)
+    with pytest.raises(ParameterError, match="not whole numbers"):
+        made(Plain()).rescale(2.0)
+
+
+def test_a_cost_of_no_weight_is_reported_only() -> None:
+    module = BottleneckModule((3,))
+    draw = Draw(torch.zeros(2, 3), {"use": Cost(torch.ones(2), 0.0)})
+    terms = module.objective(torch.ones(1, 2), encoding(torch.zeros(2, 3)), draw, moment())
+    assert terms["total"].tolist() == [1, 1]
+    assert terms["use"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +246,7 @@ def test_far_from_all_it_knows_the_prior_is_finite_and_falls() -> None:
 @pytest.mark.parametrize("shared", [False, True])
 def test_tables_follow_the_codes_and_sum_to_the_total(shared: bool) -> None:
     prior = Factorised((2, 3), shared=shared)
-    codes = np.random.default_rng(0).integers(-4, 9, (3000, 6)).astype(np.float32)
+    codes = np.random.default_rng(0).integers(-4, 9, (3000, 6))
     tables = prior.tabulate(codes)
     assert tables.sources == (2 if shared else 6)
     assert (tables.counts.sum(1) == TOTAL).all()
@@ -206,7 +257,7 @@ def test_tables_follow_the_codes_and_sum_to_the_total(shared: bool) -> None:
 
 
 def test_a_wider_code_than_a_table_still_gets_one() -> None:
-    codes = np.array([[-30_000.0], [0.0], [1.0], [30_000.0]], np.float32)
+    codes = np.array([[-30_000], [0], [1], [30_000]])
     tables = Factorised((1,), shared=False).tabulate(codes)
     place = int(-tables.lowest[0])
     assert 0 < place < tables.escape

@@ -8,8 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from latente import GaussianNoise, Mask, ParameterError, SaltAndPepper
-from latente.corruptions import CORRUPTIONS, Corruption, corrupt
+from latente import Erase, GaussianNoise, Mask, ParameterError, SaltAndPepper
+from latente.corruptions import CORRUPTIONS
+from latente.corruptions.base import Corruption, corrupt
+from latente.data.space import Bounds, Space
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -20,12 +22,16 @@ def grey(n: int = 64) -> Tensor:
     return torch.full((n, 1, 28, 28), 0.5)
 
 
-def applies(corruption: Corruption, shape: tuple[int, ...]) -> bool:
-    """Whether samples of that shape can be corrupted so; if not, what to give is told."""
+def space(x: Tensor, bounds: Bounds = None) -> Space:
+    return Space.of_shape(tuple(x.shape[1:]), bounds=bounds)
+
+
+def applies(corruption: Corruption, x: Tensor) -> bool:
+    """Whether samples of that shape can be corrupted so; if not, the error says what to give."""
     with contextlib.suppress(ParameterError):
-        return bool(corruption.seen(shape))
+        return bool(corruption.build(space(x)))
     with pytest.raises(ParameterError, match="; give "):
-        corruption.seen(shape)
+        corruption.build(space(x))
     return False
 
 
@@ -37,13 +43,14 @@ def test_shape_and_input_are_kept_and_draws_depend_on_the_seed_alone(
     corruption = CORRUPTIONS[name]()
     x = torch.rand(shape, generator=seeded())
     before = x.clone()
-    if not applies(corruption, shape[1:]):
+    if not applies(corruption, x):
         return
-    seen = corruption.seen(shape[1:])
+    module = corruption.build(space(x, (0, 1)))
     used = seeded(1)
-    first = corruption(x, used, (0, 1))
-    again, other = (corruption(x, seeded(s), (0, 1)) for s in (1, 2))
-    assert first.shape == (len(x), *seen)
+    first = module(x, used)
+    again, other = (module(x, seeded(s)) for s in (1, 2))
+    assert first.shape == (len(x), *module.seen_shape)
+    assert module.present(x).shape == first.shape
     assert torch.equal(x, before)
     assert torch.equal(first, again)
     draws = not torch.equal(used.get_state(), seeded(1).get_state())
@@ -52,29 +59,49 @@ def test_shape_and_input_are_kept_and_draws_depend_on_the_seed_alone(
     assert 0 <= float(first.min()) <= float(first.max()) <= 1
 
 
+def test_a_module_does_not_follow_later_changes_of_its_part() -> None:
+    part = Mask(rate=1.0)
+    module = part.build(space(grey()))
+    part.set_params(rate=0.0)
+    assert float(module(grey(), seeded()).max()) == 0
+
+
+def test_the_mask_channel_must_come_last() -> None:
+    with pytest.raises(ParameterError, match="must come last"):
+        corrupt(grey(), [Erase(mask_channel=True), Mask()], seeded())
+    assert corrupt(grey(), [Mask(), Erase(mask_channel=True)], seeded()).shape[1] == 2
+
+
+def test_one_corruption_is_a_list_of_one() -> None:
+    for spec in (Mask(rate=1), "mask(rate=1)", [Mask(rate=1)]):
+        assert float(corrupt(grey(), spec, seeded()).max()) == 0
+    with pytest.raises(ParameterError, match="corruption=3"):
+        corrupt(grey(), 3, seeded())  # type: ignore[arg-type]
+
+
 def test_noise_has_the_mean_and_the_spread_asked_for() -> None:
-    noise = GaussianNoise(mean=0.5, std=0.1)(torch.zeros(200, 500), seeded(), None)
+    noise = corrupt(torch.zeros(200, 500), GaussianNoise(mean=0.5, std=0.1), seeded())
     assert float(noise.mean()) == pytest.approx(0.5, abs=2e-3)
     assert float(noise.std()) == pytest.approx(0.1, abs=2e-3)
 
 
 def test_noise_is_clipped_to_the_scale_only_where_asked() -> None:
     loud = GaussianNoise(std=3)
-    assert float(loud(grey(), seeded(), (0, 1)).max()) == 1
-    assert float(loud(grey(), seeded(), None).max()) > 1
-    assert float(GaussianNoise(std=3, clip=False)(grey(), seeded(), (0, 1)).max()) > 1
-    assert float(GaussianNoise(std=3, clip=True)(grey(), seeded(), None).max()) == 1
+    assert float(corrupt(grey(), loud, seeded(), (0, 1)).max()) == 1
+    assert float(corrupt(grey(), loud, seeded(), None).max()) > 1
+    assert float(corrupt(grey(), GaussianNoise(std=3, clip=False), seeded(), (0, 1)).max()) > 1
+    assert float(corrupt(grey(), GaussianNoise(std=3, clip=True), seeded(), None).max()) == 1
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.6, 1.0])
 def test_a_mask_hides_the_share_asked_for(rate: float) -> None:
-    hidden = Mask(rate=rate, value=-1)(grey(), seeded(), (0, 1)) == -1
+    hidden = corrupt(grey(), Mask(rate=rate, value=-1), seeded(), (0, 1)) == -1
     assert float(hidden.float().mean()) == pytest.approx(rate, abs=0.01)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.2, 1.0])
 def test_salt_and_pepper_come_in_equal_parts(rate: float) -> None:
-    spiced = SaltAndPepper(rate=rate)(grey(), seeded(), (0, 1))
+    spiced = corrupt(grey(), SaltAndPepper(rate=rate), seeded(), (0, 1))
     assert float((spiced == 0).float().mean()) == pytest.approx(rate / 2, abs=0.01)
     assert float((spiced == 1).float().mean()) == pytest.approx(rate / 2, abs=0.01)
 
@@ -82,7 +109,7 @@ def test_salt_and_pepper_come_in_equal_parts(rate: float) -> None:
 @pytest.mark.parametrize("name", ["mask", "salt_and_pepper"])
 def test_a_colour_pixel_changes_in_all_its_channels(name: str) -> None:
     x = torch.full((16, 3, 8, 8), 0.5)
-    changed = CORRUPTIONS[name]()(x, seeded(), (0, 1)) != 0.5
+    changed = corrupt(x, CORRUPTIONS[name](), seeded(), (0, 1)) != 0.5
     assert torch.equal(changed.any(1), changed.all(1))
 
 

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from latente import Conv
 from latente.model import convolutions
 from latente.networks.convolutions import (
+    FEW,
     Convolution,
     RepeatConvolution,
     TransposedConvolution,
     channels_last,
+    convolve,
+    convolve_transposed,
 )
-from latente.networks.kernels import FEW, convolve, convolve_transposed
 
 CLOSE = {"rtol": 0.0, "atol": 1e-10}
 

@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from latente import Bernoulli, GaussianLikelihood, Huber
-from latente.entropy import cross_entropy
+from latente import Bernoulli, GaussianLikelihood, Huber, ParameterError
+from latente.data.space import Space
 from latente.losses import LOSSES
+from latente.losses.base import Loss, LossModule
+from latente.losses.bernoulli import cross_entropy
 
 
 def pair(n: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -18,27 +20,65 @@ def pair(n: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(n, 2, 3, generator=generator), torch.rand(n, 2, 3, generator=generator)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_is_a_sum_over_features_for_each_sample(name: str) -> None:
-    loss = LOSSES[name]()
+def module(loss: Loss, shape: tuple[int, ...] = (2, 3), activation: str = "auto") -> LossModule:
+    return loss.build(Space.of_shape(shape, bounds=(0.0, 1.0)), activation)
+
+
+def raw_of(loss: LossModule, x: torch.Tensor) -> torch.Tensor:
+    """Return raw output whose x̂ is x."""
+    raw = loss.inverse(x)
+    return raw if loss.per_value == 1 else raw[:, None].repeat(1, loss.per_value, 1, 1)
+
+
+PLAIN = [name for name in LOSSES if name != "categorical"]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_loss_is_a_sum_over_values_for_each_sample(name: str) -> None:
+    loss = module(LOSSES[name]())
     output, target = pair()
-    learned = loss.learned((2, 3))
-    values = loss(output, target, learned)
+    raw = raw_of(loss, output.sigmoid())
+    values = loss(raw, target)
     assert values.shape == (5,)
-    alone = torch.cat([loss(output[i : i + 1], target[i : i + 1], learned) for i in range(5)])
+    assert torch.allclose(loss.values(raw, target).flatten(1).sum(1), values, rtol=1e-5)
+    alone = torch.cat([loss(raw[i : i + 1], target[i : i + 1]) for i in range(5)])
     assert torch.allclose(values, alone)
-    doubled = loss(output.repeat(1, 2, 1), target.repeat(1, 2, 1), learned)
-    assert torch.allclose(doubled, 2 * values, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_loss_is_averaged_over_values_where_asked(name: str) -> None:
+    output, target = pair()
+    summed, mean = module(LOSSES[name]()), module(LOSSES[name](reduction="mean"))
+    raw = raw_of(summed, output.sigmoid())
+    assert torch.allclose(mean(raw, target), summed(raw, target) / 6, rtol=1e-5)
+    with pytest.raises(ParameterError, match="reduction must be 'sum' or 'mean'"):
+        LOSSES[name](reduction="max")
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_values_of_no_weight_do_not_count(name: str) -> None:
+    loss = module(LOSSES[name]())
+    output, target = pair()
+    raw = raw_of(loss, output.sigmoid())
+    weight = torch.tensor([1.0, 0.0]).view(1, 2, 1)
+    other = target.clone()
+    other[:, 1] = 0.123
+    assert torch.equal(loss(raw, target, weight), loss(raw, other, weight))
+    assert not torch.allclose(loss(raw, target, weight), loss(raw, target))
+
+
+@pytest.mark.parametrize("name", PLAIN)
 def test_a_loss_is_least_at_the_target(name: str) -> None:
-    loss = LOSSES[name]()
+    loss = module(LOSSES[name]())
     _, target = pair()
-    at = torch.logit(target) if loss.on_logits else target
-    learned = loss.learned((2, 3))
-    assert bool((loss(at, target, learned) < loss(at + 0.3, target, learned)).all())
-    assert bool((loss(at, target, learned) < loss(at - 0.3, target, learned)).all())
+    target = target.clamp(0.05, 0.95)
+    at = raw_of(loss, target)
+    assert torch.allclose(loss.output(at), target, atol=1e-6)
+    away = torch.zeros_like(at)
+    away[:, 0] = 0.3  # the mean alone, where there is more
+    away = away if loss.per_value > 1 else torch.full_like(at, 0.3)
+    assert bool((loss(at, target) < loss(at + away, target)).all())
+    assert bool((loss(at, target) < loss(at - away, target)).all())
 
 
 def test_the_bernoulli_loss_equals_torchs_with_its_gradient() -> None:
@@ -55,26 +95,41 @@ def test_the_bernoulli_loss_equals_torchs_with_its_gradient() -> None:
 
 
 def test_the_bernoulli_loss_of_a_certain_mistake_is_finite() -> None:
-    values = Bernoulli()(torch.tensor([[1e4, -1e4]]), torch.tensor([[0.0, 1.0]]), {})
+    values = module(Bernoulli(), (2,))(torch.tensor([[1e4, -1e4]]), torch.tensor([[0.0, 1.0]]))
     assert float(values) == pytest.approx(2e4)
 
 
 def test_the_gaussian_loss_is_minus_the_log_density() -> None:
-    loss = GaussianLikelihood(scale="feature")
+    loss = module(GaussianLikelihood(scale="feature"))
     output, target = pair()
     log_scale = torch.linspace(-1, 1, 6).view(2, 3)
+    loss.load_state_dict({"log_scale": log_scale})
     normal = torch.distributions.Normal(output, log_scale.exp())
     wanted = -normal.log_prob(target).flatten(1).sum(1)
-    assert torch.allclose(loss(output, target, {"log_scale": log_scale}), wanted, rtol=1e-5)
+    assert torch.allclose(loss(output, target), wanted, rtol=1e-5)
+    assert torch.allclose(loss.log_density(output, target), -wanted, rtol=1e-5)
 
 
 def test_the_gaussian_loss_keeps_its_scale_above_the_least() -> None:
-    loss = GaussianLikelihood(least=0.1)
-    value = loss(torch.zeros(1, 1), torch.zeros(1, 1), {"log_scale": torch.tensor([-50.0])})
+    loss = module(GaussianLikelihood(least=0.1), (1,))
+    loss.load_state_dict({"log_scale": torch.tensor([-50.0])})
+    value = loss(torch.zeros(1, 1), torch.zeros(1, 1))
     assert float(value) == pytest.approx(math.log(0.1) + 0.5 * math.log(2 * math.pi), rel=1e-5)
 
 
 def test_huber_goes_from_square_to_line_at_delta() -> None:
     output = torch.tensor([[0.5], [4.0]])
-    values = Huber(delta=1.0)(output, torch.zeros(2, 1), {})
+    values = module(Huber(delta=1.0), (1,))(output, torch.zeros(2, 1))
     assert values.tolist() == pytest.approx([0.125, 3.5])
+
+
+def test_only_likelihoods_have_a_density() -> None:
+    with pytest.raises(ParameterError, match="a loss that is a likelihood"):
+        module(Huber(), (1,)).log_density(torch.zeros(1, 1), torch.zeros(1, 1))
+
+
+def test_the_bernoulli_loss_refuses_other_activations_and_values() -> None:
+    with pytest.raises(ParameterError, match="output_activation='tanh'"):
+        module(Bernoulli(), activation="tanh")
+    with pytest.raises(ParameterError, match="needs values from 0 to 1"):
+        Bernoulli().build(Space(shape=(3,), layout="rows", low=-1.0, high=2.0))
