@@ -224,7 +224,7 @@ def listed(found: Neighbours, index: str, rows: Rows) -> list[dict[str, Any]]:
 
 def draw(path: Path, opened: LatentIndex, index: str, rows: Rows, found: Neighbours) -> None:
     """Write the contact sheet."""
-    from ..figures.contact import contact_sheet
+    from ..figures import contact_sheet
 
     hits = pictured(opened, index, found)
     drawn = contact_sheet(rows.X, hits, found.distances)
