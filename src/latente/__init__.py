@@ -17,6 +17,7 @@ TYPE_CHECKING = False  # as type checkers understand it, without the cost of imp
 
 if TYPE_CHECKING:
     from . import datasets as datasets
+    from . import figures as figures
     from . import latent as latent
     from .anomaly.detector import AnomalyDetector
     from .bottlenecks.table import Contractive, Gaussian, Plain, Rounded, Sparse
@@ -120,6 +121,7 @@ __all__ = [
     "Watermark",
     "__version__",
     "datasets",
+    "figures",
     "latent",
     "near_duplicates",
     "restore",
@@ -146,7 +148,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 
 def __getattr__(name: str) -> object:
-    if name in ("datasets", "latent"):
+    if name in ("datasets", "figures", "latent"):
         return import_module(f".{name}", __name__)
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
