@@ -11,16 +11,16 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
-from latente import Autoencoder, DataError, ParameterError, datasets, latent
-from latente.figures import figures
-from latente.figures.codes import places
-from latente.figures.items import look, spread, take
-from latente.figures.mosaic import pixels
-from latente.figures.noise import corrupted
+from latente import Autoencoder, DataError, ParameterError, datasets, figures, latent
+from latente.figures.maps import positions
+from latente.figures.mosaic import Rendering, pixels, spread, take
+from latente.figures.pictures import corrupted
 from latente.metrics import psnr
 
 RNG = np.random.default_rng(0)
@@ -182,16 +182,17 @@ class TestReconstructions:
 class TestCorrupted:
     def test_same_seed_same_noise_in_the_datas_own_scale(self) -> None:
         X, model = DATA["grey"], fitted("grey", "denoising")
-        seen = corrupted(model, X, 1)
+        seen, mask = corrupted(model, X, 1)
+        assert mask is None
         assert seen.shape == X.shape
         assert seen.dtype == X.dtype
-        np.testing.assert_array_equal(seen, corrupted(model, X, 1))
-        assert (seen != corrupted(model, X, 2)).any()
+        np.testing.assert_array_equal(seen, corrupted(model, X, 1)[0])
+        assert (seen != corrupted(model, X, 2)[0]).any()
         assert np.abs(seen - X).mean() > 0.05
 
     def test_nothing_without_a_corruption(self) -> None:
         X = DATA["grey"]
-        np.testing.assert_allclose(corrupted(fitted("grey"), X), X, atol=1e-6)
+        np.testing.assert_allclose(corrupted(fitted("grey"), X)[0], X, atol=1e-6)
 
 
 class TestMap:
@@ -220,14 +221,14 @@ class TestMap:
 
     def test_long_codes_are_projected_unless_two_numbers_are_chosen(self) -> None:
         codes = RNG.normal(size=(30, 4)) * (1, 9, 1, 4)
-        at, labels = places(codes)
+        at, labels = positions(codes)
         assert abs(np.corrcoef(at[:, 0], codes[:, 1])[0, 1]) > 0.9
         assert "4 numbers" in labels[0]
-        at, labels = places(codes, (3, 1))
+        at, labels = positions(codes, (3, 1))
         np.testing.assert_array_equal(at, codes[:, [3, 1]])
         assert labels == ("code 4", "code 2")
         with pytest.raises(ParameterError, match="0 to 3"):
-            places(codes, (0, 4))
+            positions(codes, (0, 4))
 
     def test_pca_of_the_training_part(self) -> None:
         from sklearn.decomposition import PCA
@@ -272,8 +273,8 @@ class TestInterpolation:
         X, model = DATA["grey"], fitted("grey")
         figure = figures.interpolation(model, X[:1], X[1:2], 4)
         row = np.asarray(figure.axes[0].images[0].get_array())
-        looks = look(X[:1])
-        expected = pixels(looks, np.concatenate([X[:1], model.reconstruct(X[:1])]))
+        rendering = Rendering.learn(X[:1])
+        expected = pixels(rendering, np.concatenate([X[:1], model.reconstruct(X[:1])]))
         width = expected.shape[2]
         np.testing.assert_array_equal(row[:, :width], expected[0])
         gap = (row.shape[1] - 6 * width) // 5
@@ -294,31 +295,58 @@ def test_anomalies_are_the_lowest_scores_lowest_first() -> None:
     assert found[2:] == [f"{score:.3g}".replace("-", "−") for score in scores]
 
 
-class TestLook:
+class TestRendering:
     def test_sparse_grey_pictures_are_ink_and_others_are_not(self) -> None:
-        assert look(DATA["grey"]).ink
-        assert not look(DATA["bytes"]).ink
-        assert not look(DATA["colour"]).ink
+        assert Rendering.learn(DATA["grey"]).ink
+        assert not Rendering.learn(DATA["bytes"]).ink
+        assert not Rendering.learn(DATA["colour"]).ink
 
     def test_values_beyond_the_originals_are_drawn_as_the_extremes(self) -> None:
-        looks = look(np.array([[[0.0, 2.0]]]))
-        assert looks(np.array([[[-1.0, 1.0]], [[2.0, 9.0]]])).ravel().tolist() == [0, 0.5, 1, 1]
+        rendering = Rendering.learn(np.array([[[0.0, 2.0]]]))
+        assert rendering(np.array([[[-1.0, 1.0]], [[2.0, 9.0]]])).ravel().tolist() == [0, 0.5, 1, 1]
 
-    def test_words_and_gaps_of_a_table(self) -> None:
+    def test_levels_and_gaps_of_a_table(self) -> None:
         X = DATA["table"]
-        numbers = look(X).numbers(X)
+        numbers = Rendering.learn(X).numbers(X)
         assert numbers[:3, 2].tolist() == [2.0, 1.0, 0.0]
         assert np.isnan(numbers[3, 0])
 
     @pytest.mark.parametrize("channels", [1, 2, 3, 4])
     def test_channels(self, channels: int) -> None:
         X = RNG.random((2, 3, 4, channels))
-        assert pixels(look(X), X).shape[3] == 4
+        assert pixels(Rendering.learn(X), X).shape[3] == 4
 
     def test_nothing_to_draw(self) -> None:
         with pytest.raises(DataError, match="no samples"):
-            look(np.empty((0, 3)))
+            Rendering.learn(np.empty((0, 3)))
 
-    def test_taking_from_every_kind(self) -> None:
-        assert take(DATA["table"], np.array([2]))["kind"].tolist() == ["ash"]
+    @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+    def test_frames_of_every_library_are_drawn_alike(self, library: str) -> None:
+        if library == "pandas":
+            X = DATA["table"]
+        elif library == "polars":
+            X = pl.from_pandas(DATA["table"], nan_to_null=True)
+        else:
+            X = pa.Table.from_pandas(DATA["table"])
+        some = take(X, np.array([2, 3]))
+        assert type(some) is type(X)
+        values = Rendering.learn(X).numbers(some)
+        assert values[:, 2].tolist() == [0.0, 2.0]
+        assert np.isnan(values[1, 0])
+
+    def test_no_more_are_spread_than_there_are(self) -> None:
         assert len(spread(DATA["rows"], 100)) == N
+
+
+def test_every_public_figure_is_tested_here() -> None:
+    names = set(figures.__all__) - {"contact_sheet"}
+    used = {name for draw in FIGURES.values() for name in draw.__code__.co_names}
+    assert names <= used
+
+
+def test_contact_sheet_has_a_row_a_query() -> None:
+    X = DATA["grey"]
+    sheet = figures.contact_sheet(X[:2], X[2:8].reshape(2, 3, 6, 9), np.arange(6).reshape(2, 3))
+    assert words(sheet) == ["query", "0", "1", "2", "query", "3", "4", "5"]
+    with pytest.raises(DataError, match="not a data frame"):
+        figures.contact_sheet(DATA["table"], None, None)

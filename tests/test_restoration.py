@@ -26,12 +26,12 @@ from latente import (
     ParameterError,
     Watermark,
     datasets,
+    figures,
     restore,
 )
 from latente.cli.main import app
 from latente.corruptions import corrupt
-from latente.figures import figures
-from latente.figures.noise import damaged
+from latente.figures.pictures import corrupted
 from latente.metrics import psnr
 from latente.tiles import blended, cut, raised_cosine, windows
 
@@ -363,7 +363,7 @@ class TestRestorers:
 def test_figures_show_the_damage(corruption: Any) -> None:
     X = discs(12)
     ae = restorer(X, epochs=0, corruption=corruption)
-    seen, mask = damaged(ae, X)
+    seen, mask = corrupted(ae, X)
     assert seen.shape == X.shape
     assert not np.array_equal(seen, X)
     assert (mask is not None) == isinstance(corruption, Erase)

@@ -32,10 +32,10 @@ from latente import (
     SaltAndPepper,
     Sparse,
     datasets,
+    figures,
     metrics,
 )
 from latente.corruptions import corrupt
-from latente.figures import figures
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"

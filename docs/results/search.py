@@ -26,7 +26,7 @@ from sklearn.decomposition import PCA
 
 from latente import Autoencoder, LatentIndex, datasets, near_duplicates
 from latente.data.images import pictures, resized
-from latente.figures.contact import contact_sheet
+from latente.figures import contact_sheet
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "search.json"

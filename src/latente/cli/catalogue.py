@@ -105,14 +105,13 @@ def demo(
     A plain, a denoising and a variational autoencoder learn the digits that come with the package,
     in about a minute. Their models lie beside the page.
     """
-    from ..figures import demo as story
-    from ..figures.cast import next_steps
+    from ..figures.demo import next_steps, write
 
     path = Path(output)
     if path.suffix.lower() != ".html":
         raise CallError(f"{output}: the page must be .html")
     with bar() as progress:
-        page, numbers = story.write(path, quick=quick, random_state=seed, progress=progress)
+        page, numbers = write(path, quick=quick, random_state=seed, progress=progress)
 
     def show() -> None:
         typer.echo(f"The page is {page}; open it in a browser. Then try:")

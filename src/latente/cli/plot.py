@@ -47,7 +47,7 @@ def history(model: Model, output: FigureFile, json: Json = False) -> None:
     """Draw each term of the loss, epoch by epoch."""
     path = check_output(output, SUFFIXES)
     autoencoder = open_model(model)
-    from ..figures import figures
+    from .. import figures
 
     save(figures.history(autoencoder), path, json)
 
@@ -68,7 +68,7 @@ def reconstructions(
     path = check_output(output, SUFFIXES, data)
     autoencoder = open_model(model)
     rows = open_rows(data, split, None, model=autoencoder, **reading)
-    from ..figures import figures
+    from .. import figures
 
     drawn = figures.reconstructions(autoencoder, rows.X, n, shape=sides(shape), random_state=seed)
     save(drawn, path, json)
@@ -90,7 +90,7 @@ def latent_map(
     path = check_output(output, SUFFIXES, data)
     autoencoder = open_model(model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
-    from ..figures import figures
+    from .. import figures
 
     draw = figures.latent_map_beside_pca if pca else figures.latent_map
     save(draw(autoencoder, rows.X, rows.labels, shape=sides(shape)), path, json)
@@ -106,7 +106,7 @@ def grid(
     """Draw what the decoder makes of a square grid over the code space."""
     path = check_output(output, SUFFIXES)
     autoencoder = open_model(model)
-    from ..figures import figures
+    from .. import figures
 
     save(figures.decode_grid(autoencoder, n, shape=sides(shape)), path, json)
 
@@ -122,7 +122,7 @@ def samples(
     """Draw new data from the model."""
     path = check_output(output, SUFFIXES)
     autoencoder = open_model(model)
-    from ..figures import figures
+    from .. import figures
 
     save(figures.samples(autoencoder, n, shape=sides(shape), random_state=seed), path, json)
 
@@ -142,7 +142,7 @@ def anomalies(
     path = check_output(output, SUFFIXES, data)
     autoencoder = open_model(model)
     rows = open_rows(data, split, None, model=autoencoder, **reading)
-    from ..figures import figures
+    from .. import figures
 
     save(figures.anomalies(autoencoder, rows.X, n, shape=sides(shape)), path, json)
 

@@ -1,1 +1,29 @@
-"""Figures of a fitted autoencoder, and the page of the demo."""
+"""Every figure of a fitted autoencoder; each is a function that returns a matplotlib `Figure`.
+
+Pictures are drawn as pictures, rows as small bar charts (as lines from 33 columns on), in standard
+deviations from each column's mean. ``figure.savefig(path)`` writes PNG, SVG or PDF.
+"""
+
+from .curves import history
+from .maps import latent_map, latent_map_beside_pca, pca_map
+from .pictures import (
+    anomalies,
+    contact_sheet,
+    decode_grid,
+    interpolation,
+    reconstructions,
+    samples,
+)
+
+__all__ = [
+    "anomalies",
+    "contact_sheet",
+    "decode_grid",
+    "history",
+    "interpolation",
+    "latent_map",
+    "latent_map_beside_pca",
+    "pca_map",
+    "reconstructions",
+    "samples",
+]

@@ -1,4 +1,4 @@
-"""Maps of the code space: where held-out samples lie in it."""
+"""Maps of the code space: where samples lie in it, alone or beside their principal components."""
 
 from __future__ import annotations
 
@@ -7,24 +7,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
+from matplotlib.patheffects import withStroke
 from numpy.typing import ArrayLike, NDArray
+from sklearn.decomposition import PCA
 
+from ..errors import ParameterError
 from ..metrics import agreement
-from .codes import codes, places, principal
-from .items import Look, Values, look, take
-from .mosaic import pixels
+from .mosaic import Rendering, Shape, Values, pixels, take
 from .style import COLOURS, INK, PAPER, canvas, dress, heading, panel
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from ..estimator import Autoencoder
 
 SIDE = 4.6
+"""Width and height of one map in inches."""
 FEW = 500
+"""Up to this many samples are drawn as thumbnails."""
 NAMED = 30
+"""Up to this many classes are named on the map."""
 GLYPH = 1 / 25
+"""Size of a thumbnail as a share of the map's side."""
 
 
 def latent_map(
@@ -34,7 +41,7 @@ def latent_map(
     *,
     dims: tuple[int, int] | None = None,
     thumbnails: bool | None = None,
-    shape: tuple[int, ...] | None = None,
+    shape: Shape = None,
 ) -> Figure:
     """Draw where samples lie in code space, coloured by class.
 
@@ -55,7 +62,7 @@ def latent_map(
     shape
         Draw rows as pictures of this shape.
     """
-    at, labels = places(codes(model, X), dims)
+    at, labels = positions(codes(model, X), dims)
     return _map([Panel("", at, labels)], X, y, thumbnails, shape)
 
 
@@ -65,7 +72,7 @@ def pca_map(
     *,
     train: Any = None,
     thumbnails: bool | None = None,
-    shape: tuple[int, ...] | None = None,
+    shape: Shape = None,
 ) -> Figure:
     """Draw where samples lie in the plane of their first two principal components.
 
@@ -86,7 +93,7 @@ def latent_map_beside_pca(
     *,
     train: Any = None,
     thumbnails: bool | None = None,
-    shape: tuple[int, ...] | None = None,
+    shape: Shape = None,
 ) -> Figure:
     """Draw the map of the codes beside the first two principal components of the data.
 
@@ -103,12 +110,57 @@ def latent_map_beside_pca(
         With classes, each panel says how often a sample's five nearest neighbours on the map share
         its class.
     """
-    at, labels = places(codes(model, X))
+    at, labels = positions(codes(model, X))
     panels = [Panel("Autoencoder", at, labels), _pca_panel("PCA", X, train, shape)]
     return _map(panels, X, y, thumbnails, shape)
 
 
-def pca_places(X: Any, train: Any = None, shape: tuple[int, ...] | None = None) -> Values:
+def codes(model: Autoencoder, X: Any) -> Values:
+    """Return the codes of samples as float64, (n, latent), spatial codes flattened."""
+    Z = np.asarray(model.transform(X), dtype=np.float64)
+    return Z.reshape(len(Z), -1)
+
+
+def positions(Z: Values, dims: tuple[int, int] | None = None) -> tuple[Values, tuple[str, str]]:
+    """Return the positions of codes on a map, (n, 2), and the labels of its two axes.
+
+    Parameters
+    ----------
+    Z
+        Codes, (n, latent).
+    dims
+        Which two numbers of the code to show; by default both of a code with two, and of a longer
+        one its two principal components. A code of a single number is spread out upward.
+
+    Raises
+    ------
+    ParameterError
+        If the code has no such number.
+    """
+    latent = Z.shape[1]
+    if dims is not None:
+        if not all(0 <= dim < latent for dim in dims):
+            raise ParameterError(f"dims={dims!r}: the code has numbers 0 to {latent - 1}")
+        return Z[:, list(dims)], (f"code {dims[0] + 1}", f"code {dims[1] + 1}")
+    if latent == 1:
+        golden = (np.arange(len(Z)) * 0.618034) % 1.0
+        return np.stack([Z[:, 0], golden], axis=1), ("code 1", "spread out to be seen")
+    if latent == 2:
+        return Z, ("code 1", "code 2")
+    return principal(Z, Z), (
+        f"first principal component of {latent} numbers",
+        "second principal component",
+    )
+
+
+def principal(train: Values, X: Values) -> Values:
+    """Return the first two principal components of X, (n, 2), as fitted on ``train``."""
+    wide = min(2, *train.shape)
+    projected = PCA(wide, svd_solver="full").fit(train).transform(X)
+    return np.asarray(np.pad(projected, ((0, 0), (0, 2 - wide))))
+
+
+def pca_positions(X: Any, train: Any = None, shape: Shape = None) -> Values:
     """Return the first two principal components of samples, (n, 2).
 
     Parameters
@@ -121,25 +173,26 @@ def pca_places(X: Any, train: Any = None, shape: tuple[int, ...] | None = None) 
         As for `latent_map`.
     """
     source = X if train is None else train
-    looks = look(source, shape)
+    rendering = Rendering.learn(source, shape)
     flat = [
-        np.nan_to_num(looks.scaled(part), nan=0.5).reshape(len(part), -1) for part in (source, X)
+        np.nan_to_num(rendering.scaled(part), nan=0.5).reshape(len(part), -1)
+        for part in (source, X)
     ]
     return principal(*flat)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One map: its title, the places of the samples, (n, 2), and what the two axes are."""
+    """One map: its title, the positions of the samples, (n, 2), and the labels of its axes."""
 
     title: str
     at: Values
     labels: tuple[str, str]
 
 
-def _pca_panel(title: str, X: Any, train: Any, shape: tuple[int, ...] | None) -> Panel:
+def _pca_panel(title: str, X: Any, train: Any, shape: Shape) -> Panel:
     labels = ("first principal component", "second principal component")
-    return Panel(title, pca_places(X, train, shape), labels)
+    return Panel(title, pca_positions(X, train, shape), labels)
 
 
 def _map(
@@ -147,7 +200,7 @@ def _map(
     X: Any,
     y: ArrayLike | None,
     thumbnails: bool | None,
-    shape: tuple[int, ...] | None,
+    shape: Shape,
 ) -> Figure:
     top = 0.45 if panels[0].title else 0.15
     figure = canvas(len(panels) * (SIDE + 0.85) + 0.05, SIDE + 0.55 + top)
@@ -166,14 +219,14 @@ def scatter(
     X: Any,
     y: ArrayLike | None = None,
     thumbnails: bool | None = None,
-    shape: tuple[int, ...] | None = None,
+    shape: Shape = None,
 ) -> None:
-    """Draw samples at their places, as points or thumbnails, coloured and labelled by class."""
+    """Draw samples at their positions, as points or thumbnails, coloured and labelled by class."""
     colours, classes = _colours(y, len(at))
     _limits(axes, at)
-    looks = look(X, shape)
-    wanted = len(at) <= FEW if thumbnails is None else thumbnails
-    shown = _apart(axes, at) if wanted and looks.picture else np.empty(0, dtype=int)
+    rendering = Rendering.learn(X, shape)
+    few = len(at) <= FEW if thumbnails is None else thumbnails
+    shown = _apart(axes, at) if few and rendering.picture else np.empty(0, dtype=int)
     points = np.setdiff1d(np.arange(len(at)), shown)
     size = float(np.clip(9000 / max(len(at), 1), 3, 26)) * (0.3 if len(shown) else 1)
     axes.scatter(
@@ -185,25 +238,22 @@ def scatter(
         linewidths=0,
         zorder=2,
     )
-    _glyphs(axes, looks, take(X, shown), at[shown], colours[shown])
+    _glyphs(axes, rendering, take(X, shown), at[shown], colours[shown])
     if classes is not None:
         _names(axes, at, classes)
 
 
 def _colours(y: ArrayLike | None, n: int) -> tuple[Values, Values | None]:
     """Return a colour a sample, (n, 3), and the classes where they are few enough to be named."""
-    from matplotlib import colormaps
-    from matplotlib.colors import to_rgb
-
     if y is None:
         return np.tile(to_rgb(COLOURS[0]), (n, 1)), None
     values = np.asarray(y)
-    kinds, which = np.unique(values, return_inverse=True)
-    if np.issubdtype(values.dtype, np.floating) and len(kinds) > 20:
+    unique, which = np.unique(values, return_inverse=True)
+    if np.issubdtype(values.dtype, np.floating) and len(unique) > 20:
         low, high = np.nanmin(values), np.nanmax(values)
         return colormaps["cividis"]((values - low) / ((high - low) or 1.0))[:, :3], None
     palette = np.array([to_rgb(colour) for colour in COLOURS])
-    return palette[which % len(palette)], values if len(kinds) <= NAMED else None
+    return palette[which % len(palette)], values if len(unique) <= NAMED else None
 
 
 def _limits(axes: Axes, at: Values) -> None:
@@ -218,29 +268,27 @@ def _apart(axes: Axes, at: Values) -> NDArray[np.intp]:
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     where = (at - (left, low)) / (right - left, high - low)
     chosen: list[int] = []
-    for i, place in enumerate(where):
-        if not chosen or np.abs(where[chosen] - place).max(axis=1).min() >= 0.92 * GLYPH:
+    for i, point in enumerate(where):
+        if not chosen or np.abs(where[chosen] - point).max(axis=1).min() >= 0.92 * GLYPH:
             chosen.append(i)
     return np.array(chosen, dtype=np.intp)
 
 
-def _glyphs(axes: Axes, looks: Look, X: Any, at: Values, colours: Values) -> None:
-    """Draw each picture at its place: ink in its class colour, others in a frame of it."""
-    from matplotlib.patches import Polygon
-
+def _glyphs(axes: Axes, rendering: Rendering, X: Any, at: Values, colours: Values) -> None:
+    """Draw each picture at its position: ink in its class colour, others in a frame of it."""
     if len(at) == 0:
         return
     (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
     half = np.array([right - left, high - low]) * GLYPH / 2
-    half = half * np.array([min(1.0, 1 / looks.aspect), min(1.0, looks.aspect)])
-    pictures = pixels(looks, X)
-    if looks.ink:
+    half = half * np.array([min(1.0, 1 / rendering.aspect), min(1.0, rendering.aspect)])
+    pictures = pixels(rendering, X)
+    if rendering.ink:
         pictures[..., :3] = (colours * 255).astype(np.uint8)[:, None, None]
     for picture, (x, y), colour in zip(pictures, at, colours, strict=True):
         box = (x - half[0], x + half[0], y - half[1], y + half[1])
-        kind = "glyph" if looks.ink else "photo"
-        axes.imshow(picture, extent=box, aspect="auto", interpolation="none", zorder=3, gid=kind)
-        if not looks.ink:
+        name = "glyph" if rendering.ink else "photo"
+        axes.imshow(picture, extent=box, aspect="auto", interpolation="none", zorder=3, gid=name)
+        if not rendering.ink:
             corners = [(box[0], box[2]), (box[1], box[2]), (box[1], box[3]), (box[0], box[3])]
             axes.add_patch(
                 Polygon(corners, fill=False, edgecolor=tuple(colour), linewidth=1.0, zorder=4)
@@ -250,21 +298,19 @@ def _glyphs(axes: Axes, looks: Look, X: Any, at: Values, colours: Values) -> Non
 
 
 def _names(axes: Axes, at: Values, classes: NDArray[Any]) -> None:
-    """Write each class's name where its members are."""
-    from matplotlib.patheffects import withStroke
-
-    for kind in np.unique(classes):
-        x, y = _densest(at[classes == kind])
+    """Write each class's name where most of its members are."""
+    for name in np.unique(classes):
+        x, y = _densest(at[classes == name])
         axes.text(
-            x, y, str(kind),
+            x, y, str(name),
             ha="center", va="center", color=INK, zorder=6, fontweight="bold",
-            fontsize=13 if len(str(kind)) < 3 else 9.5,
+            fontsize=13 if len(str(name)) < 3 else 9.5,
             path_effects=[withStroke(linewidth=3, foreground=PAPER)],
         )  # fmt: skip
 
 
 def _densest(at: Values) -> Values:
-    """Return the place that has a third of all places nearest: the middle of the main cluster."""
+    """Return the position with the closest third of all positions: the main cluster's middle."""
     some = at[:: max(1, len(at) // 500)]
     distances = np.sort(np.square(some[:, None] - some[None]).sum(axis=2), axis=1)
     return np.asarray(some[distances[:, len(some) // 3].argmin()])

@@ -1,29 +1,46 @@
-"""Figures of samples: reconstructed, drawn from the code space, walked between, found odd."""
+"""Figures of samples: reconstructed, decoded, interpolated, most anomalous, and found by a search.
+
+Each is rows of samples, drawn by `mosaic`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from .. import latent
-from ..errors import ParameterError
+from ..corruptions import corrupt
+from ..errors import DataError, ParameterError
 from ..metrics import mse, psnr
 from ..parts import is_whole
-from .items import Look, Values, look, spread, take
-from .mosaic import Row, mosaic
-from .noise import damaged
-from .style import COLOURS, MUTED
+from .mosaic import (
+    LABEL,
+    Rendering,
+    Row,
+    Shape,
+    Values,
+    extent,
+    is_frame,
+    mosaic,
+    spread,
+    take,
+    tile,
+)
+from .style import COLOURS, MUTED, SMALL, canvas, dress, panel, short
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from ..estimator import Autoencoder
 
-Shape = tuple[int, ...] | None
 TAILS = 0.01
+"""Share of decoded pixels at either end that are drawn as black or white."""
+CELL, CHART = 0.78, 1.0
+"""Width of a sample, and height of the histogram, in the figure of anomalies, in inches."""
 
 
 def reconstructions(
@@ -62,17 +79,47 @@ def reconstructions(
         Beneath each picture its peak signal-to-noise ratio in decibels; beneath each row of a table
         its mean squared error, each column in standard deviations.
     """
-    looks, shown = look(X, shape), spread(X, n)
-    seen, mask = damaged(model, shown, random_state) if model.corruption_ else (None, None)
+    rendering, shown = Rendering.learn(X, shape), spread(X, n)
     rows = [Row(shown, "original", colour=MUTED)]
-    if seen is not None:
-        rows.append(_held(looks, shown, seen, "corrupted", MUTED))
-    restored = model.reconstruct(shown if seen is None else seen, mask)
-    name = "reconstructed" if seen is None else "restored"
-    rows.append(_held(looks, shown, restored, name, COLOURS[0]))
+    if model.corruption_:
+        seen, mask = corrupted(model, shown, random_state)
+        rows.append(_compared(rendering, shown, seen, "corrupted", MUTED))
+        restored = model.reconstruct(seen, mask)
+        rows.append(_compared(rendering, shown, restored, "restored", COLOURS[0]))
+    else:
+        restored = model.reconstruct(shown)
+        rows.append(_compared(rendering, shown, restored, "reconstructed", COLOURS[0]))
     for i, (name, others) in enumerate((beside or {}).items()):
-        rows.append(_held(looks, shown, spread(others, n), name, COLOURS[1 + i]))
-    return mosaic(looks, rows)
+        rows.append(_compared(rendering, shown, spread(others, n), name, COLOURS[1 + i]))
+    return mosaic(rendering, rows)
+
+
+def corrupted(model: Autoencoder, X: Any, random_state: int = 0) -> tuple[Any, Any]:
+    """Return samples as the model's own corruption leaves them, and the mask of what is missing.
+
+    Parameters
+    ----------
+    model
+        A fitted autoencoder; without a corruption, X comes back as it was.
+    X
+        Samples as for `transform`.
+    random_state
+        Seed of the corruption.
+
+    Returns
+    -------
+    samples, mask
+        The samples in X's shape, scale and dtype; pictures that lost their colours have equal
+        channels. The mask, (n, h, w), is True where a pixel is missing; None where the model is
+        given no mask.
+    """
+    x = model.fitted_.given.convert(model.fitted_.given.store(X, "X"))
+    generator = torch.Generator().manual_seed(random_state)
+    seen = corrupt(x, model.corruption_, generator, model.fitted_.given.bounds)
+    mask = None
+    if seen.shape[1] not in (1, x.shape[1]):  # the last channel is the mask
+        mask, seen = seen[:, -1].numpy() > 0, seen[:, :-1]
+    return model.fitted_.given.restore(seen.expand(x.shape).numpy()), mask
 
 
 def samples(
@@ -95,13 +142,13 @@ def samples(
     drawn = model.sample(n, random_state=random_state)
     columns = int(np.ceil(np.sqrt(n)))
     rows = [Row(take(drawn, np.arange(i, min(i + columns, n)))) for i in range(0, n, columns)]
-    return mosaic(look(drawn, shape, tails=TAILS), rows)
+    return mosaic(Rendering.learn(drawn, shape, tails=TAILS), rows)
 
 
 def decode_grid(
     model: Autoencoder, n: int = 20, *, X: Any = None, shape: Shape = None, span: float = 0.96
 ) -> Figure:
-    """Decode a square grid of codes: a map of what the decoder makes of each place.
+    """Decode a square grid of codes: what the decoder makes of each point of the code space.
 
     A variational code is walked through the quantiles of its prior, so that equal areas are equally
     probable; any other over the range its codes have. Of a code with more than two numbers the two
@@ -114,7 +161,7 @@ def decode_grid(
     n
         Steps along each side.
     X
-        Samples whose codes tell the range; samples of the model itself if not given.
+        Samples whose codes give the range; samples of the model itself if not given.
     shape
         Draw rows as pictures of this shape.
     span
@@ -130,7 +177,7 @@ def decode_grid(
         for i in varied
     ]
     return mosaic(
-        look(decoded, shape, tails=TAILS),
+        Rendering.learn(decoded, shape, tails=TAILS),
         rows,
         cell=min(0.78, 5.6 / n),
         gap=0.06,
@@ -147,16 +194,16 @@ def interpolation(
     path: str = "linear",
     shape: Shape = None,
 ) -> Figure:
-    """Walk from the code of one sample to that of another, decoding each step.
+    """Decode the codes on the way from one sample's code to another's.
 
     Parameters
     ----------
     model
         A fitted autoencoder.
     a, b
-        Where the walks start and end: as many samples of each, one walk a pair.
+        Where the paths start and end: as many samples of each, one path a pair.
     steps
-        Pictures in each walk, both ends' reconstructions included; at least 2.
+        Pictures in each path, both ends' reconstructions included; at least 2.
     path
         "linear" or "spherical", as for `latent.interpolate`.
     shape
@@ -165,38 +212,138 @@ def interpolation(
     Returns
     -------
     Figure
-        One row a walk, the two originals at its ends.
+        One row a path, the two originals at its ends.
     """
     if len(a) != len(b):
         raise ParameterError(
             f"interpolation: a has {len(a)} samples and b has {len(b)}; give as many of each"
         )
-    looks = look(a, shape)
-    walks = latent.interpolate(model.transform(a), model.transform(b), steps, path=path)
+    rendering = Rendering.learn(a, shape)
+    paths = latent.interpolate(model.transform(a), model.transform(b), steps, path=path)
     rows = []
-    for i, codes in enumerate(walks):
-        walk = model.inverse_transform(codes)
-        ends = [looks.numbers(take(X, np.array([i]))) for X in (a, b)]
-        rows.append(Row(np.concatenate([ends[0], looks.numbers(walk), ends[1]])))
+    for i, codes in enumerate(paths):
+        decoded = model.inverse_transform(codes)
+        ends = [rendering.numbers(take(X, np.array([i]))) for X in (a, b)]
+        rows.append(Row(np.concatenate([ends[0], rendering.numbers(decoded), ends[1]])))
     captions = ["original", *(f"{share:.0%}" for share in np.linspace(0, 1, steps)), "original"]
-    return mosaic(looks, [*rows[:-1], replace(rows[-1], captions=captions)])
+    return mosaic(rendering, [*rows[:-1], replace(rows[-1], captions=captions)])
 
 
-def _held(looks: Look, originals: Any, others: Any, label: str, colour: str) -> Row:
-    """Return a row with how far each sample is from its original beneath it."""
-    if looks.picture:
-        decibels = psnr(looks.numbers(originals), looks.numbers(others), looks.span)
+def anomalies(model: Autoencoder, X: Any, n: int = 10, *, shape: Shape = None) -> Figure:
+    """Show the samples the model finds most anomalous, their reconstructions and all scores.
+
+    Parameters
+    ----------
+    model
+        A fitted autoencoder.
+    X
+        Samples it has not been trained on, as for `score_samples`.
+    n
+        How many to show, the most anomalous first.
+    shape
+        Draw rows as pictures of this shape.
+
+    Returns
+    -------
+    Figure
+        Beneath each sample its score; a low score is anomalous. Below, the distribution of the
+        scores of all of X, the samples shown being marked.
+    """
+    scores = np.asarray(model.score_samples(X), dtype=np.float64)
+    worst = np.argsort(scores, kind="stable")[:n]
+    shown = take(X, worst)
+    rendering = Rendering.learn(X, shape)
+    rows = [
+        Row(shown, "most\nanomalous", colour=MUTED),
+        Row(
+            model.reconstruct(shown),
+            "reconstructed",
+            [short(score) for score in scores[worst]],
+            under=shown,
+        ),
+    ]
+    width, height = extent(rendering, rows, 0.1)
+    figure = canvas(LABEL + width * CELL + 0.1, height * CELL + CHART + 0.75)
+    axes = panel(figure, LABEL, CHART + 0.67, width * CELL, height * CELL)
+    tile(axes, rendering, rows)
+    _histogram(panel(figure, LABEL, 0.45, width * CELL, CHART), scores, worst)
+    return figure
+
+
+def contact_sheet(
+    queries: Any,
+    found: Any,
+    distances: Any,
+    *,
+    names: Sequence[str] = (),
+    shape: Shape = None,
+) -> Figure:
+    """Show each query of a search and, beside it, its results.
+
+    Parameters
+    ----------
+    queries
+        Samples, (m, ...).
+    found
+        The results, nearest first: (m, k, ...), like the queries.
+    distances
+        Of each result from its query, (m, k); written beneath.
+    names
+        What each query is called, written beneath it.
+    shape
+        Draw rows of numbers as pictures of this shape.
+
+    Raises
+    ------
+    DataError
+        If the samples are a data frame: a sheet shows pictures or rows of numbers.
+    """
+    if is_frame(queries):
+        raise DataError("a contact sheet shows pictures or rows of numbers, not a data frame")
+    queries, found, distances = (np.asarray(values) for values in (queries, found, distances))
+    called = [*names, *["query"] * (len(queries) - len(names))]
+    rendering = Rendering.learn(
+        np.concatenate([queries, found.reshape(-1, *queries.shape[1:])]), shape
+    )
+    rows = [
+        Row(
+            np.concatenate([query[None], hits]),
+            captions=[name, *(short(float(distance)) for distance in apart)],
+        )
+        for query, hits, apart, name in zip(queries, found, distances, called, strict=True)
+    ]
+    return mosaic(rendering, rows)
+
+
+def _compared(rendering: Rendering, originals: Any, others: Any, label: str, colour: str) -> Row:
+    """Return a row with the error of each sample against its original beneath it."""
+    if rendering.picture:
+        decibels = psnr(rendering.numbers(originals), rendering.numbers(others), rendering.span)
         captions = ["exact" if np.isinf(value) else f"{value:.1f} dB" for value in decibels]
     else:
-        captions = [f"{value:.2g}" for value in 36 * mse(*map(_filled(looks), (originals, others)))]
+        captions = [
+            f"{value:.2g}" for value in 36 * mse(*map(_filled(rendering), (originals, others)))
+        ]
     return Row(others, label, captions, under=originals, colour=colour)
 
 
-def _filled(looks: Look) -> Callable[[Any], Values]:
+def _filled(rendering: Rendering) -> Callable[[Any], Values]:
     """Return a function from rows to numbers in which what is missing lies at the mean."""
-    return lambda X: np.nan_to_num(looks.scaled(X), nan=0.5)
+    return lambda X: np.nan_to_num(rendering.scaled(X), nan=0.5)
 
 
 def _positive(name: str, value: int) -> None:
     if not is_whole(value, 1):
         raise ParameterError(f"{name}={value!r}: {name} must be a whole number from 1")
+
+
+def _histogram(axes: Axes, scores: Values, worst: Any) -> None:
+    """Draw the distribution of the scores, those of the samples shown marked."""
+    dress(axes, "score (lower is more anomalous)", "samples")
+    axes.grid(visible=False, axis="x")
+    counts, edges = np.histogram(scores, bins=min(60, max(10, len(scores) // 6)))
+    above, _ = np.histogram(scores[worst], bins=edges)
+    width = np.diff(edges) * 0.88
+    axes.bar(edges[:-1], counts, width, align="edge", color=COLOURS[0])
+    axes.bar(edges[:-1], above, width, align="edge", color=COLOURS[1], label="shown above")
+    axes.legend(frameon=False, fontsize=SMALL, labelcolor=MUTED, loc="upper left", handlelength=1)

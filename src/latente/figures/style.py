@@ -1,17 +1,14 @@
-"""The look all figures share: colours, canvases and axes.
+"""What all figures share: colours, canvases and axes, and how numbers are written.
 
 Figures are matplotlib `Figure` objects made without pyplot, so that no backend is chosen and no
-global state is touched.
+global state is changed.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from matplotlib.text import Text
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 INK = "#1c2733"
 MUTED = "#66727f"
@@ -39,13 +36,11 @@ SMALL, NORMAL = 8.5, 10.0
 
 def canvas(width: float, height: float) -> Figure:
     """Return an empty white figure of that size in inches."""
-    from matplotlib.figure import Figure
-
     return Figure(figsize=(width, height), facecolor=PAPER, dpi=144)
 
 
 def panel(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Add axes at a place given in inches from the figure's lower left corner."""
+    """Add axes at a position in inches from the figure's lower left corner."""
     across, up = figure.get_size_inches()
     return figure.add_axes((left / across, bottom / up, width / across, height / up))
 
@@ -65,14 +60,35 @@ def dress(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
 
 
 def bare(axes: Axes) -> None:
-    """Take everything but the content off axes that hold pictures."""
+    """Remove everything but the content from axes that hold pictures."""
     axes.set_axis_off()
     axes.set_facecolor("none")
 
 
 def heading(axes: Axes, text: str, note: str = "") -> Text:
-    """Write a panel's title at its upper left, with a quieter note behind it."""
+    """Write a panel's title at its upper left, with a note in a lighter colour at the right."""
     title = axes.set_title(text, loc="left", color=INK, fontsize=NORMAL, fontweight="bold", pad=8)
     if note:
         axes.set_title(note, loc="right", color=MUTED, fontsize=SMALL, pad=8)
     return title
+
+
+def short(value: float) -> str:
+    """Return a number with three significant digits, in full from 1,000 on."""
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with its sign."""
+    return f"{share:+.0%}".replace("-", "−")
+
+
+def decibels(value: float) -> str:
+    """Return a ratio in decibels."""
+    return f"{value:.1f} dB"
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """Return a number with a proper minus sign."""
+    return f"{value:.{digits}f}".replace("-", "−")

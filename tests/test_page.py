@@ -1,31 +1,33 @@
-"""The demo: its page stands alone, its numbers are real, its code and commands work."""
+"""Pages stand alone; the demo's numbers are real, its code and commands work."""
 
 from __future__ import annotations
 
 import re
 import shlex
+from base64 import b64decode
 from collections import Counter
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from jinja2 import UndefinedError
 from matplotlib.figure import Figure
+from PIL import Image
 
 from latente import Autoencoder, datasets
 from latente.cli.main import COMMANDS, load
-from latente.figures import cast, demo, page
-from latente.figures.diagram import flow
-from latente.figures.snippets import commands, program
+from latente.figures import demo, page
 from latente.metrics import mse
 
 VOID = {"meta", "link", "br", "img", "rect", "path", "polygon", "use", "image", "stop"}
-SECTIONS = ["compression", "map", "noise", "generation", "oddities", "training", "numbers", "next"]
+SECTIONS = ["compression", "map", "noise", "generation", "anomalies", "training", "numbers", "next"]
 
 
 class Reader(HTMLParser):
-    """Collects what a page holds, and sees that every element is closed where it was opened."""
+    """Collects what a page holds, and checks that every element is closed where it was opened."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -57,11 +59,11 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], list[Any]]:
-    told: list[Any] = []
+    news: list[Any] = []
     target = tmp_path_factory.mktemp("demo") / "deep" / "index.html"
-    path, numbers = demo.write(target, quick=True, progress=lambda *news: told.append(news))
+    path, numbers = demo.write(target, quick=True, progress=lambda *each: news.append(each))
     assert path == target
-    return path, numbers, told
+    return path, numbers, news
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,8 @@ class TestPage:
             assert all(value.startswith(("#", "data:")) for value in reader.all(name))
         assert "url(http" not in source
         assert "@import" not in source
-        assert not {"script", "iframe", "object"} & {tag for tag, _ in reader.elements}
+        assert "fetch(" not in source
+        assert not {"iframe", "object", "embed"} & {tag for tag, _ in reader.elements}
 
     def test_every_section_is_there_and_linked_to(self, reader: Reader) -> None:
         found = [given["id"] for tag, given in reader.elements if tag == "section"]
@@ -203,11 +206,16 @@ class TestCodeAndCommands:
         for line in found:
             parsed(line)
 
+    def test_every_block_of_code_has_a_button_that_copies_it(self, reader: Reader) -> None:
+        tags = [tag for tag, _ in reader.elements]
+        assert tags.count("button") == tags.count("pre") > 10
+        assert tags.count("script") == 1
+
     def test_next_steps_name_the_models_that_were_written(
         self, made: tuple[Path, dict[str, Any], list[Any]]
     ) -> None:
         folder = made[0].parent
-        steps = cast.next_steps(folder)
+        steps = demo.next_steps(folder)
         assert len(steps) >= 5
         for command, what in steps:
             parsed(command)
@@ -215,14 +223,16 @@ class TestCodeAndCommands:
             for word in shlex.split(command):
                 if word.startswith(str(folder)):
                     assert Path(word).exists()
-        assert any("demo/plain.safetensors" in command for command, _ in cast.next_steps())
+        assert any("demo/plain.safetensors" in command for command, _ in demo.next_steps())
 
-    @pytest.mark.parametrize("name", cast.MODELS)
+    @pytest.mark.parametrize("name", demo.MODELS)
     def test_the_code_makes_the_model(self, name: str) -> None:
-        source = program({**cast.MODELS[name], "epochs": 0, "random_state": 0}, [], "digits")
+        source = page.python_fit(
+            {**demo.MODELS[name], "epochs": 0, "random_state": 0}, [], "digits"
+        )
         made: dict[str, Any] = {}
         exec(source, made)
-        expected = Autoencoder(**{**cast.MODELS[name], "epochs": 0, "random_state": 0})
+        expected = Autoencoder(**{**demo.MODELS[name], "epochs": 0, "random_state": 0})
         assert made["model"].get_params(deep=False) == expected.get_params(deep=False)
 
     def test_the_code_on_the_page_runs(
@@ -243,8 +253,8 @@ class TestCodeAndCommands:
         }
 
     def test_lines_are_short_and_joined(self) -> None:
-        text = commands(
-            "m", {"latent_dim": 2, "network": "dense(hidden=[1, 2])"} | cast.COMMON, [], "x"
+        text = page.shell_fit(
+            "m", {"latent_dim": 2, "network": "dense(hidden=[1, 2])"} | demo.COMMON, [], "x"
         )
         lines = text.strip().splitlines()
         assert max(map(len, lines)) <= 54
@@ -255,16 +265,79 @@ class TestCodeAndCommands:
 
 class TestParts:
     def test_text_is_escaped_and_marked(self) -> None:
-        assert page.text("a < b & `x<y` *so*") == (
+        assert page.text("a < b & `x<y` *so*").strip() == (
             "<p>a &lt; b &amp; <code>x&lt;y</code> <em>so</em></p>"
         )
         assert "<b>" not in page.table("<b>", ["<b>"], [["<b>", "<b>"]])
-        assert 'aria-label="&quot;&lt;"' in page.svg(Figure(), '"<')
+        assert "<b>" not in page.numbers({"<b>": "<b>"}) + page.code("<b>")
+        assert Reader(page.svg(Figure(), '"<')).all("aria-label") == ['"<']
+        assert Reader(page.png(Figure(), '"<')).all("alt") == ['"<']
 
     def test_the_flow_shows_the_code(self) -> None:
-        drawing = flow(np.eye(4), np.array([0.5, -1.25, 3, 4]), np.zeros((4, 4)))
+        drawing = page.flow(np.eye(4), np.array([0.5, -1.25, 3, 4]), np.zeros((4, 4)))
         shown = Reader(drawing).words["text"]
         assert shown == ["encoder", "0.50", "−1.25", "3.00", "…", "the code", "decoder"]
+
+
+class TestBuilder:
+    """A page from Python alone, as a recipe makes it."""
+
+    def made(self) -> str:
+        figure = Figure()
+        figure.add_axes((0, 0, 1, 1)).plot([0, 1])
+        return page.Page(
+            "Rain & <sun>",
+            [
+                page.Section("one", "First", [page.text("It is *new*."), page.code("1 < 2")]),
+                page.Section(
+                    "two",
+                    "Second",
+                    [
+                        page.picture(figure, "a line", "falls", vector=False),
+                        page.columns(page.numbers({"errors": "0"}), page.picture(figure, "rises")),
+                        page.table("all", ["name", "value"], [["a", "1"], ["b", "2"]]),
+                    ],
+                    label="More",
+                    link="2nd",
+                ),
+            ],
+            description='says "all"',
+            lead="About `x`.",
+            introduction=[page.text("Welcome.")],
+            footer=["Made here."],
+        ).html()
+
+    def test_it_is_whole_and_holds_what_it_was_given(self) -> None:
+        html = self.made()
+        reader = Reader(html)
+        assert html.startswith("<!doctype html>")
+        assert reader.open == []
+        assert [given["id"] for tag, given in reader.elements if tag == "section"] == ["one", "two"]
+        assert reader.all("href")[:3] == ["data:,", "#one", "#two"]
+        assert reader.words["a"] == ["First", "2nd"]
+        assert reader.words["h1"] == reader.words["title"] == ["Rain & <sun>"]
+        assert reader.words["h2"] == ["First", "Second"]
+        assert reader.words["code"] == ["x", "1 < 2"]
+        assert reader.words["td"] == ["1", "2"]
+        assert reader.words["dd"] == ["0"]
+        assert 'says "all"' in reader.all("content")
+        assert "Made here." in reader.words["p"]
+        assert "prefers-color-scheme: dark" in html
+
+    def test_a_figure_as_png_is_inside_the_page(self) -> None:
+        reader = Reader(self.made())
+        (source,) = reader.all("src")
+        picture = Image.open(BytesIO(b64decode(source.removeprefix("data:image/png;base64,"))))
+        assert picture.size == (1228, 921)
+        assert reader.all("alt") == ["a line"]
+
+    def test_what_a_template_lacks_is_an_error(self) -> None:
+        with pytest.raises(UndefinedError, match="page"):
+            page.render("page.html.jinja")
+
+    def test_it_is_written_into_a_new_folder(self, tmp_path: Path) -> None:
+        page.write(tmp_path / "deep" / "page.html", self.made())
+        assert (tmp_path / "deep" / "page.html").read_text("utf-8") == self.made()
 
 
 def test_threads_are_as_before_even_after_a_failure() -> None:

@@ -1,21 +1,21 @@
-"""The figure of a training: each term of the loss, epoch by epoch."""
+"""Loss curves: each term of the loss, epoch by epoch."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from ..errors import DataError
 from .style import INK, MUTED, SMALL, TRAIN, VALIDATION, canvas, dress, heading, panel
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from ..estimator import Autoencoder
 
-APART = ("epoch", "per_pixel", "learning_rate", "seconds", "samples_per_second")
+NOT_LOSSES = ("epoch", "per_pixel", "learning_rate", "seconds", "samples_per_second")
 TITLES = {"kl": "KL divergence"}
 WIDTH, HEIGHT = 3.1, 2.2
 
@@ -60,7 +60,9 @@ def history(model: Autoencoder) -> Figure:
 
 def terms(record: dict[str, float]) -> list[str]:
     """Return the loss terms of a record; the total only where it is a sum of several."""
-    names = [name for name in record if name not in APART and not name.startswith("validation_")]
+    names = [
+        name for name in record if name not in NOT_LOSSES and not name.startswith("validation_")
+    ]
     return names if len(names) > 2 else [name for name in names if name != "total"] or names
 
 
@@ -73,8 +75,6 @@ def best_epoch(records: list[dict[str, float]]) -> int:
 
 def _term(axes: Axes, records: list[dict[str, float]], name: str, best: int) -> None:
     """Draw one term's curves and mark the best epoch on the last of them."""
-    from matplotlib.ticker import MaxNLocator
-
     epochs = [record["epoch"] for record in records]
     values = np.empty(0)
     drawn: list[float] = []
@@ -96,8 +96,6 @@ def _term(axes: Axes, records: list[dict[str, float]], name: str, best: int) -> 
 
 
 def _logarithmic(axes: Axes) -> None:
-    from matplotlib.ticker import FuncFormatter, LogLocator
-
     axes.set_yscale("log")
     plain = FuncFormatter(lambda value, _: f"{value:g}")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
