@@ -21,7 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..bottlenecks.table import Rounded
 from ..data.intake import as_array
-from ..digest import digest
+from ..storage.digest import digest
 from ..errors import FileError, ParameterError
 from ..parts import is_whole
 from . import archive

@@ -4,10 +4,9 @@ Everything here takes codes as `Autoencoder.transform` gives them, (n, latent), 
 `Autoencoder.inverse_transform` takes.
 """
 
-from .directions import Direction, direction, edit
+from .attributes import Direction, Readout, direction, edit, readout
+from .codes import grid, interpolate
 from .neighbours import Nearest, nearest
-from .paths import grid, interpolate
-from .readouts import Readout, readout
 
 __all__ = [
     "Direction",

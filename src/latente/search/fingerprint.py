@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..digest import digest
+from ..storage.digest import digest
 from ..parts import Part
 
 if TYPE_CHECKING:
