@@ -72,8 +72,9 @@ def restore(
     if not is_number(overlap, 0, 0.9):
         raise ParameterError(f"overlap={overlap!r}: use a number from 0 to 0.9")
     fitted = model.fitted_
-    if len(fitted.given.layout.shape) < 2 or len(fitted.wanted.layout.shape) < 2:
-        raise ParameterError("this model was fitted on rows of numbers, not on pictures")
+    for layout in (fitted.given.layout, fitted.wanted.layout):
+        if layout.kind != "pictures":
+            raise ParameterError(f"this model was fitted on {layout.kind}, not on pictures")
     damaged = np.asarray(picture)
     if damaged.ndim not in (2, 3) or 0 in damaged.shape:
         raise DataError(f"a picture is (h, w) or (h, w, c), not of shape {damaged.shape}")
