@@ -179,6 +179,7 @@ class Model(nn.Module):
         self.corruptions = tuple(corruptions)
         self.bounds = bounds
         self.prior = bottleneck.prior(pair.code_shape)
+        bottleneck.__dict__["_bound"] = self.prior  # temporary, for the codec
         self.learned = nn.ParameterDict(loss.learned(output_shape))
 
     @property
@@ -245,6 +246,14 @@ class Model(nn.Module):
         if samples > 1:
             target = target.repeat(samples, *[1] * (target.dim() - 1))
         return self.loss(output, target, dict(self.learned.items())).view(samples, -1)
+
+    def code_objective(self, x: Tensor, target: Tensor, z: Tensor) -> Tensor:
+        """Temporary: the loss and the costs of given codes, (n,)."""
+        encoding = Encoding(x, z, z, self.encoder.network, self.prior)
+        error = self.reconstruction_loss(z, target)
+        return self.bottleneck.objective(error, encoding, Moment(torch.Generator(z.device)))[
+            "total"
+        ]
 
     def _terms(self, x: Tensor, target: Tensor, moment: Moment, *, drawn: bool) -> Terms:
         h, around = self.encoder.around(x)

@@ -11,6 +11,7 @@ from abc import ABC
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from ..errors import ParameterError
 from ..parts import Part
 
 if TYPE_CHECKING:
@@ -85,6 +86,27 @@ class Bottleneck(Part, ABC):
     def code(self, h: Tensor) -> Tensor:
         """Return the one code that stands for each sample, (n, channels, ...)."""
         return h
+
+    def to_integers(self, z: Tensor) -> Tensor:
+        """Temporary: codes as whole numbers."""
+        raise ParameterError(
+            f"the codes of bottleneck={type(self).__name__.lower()!r} are not whole numbers; use "
+            "'rounded', 'vector_quantized' or 'finite_scalar'"
+        )
+
+    def from_integers(self, k: Tensor) -> Tensor:
+        """Temporary: codes of whole numbers."""
+        return self.to_integers(k)
+
+    def nearest(self, z: Tensor) -> Tensor:
+        """Temporary: codes brought back to allowed ones."""
+        return z
+
+    def rescale(self, factor: float) -> None:
+        """Temporary: larger steps."""
+        raise ParameterError(
+            f"the codes of bottleneck={type(self).__name__.lower()!r} have no steps"
+        )
 
     def draw(self, h: Tensor, generator: Generator) -> Tensor:
         """Return the codes to decode while training, (samples · n, channels, ...)."""

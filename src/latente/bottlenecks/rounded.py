@@ -75,6 +75,25 @@ class Rounded(Bottleneck):
         """Return the whole numbers of steps nearest to codes, in their shape."""
         return (z.float() / self.step).round().clamp(-LARGEST, LARGEST)
 
+    def to_integers(self, z: Tensor) -> Tensor:
+        """Temporary: codes as whole numbers."""
+        return self.whole(z).flatten(1).long()
+
+    def from_integers(self, k: Tensor) -> Tensor:
+        """Temporary: codes of whole numbers."""
+        shape: tuple[int, ...] = self.__dict__["_bound"].code_shape
+        return k.view(-1, *shape).float() * self.step
+
+    def nearest(self, z: Tensor) -> Tensor:
+        """Temporary: codes brought back to allowed ones."""
+        return self.code(z)
+
+    def rescale(self, factor: float) -> None:
+        """Temporary: larger steps."""
+        # At the best trade-off, the error grows as the square of the step, and a bit's price too.
+        self.set_params(step=self.step * factor, weight=self.weight * factor**2)
+        self.__dict__["_bound"].rescale(factor)
+
     def draw(self, h: Tensor, generator: Generator) -> Tensor:
         h = h.float()
         noise = h.new_empty(h.shape).uniform_(-0.5, 0.5, generator=generator)
