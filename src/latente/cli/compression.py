@@ -26,7 +26,7 @@ from .inputs import (
     with_options,
 )
 from .results import deliver
-from .sinks import FOLDER, checked, fill, kind
+from .sinks import FOLDER, checked, kind
 
 if TYPE_CHECKING:
     from ..codec.codec import Codec, Unpacked
@@ -38,9 +38,6 @@ SHOWN = 5
 
 Archive = Annotated[
     str, typer.Argument(metavar="ARCHIVE", help="A .latz file.", show_default=False)
-]
-Exact = Annotated[
-    bool, typer.Option("--lossless", help="Give back the exact bytes: code the residual too.")
 ]
 Effort = Annotated[
     int,
@@ -63,7 +60,6 @@ def compress(
     data: Data,
     model: Model,
     output: Output,
-    lossless: Exact = False,
     effort: Effort = 0,
     split: Split = "train",
     limit: Limit = None,
@@ -72,24 +68,18 @@ def compress(
 ) -> None:
     """Compress pictures, or rows, into one archive.
 
-    The model must have been fitted with --bottleneck rounded, on pictures of the same size. With
-    --lossless the files themselves come back, byte for byte.
+    The model must have been fitted with --bottleneck rounded, on pictures of the same size.
     """
     path = checked(output, (SUFFIX,))
     autoencoder = open_model(model)
     codec = open_codec(autoencoder, model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
     names = names_of(rows, data)
-    originals = None
-    if lossless and rows.paths is not None:
-        originals = [Path(place).read_bytes() for place in rows.paths]
     packed = codec.compress(
         rows.X,
         names=names,
-        originals=originals,
-        lossless=lossless,
         effort=effort,
-        remember=os.path.relpath(Path(model).resolve(), path.resolve().parent),
+        model_path=os.path.relpath(Path(model).resolve(), path.resolve().parent),
     )
     with atomic(path) as place:
         place.write_bytes(packed)
@@ -100,7 +90,6 @@ def compress(
         "bytes": len(packed),
         "bytes_per_sample": len(packed) / len(rows),
         "before": before,
-        "lossless": lossless,
     }
 
     def told() -> None:
@@ -166,20 +155,14 @@ def remembered(data: bytes, name: str) -> str:
 
 
 def write(found: Unpacked, path: Path, model: Autoencoder) -> None:
-    """Write what came out of an archive: files as they were, pictures, or an array."""
+    """Write what came out of an archive: pictures, or an array."""
     names = None
     if found.names is not None:
         names = [safe(found.names[row]) for row in found.rows]
-    if found.files is None:
-        if names is None and kind(str(path)) == FOLDER:
-            digits = len(str(int(found.rows[-1])))
-            names = [f"{row:0{digits}}.png" for row in found.rows]
-        deliver("decompressed", found.X, path, False, model, names=names)
-        return
-    if kind(str(path)) != FOLDER:
-        raise Refusal(f"{path}: the archive holds files; give a folder")
-    files = found.files
-    fill(path, names or [], lambda i, place: place.write_bytes(files[i]))
+    if names is None and kind(str(path)) == FOLDER:
+        digits = len(str(int(found.rows[-1])))
+        names = [f"{row:0{digits}}.png" for row in found.rows]
+    deliver("decompressed", found.X, path, False, model, names=names)
 
 
 def safe(name: str) -> str:
@@ -197,16 +180,8 @@ def tell(found: Unpacked, archive: str, path: Path, *, json: bool) -> None:
         "output": path,
         "samples": len(found.rows),
         "lost": stretches(found),
-        "rewritten": [found.names[row] for row in found.rewritten] if found.names else [],
     }
     out.answer(result, json, lambda: None)
-    if found.files is not None and not lost and not json:
-        say(f"decompressed: {len(found.rows):,} files → {path}")
-    if found.rewritten:
-        say(
-            f"{archive}: {len(found.rewritten):,} files have the exact pixels but other bytes than "
-            f"the originals, packed by another release of Pillow: {shown(result['rewritten'])}"
-        )
     if lost:
         total = lost + len(found.rows)
         say(

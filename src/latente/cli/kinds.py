@@ -56,7 +56,6 @@ def archive_facts(path: str) -> Facts:
     return {
         "samples": header["count"],
         "whole": sum(1 for _ in records),
-        "holds": header.get("kind"),
         "names": header.get("names") is not None,
         "model": header.get("model"),
         "fingerprint": header.get("fingerprint"),
