@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 from pathlib import Path
@@ -153,6 +154,37 @@ def test_a_model_whose_codes_are_not_whole_is_refused(model: Autoencoder) -> Non
         Codec(plain)
     with pytest.raises(ParameterError):
         requantised(plain, X, 2.0)
+
+
+class Codebook(torch.nn.Module):
+    """Four indices for a code of sixteen numbers: what a bottleneck with a codebook offers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        entries = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+        self.entries = torch.nn.Parameter(entries)
+
+    def to_integers(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.cdist(z.reshape(-1, 4), self.entries).argmin(1).view(len(z), -1)
+
+    def from_integers(self, k: torch.Tensor) -> torch.Tensor:
+        return self.entries.detach()[k].flatten(1)
+
+    def nearest(self, z: torch.Tensor) -> torch.Tensor:
+        return self.from_integers(self.to_integers(z))
+
+
+def test_any_bottleneck_of_whole_numbers_will_do(model: Autoencoder) -> None:
+    changed = copy.deepcopy(model)
+    changed.fitted_.model.bottleneck = book = Codebook()  # type: ignore[assignment]
+    masses = np.random.default_rng(0).random((1, 9))
+    changed.fitted_.tables = Frequencies.rounded(np.zeros(1, np.int32), masses)
+    codec = Codec(changed)
+    data = codec.compress(HELD)
+    assert codec.numbers == 4
+    assert len(data) / len(HELD) < 20
+    z = book.nearest(torch.from_numpy(model.transform(HELD))).numpy()
+    assert np.array_equal(codec.decompress(data).X, model.inverse_transform(z))
 
 
 def test_pictures_of_another_size_are_refused(codec: Codec) -> None:

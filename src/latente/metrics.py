@@ -182,8 +182,8 @@ def agreement(codes: ArrayLike, classes: ArrayLike, neighbours: int = 5) -> floa
 
     labels = np.asarray(classes)
     search = NearestNeighbors(n_neighbors=neighbours).fit(np.asarray(codes))
-    found = search.kneighbors(return_distance=False)
-    return float((labels[found] == labels[:, None]).mean())
+    nearest = search.kneighbors(return_distance=False)
+    return float((labels[nearest] == labels[:, None]).mean())
 
 
 def bd_rate(

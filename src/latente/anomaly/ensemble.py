@@ -36,7 +36,7 @@ STEPS, BATCH, RATE = 150, 256, 8e-3
 EPOCH = 10_000
 """Rows that an epoch has at least: fewer are repeated, each time under other noise."""
 CLUMP = 200
-"""Nearest rows looked at, at most, to tell a clump of anomalies from normal rows."""
+"""Nearest rows looked at, at most, to separate a clump of anomalies from normal rows."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DataError, ParameterError
 from ..parts import is_number
-from .codes import Codes, Values, as_codes
+from .codes import Codes, Values, checked_codes
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
@@ -55,7 +55,7 @@ class Direction:
         return along
 
     def _checked(self, Z: Any) -> Values:
-        codes = as_codes(Z, "Z")
+        codes = checked_codes(Z, "Z")
         if codes.shape[1] != len(self.vector):
             raise DataError(
                 f"Z has codes of {codes.shape[1]} numbers, the direction has {len(self.vector)}"
@@ -86,7 +86,7 @@ def direction(present: Any, absent: Any, *, groups: tuple[Any, Any] | None = Non
     DataError
         If a set is empty, the codes differ in size, or no group has both.
     """
-    sets = [as_codes(Z, name) for Z, name in ((present, "present"), (absent, "absent"))]
+    sets = [checked_codes(Z, name) for Z, name in ((present, "present"), (absent, "absent"))]
     if sets[0].shape[1] != sets[1].shape[1]:
         raise DataError(
             f"present has codes of {sets[0].shape[1]} numbers and absent of {sets[1].shape[1]}"
@@ -175,7 +175,7 @@ class Readout:
 
     def predict(self, Z: Any) -> Any:
         """Return the attribute predicted of codes (n, latent), (n,)."""
-        return self.model.predict(as_codes(Z, "Z"))
+        return self.model.predict(checked_codes(Z, "Z"))
 
 
 def readout(Z: Any, attribute: Any) -> Readout:
@@ -198,7 +198,7 @@ def readout(Z: Any, attribute: Any) -> Readout:
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    codes, values = as_codes(Z, "Z"), np.asarray(attribute)
+    codes, values = checked_codes(Z, "Z"), np.asarray(attribute)
     if values.shape != (len(codes),):
         raise DataError(f"attribute has the shape {values.shape} for {len(codes)} codes")
     if values.dtype.kind == "f":

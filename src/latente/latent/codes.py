@@ -19,7 +19,7 @@ Codes = NDArray[np.float32]
 Values = NDArray[np.float64]
 
 
-def as_codes(Z: Any, name: str) -> Values:
+def checked_codes(Z: Any, name: str) -> Values:
     """Return codes as (n, latent) float64, or say what is wrong."""
     codes = np.asarray(Z, dtype=np.float64)
     if codes.ndim != 2 or not len(codes):
@@ -126,7 +126,7 @@ def grid(autoencoder: Autoencoder, n: int = 20, *, X: Any = None, span: float = 
         order = np.argsort(autoencoder.kl_per_dimension_)[::-1]
     else:
         samples = autoencoder.sample(512, random_state=0) if X is None else X
-        codes = as_codes(autoencoder.transform(samples), "the codes of X")
+        codes = checked_codes(autoencoder.transform(samples), "the codes of X")
         order = np.argsort(codes.var(axis=0))[::-1]
     centre = codes.mean(axis=0)
     walked = sorted(order[:2])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ParameterError
 from ..parts import is_whole, listed
-from .codes import Values, as_codes
+from .codes import Values, checked_codes
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
@@ -53,7 +53,7 @@ def nearest(
     """
     views: dict[str, Callable[[Any], Values]] = {
         "data": lambda rows: _scaled(autoencoder, rows),
-        "code": lambda rows: as_codes(autoencoder.transform(rows), "codes"),
+        "code": lambda rows: checked_codes(autoencoder.transform(rows), "codes"),
     }
     if space not in views:
         raise ParameterError(f"space={space!r}: use {listed(map(repr, views))}")

@@ -45,7 +45,7 @@ TAIL = 0.01
 BLOCK = 1024
 """Pictures compared with as many at a time."""
 ROUNDING = 1e-5
-"""Error of a squared distance between rows of length 1 that is found as a product of matrices."""
+"""Error of a squared distance between rows of length 1 that comes from a product of matrices."""
 
 
 @dataclass(frozen=True)
@@ -257,18 +257,18 @@ def _pairs(
     Distances come from a product of matrices; those so near the threshold that rounding decides
     are measured again, as the length of the difference.
     """
-    asked = versions[0][start : start + BLOCK]
-    lengths = asked.square().sum(1)[:, None]
+    queries = versions[0][start : start + BLOCK]
+    lengths = queries.square().sum(1)[:, None]
     for rows in versions:
         for other in range(0, len(rows), BLOCK):
             block = rows[other : other + BLOCK]
-            squared = lengths + block.square().sum(1) - 2 * asked @ block.T
+            squared = lengths + block.square().sum(1) - 2 * queries @ block.T
             left, right = torch.nonzero(squared <= threshold**2 + ROUNDING, as_tuple=True)
             kept = left + start != right + other
             left, right = left[kept], right[kept]
             near = squared[left, right] <= threshold**2 - ROUNDING
             close = torch.nonzero(~near)[:, 0]
-            near[close] = (asked[left[close]] - block[right[close]]).norm(dim=1) <= threshold
+            near[close] = (queries[left[close]] - block[right[close]]).norm(dim=1) <= threshold
             if bool(near.any()):
                 yield (left[near] + start).numpy(), (right[near] + other).numpy()
 
@@ -301,7 +301,7 @@ class Thumbnail:
 
 
 class Coded:
-    """A model's codes, as directions: their length tells of contrast more than of content.
+    """A model's codes, as directions: their length depends on contrast more than on content.
 
     Parameters
     ----------

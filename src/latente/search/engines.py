@@ -31,7 +31,7 @@ NUMBERS = 2**22
 ALONE = 1024
 """Rows that one thread puts into a graph before others join in."""
 MARGIN = 8
-"""Candidates beyond k: rounding can put one that belongs among the k a few places later."""
+"""Candidates beyond k: rounding can put one of the k nearest a few places later."""
 
 
 class Metric(ABC):
@@ -196,10 +196,10 @@ class Usearch(Engine):
 
     def candidates(self, rows: Tensor, queries: Tensor, k: int) -> Tensor:
         vectors = np.ascontiguousarray(queries.cpu().numpy())
-        found = self._graph.search(vectors, min(k + MARGIN, len(rows)))
-        keys = np.atleast_2d(found.keys).astype(np.int64)
-        if len(queries) > 1:  # of a single query, only what was found is given
-            keys[np.arange(keys.shape[1]) >= found.counts[:, None]] = -1
+        matches = self._graph.search(vectors, min(k + MARGIN, len(rows)))
+        keys = np.atleast_2d(matches.keys).astype(np.int64)
+        if len(queries) > 1:  # of a single query, only the keys that exist come back
+            keys[np.arange(keys.shape[1]) >= matches.counts[:, None]] = -1
         return torch.from_numpy(keys).to(rows.device)
 
 
@@ -234,12 +234,12 @@ def nearest(engine: Engine, rows: Tensor, queries: Tensor, k: int) -> tuple[Tens
     """
     distances, positions = [], []
     for block in torch.split(queries, QUERIES):
-        found = engine.candidates(rows, block, k)
-        if bool(((found >= 0).sum(1) < k).any()):  # a graph may leave rows that none leads to
-            found = Exact().candidates(rows, block, k)
-        squared, found = _measured(rows, block, found)
+        near = engine.candidates(rows, block, k)
+        if bool(((near >= 0).sum(1) < k).any()):  # a graph may leave rows that none leads to
+            near = Exact().candidates(rows, block, k)
+        squared, near = _measured(rows, block, near)
         distances.append(squared[:, :k])
-        positions.append(found[:, :k])
+        positions.append(near[:, :k])
     return torch.cat(distances), torch.cat(positions)
 
 

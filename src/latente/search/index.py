@@ -129,7 +129,7 @@ class LatentIndex:
         return self._filled.cpu().numpy()
 
     def build(self, X: Any, paths: Sequence[StrPath] | None = None) -> Self:
-        """Fill the index with samples, and forget what it held.
+        """Fill the index with samples, in place of those it had.
 
         Parameters
         ----------
