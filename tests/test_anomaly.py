@@ -17,6 +17,7 @@ from PIL import Image
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
 from typer.testing import CliRunner
 
 from latente import (
@@ -29,9 +30,8 @@ from latente import (
     datasets,
 )
 from latente.anomaly import ensemble
-from latente.anomaly.scores import SCORES
+from latente.anomaly.scores import SCORES, VIEWS, Gaussianised
 from latente.anomaly.thresholds import F1, THRESHOLDS, Alerts, Cost, Quantile
-from latente.anomaly.views import VIEWS, Gaussianised
 from latente.cli.main import app
 
 DIGITS = datasets.load("digits")
@@ -247,6 +247,7 @@ class TestParameters:
             ({"validation_fraction": 0.9}, "validation_fraction=0.9"),
             ({"scores": "densty"}, "scores='densty'"),
             ({"autoencoder": "conv"}, "autoencoder='conv'"),
+            ({"autoencoder": Autoencoder(), "scores": "neighbors"}, "autoencoder is not used"),
             ({"threshold": "quantil"}, "threshold='quantil'"),
             ({"threshold": "quantile(rate=2)"}, "rate=2"),
         ],
@@ -255,6 +256,16 @@ class TestParameters:
         with pytest.raises(ParameterError) as error:
             small(**keywords).fit(correlated(30, 0))
         assert told in str(error.value)
+
+    def test_a_threshold_by_name_takes_its_parameters(self) -> None:
+        detector = small(threshold="quantile").set_params(threshold__rate=0.2)
+        assert detector.threshold == Quantile(rate=0.2)
+        with pytest.raises(ParameterError, match="per_day"):
+            small(threshold="f1").set_params(threshold__per_day=3)
+        rule = Quantile(rate=0.2)
+        fitted = small(threshold=rule).fit(correlated(50, 0))
+        rule.set_params(rate=0.4)
+        assert fitted.threshold_ == Quantile(rate=0.2)
 
     def test_an_autoencoder_of_ones_own_is_cloned_and_used(self) -> None:
         ae = Autoencoder(latent_dim=2, network=Dense(hidden=(16,)), epochs=40, random_state=0)
@@ -279,6 +290,49 @@ class TestFile:
         assert (tmp_path / "e.safetensors").read_bytes() == (
             tmp_path / "d.safetensors"
         ).read_bytes()
+
+    @pytest.mark.parametrize(
+        "keywords",
+        [
+            {},
+            {"scores": "neighbors", "n_neighbors": 4, "random_state": 7},
+            {"scores": ("reconstruction",), "threshold": "alerts(per_day=3)"},
+            {"scores": ["neighbors", "reconstruction"], "threshold": Quantile(rate=0.2)},
+            {"contamination": 0.1, "validation_fraction": 0.3, "random_state": None},
+            {
+                "autoencoder": Autoencoder(
+                    2, network=Dense(hidden=(8,)), bottleneck="sparse(weight=0.2)", epochs=1
+                )
+            },
+        ],
+    )
+    def test_every_keyword_comes_back(self, keywords: dict[str, Any], tmp_path: Path) -> None:
+        detector = small(**keywords).fit(correlated(60, 0))
+        detector.calibrate(correlated(30, 1), threshold="quantile(rate=0.4)")
+        detector.save(tmp_path / "d.safetensors")
+        again = AnomalyDetector.load(tmp_path / "d.safetensors")
+        own, loaded = (each.get_params(deep=False) for each in (detector, again))
+        ae, loaded_ae = own.pop("autoencoder"), loaded.pop("autoencoder")
+        assert loaded == own
+        assert again.threshold_ == Quantile(rate=0.4)
+        assert (loaded_ae is None) == (ae is None)
+        if ae is not None:
+            assert loaded_ae.get_params() == ae.get_params()
+            assert not hasattr(loaded_ae, "fitted_")
+        same = again.fit(correlated(60, 0))
+        if keywords.get("random_state", 0) is not None and ae is None:
+            new = small(**keywords).fit(correlated(60, 0))
+            assert same.offset_ == new.offset_
+
+    def test_modules_of_ones_own_are_passed_to_load(self, tmp_path: Path) -> None:
+        own = (nn.Linear(6, 2), nn.Linear(2, 6))
+        detector = small(autoencoder=Autoencoder(2, network=own, epochs=1, random_state=0))
+        detector.fit(correlated(60, 0)).save(tmp_path / "d.safetensors")
+        again = AnomalyDetector.load(
+            tmp_path / "d.safetensors", network=(nn.Linear(6, 2), nn.Linear(2, 6))
+        )
+        X = broken(10, 1)
+        assert np.array_equal(again.score_samples(X), detector.score_samples(X))
 
     def test_frames_and_pictures(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"a": list("xyz") * 20, "b": np.arange(60.0)})
@@ -337,7 +391,7 @@ class TestViews:
         view = VIEWS[name].learn(x)
         again = VIEWS[name].from_state(view.state(), 6)
         assert np.array_equal(again.transform(2 * x), view.transform(2 * x))
-        if name != "given":
+        if name != "unscaled":
             with pytest.raises(ValueError, match=r"shape|columns"):
                 VIEWS[name].from_state(view.state(), 5)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from latente import Autoencoder, DataError, ParameterError, datasets, latent
-from latente.latent.paths import PATHS
+from latente.latent.codes import PATHS
 
 DIGITS = datasets.load("digits")
 CODES = arrays(np.float64, (3, 4), elements=st.floats(-50, 50))

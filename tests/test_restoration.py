@@ -33,7 +33,7 @@ from latente.cli.main import app
 from latente.corruptions import corrupt
 from latente.figures.pictures import corrupted
 from latente.metrics import psnr
-from latente.tiles import blended, cut, raised_cosine, windows
+from latente.restoration import blend, cut, raised_cosine, tile_corners
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 UNET = Conv(channels=(8, 16), down="pool", code="spatial", skips=True)
@@ -383,16 +383,16 @@ class TestTiles:
         self, size: tuple[int, int], tile: tuple[int, int], overlap: float
     ) -> None:
         picture = np.random.default_rng(0).random((*size, 2), np.float32)
-        places = windows(size, tile, overlap)
+        places = tile_corners(size, tile, overlap)
         tiles = cut(picture, places, tile)
         assert tiles.shape == (len(places), *tile, 2)
-        whole = blended(np.moveaxis(tiles, 3, 1), places, size, overlap)
+        whole = blend(np.moveaxis(tiles, 3, 1), places, size, overlap)
         np.testing.assert_allclose(np.moveaxis(whole, 0, 2), picture, atol=1e-6)
 
     def test_seams_are_smooth(self) -> None:
-        places = windows((8, 24), (8, 16), 0.5)
+        places = tile_corners((8, 24), (8, 16), 0.5)
         tiles = np.stack([np.full((1, 8, 16), value, np.float32) for value in (0, 1)])
-        line = blended(tiles, places, (8, 24), 0.5)[0, 4]
+        line = blend(tiles, places, (8, 24), 0.5)[0, 4]
         assert line[0] == 0
         assert line[-1] == 1
         assert np.abs(np.diff(line)).max() < 0.25

@@ -20,9 +20,9 @@ from latente import Autoencoder, LatentIndex, datasets, near_duplicates
 from latente.cli.main import app
 from latente.errors import DataError, FileError, MissingExtra, ParameterError
 from latente.search import engines
+from latente.search.duplicates import Coded, Thumbnail, turns
 from latente.search.engines import choose
-from latente.search.fingerprint import fingerprint
-from latente.search.signatures import Coded, Thumbnail, turns
+from latente.search.index import fingerprint
 from latente.storage.tensors import read_tensors, write_tensors
 
 RNG = np.random.default_rng(0)
@@ -262,15 +262,15 @@ class TestFile:
             ({"codes": CODES[0]}, {}, "no codes"),
             ({"codes": np.full((2, 2), np.nan, np.float32)}, {}, "no codes"),
             ({"more": CODES}, {}, "unknown names"),
-            ({"paths": np.zeros(3, np.uint8)}, {}, "one path a code"),
-            ({"paths": np.zeros((299, 1), np.uint8)}, {}, "no bytes"),
-            ({"graph": np.zeros(9, np.float32)}, {}, "no bytes"),
+            ({"paths": np.zeros(3, np.uint8)}, {}, "one path for each code"),
+            ({"paths": np.zeros((299, 1), np.uint8)}, {}, "not bytes"),
+            ({"graph": np.zeros(9, np.float32)}, {}, "not bytes"),
             ({}, {"metric": ["cosine"]}, "metric"),
             ({}, {"engine": "pickle"}, "engine"),
             ({}, {"fingerprint": "0" * 63}, "fingerprint"),
             ({}, {"fingerprint": 7}, "fingerprint"),
-            ({}, {"model": "a\n\x1b[2J"}, "no path"),
-            ({}, {"model": 3}, "no path"),
+            ({}, {"model": "a\n\x1b[2J"}, "not a path"),
+            ({}, {"model": 3}, "not a path"),
         ],
     )
     def test_hostile_content_is_refused(

@@ -1,4 +1,4 @@
-"""Train models for compression and write how they do beside JPEG, WebP and PNG to compression.md.
+"""Train models for compression and write how they do beside JPEG and WebP to compression.md.
 
     LATENTE_DATA=folder python docs/results/compression.py train SET ...
     LATENTE_DATA=folder python docs/results/compression.py measure SET ...
@@ -25,15 +25,15 @@ from PIL import Image
 
 from latente import Autoencoder, Codec, Conv, ParameterError, Rounded, datasets, metrics
 from latente.codec.archive import unpack
-from latente.codec.rates import requantised
+from latente.codec.codec import requantised
 
 HERE = Path(__file__).parent
 RECORD = HERE / "compression.json"
 IMAGES = HERE.parent / "images"
 MODELS = HERE.parent.parent / ".bench"
 
-TRIED, LOSSLESS = 200, 300
-"""Pictures by which points are chosen (of the training part), and that are coded exactly."""
+TRIED = 200
+"""Pictures by which points are chosen, of the training part."""
 LOOKED_AT = 5000
 """Training pictures in which steps are counted anew."""
 WEBP_HEADER = 30
@@ -44,13 +44,11 @@ DECIBELS = (21, 23, 25, 27, 29, 31, 33)
 MOST_SHOWN = 40
 BYTES = (20, 50, 100, 200, 500, 1_000, 2_000, 5_000)
 """Ticks of the axis of bytes."""
-EXACT = 60.0
-"""Decibels that a picture counts for which comes back exactly."""
 INTRODUCTION = (
     "# Compression",
     "",
-    "Small pictures of one kind, compressed by a model of that kind, beside JPEG (optimised), WebP "
-    "(method 6) and PNG as Pillow writes them. By `docs/results/compression.py`; nothing here is "
+    "Small pictures of one kind, compressed by a model of that kind, beside JPEG (optimised) and "
+    "WebP (method 6) as Pillow writes them. By `docs/results/compression.py`; nothing here is "
     "typed by hand. Bytes of ours are those of the whole archive, with its headers and five or six "
     "bytes a picture of length and checksum, over the pictures in it; the model is not in it. PSNR "
     "is the mean over pictures. *Search* is the codec's `effort`. The header of a JPEG is all that "
@@ -183,8 +181,12 @@ def train(name: str) -> None:
                 random_state=0,
             )
         else:
-            model.bottleneck_.set_params(weight=weight)
-            model.set_params(warm_start=True, epochs=epochs, learning_rate=course.learning_rate / 3)
+            model.set_params(
+                bottleneck__weight=weight,
+                warm_start=True,
+                epochs=epochs,
+                learning_rate=course.learning_rate / 3,
+            )
         model.fit(X)
         model.save(path)
         last = model.history_[-1]
@@ -284,21 +286,6 @@ def at(points: Sequence[Point], decibels: float) -> float | None:
     return float(np.exp(np.interp(decibels, quality, np.log(size))))
 
 
-def lossless_sizes(name: str, X: Any) -> dict[str, float]:
-    """Return bytes a picture of ways that lose nothing."""
-    weight = next(iter(COURSES[name].weights))
-    codec = Codec(Autoencoder.load(MODELS / f"{name}-{weight}.safetensors"))
-    data = codec.compress(X, lossless=True)
-    assert np.array_equal(codec.decompress(data).X, X)
-    return {
-        "ours": len(data) / len(X),
-        "PNG": float(np.mean([len(encoded(p, "PNG", optimize=True)) for p in X])),
-        "WebP": float(
-            np.mean([len(encoded(p, "WEBP", lossless=True, quality=100, method=6)) for p in X])
-        ),
-    }
-
-
 def measure(name: str) -> None:
     """Measure the models of a set that are there, and keep the figures in compression.json."""
     course = COURSES[name]
@@ -315,7 +302,6 @@ def measure(name: str) -> None:
         "shape": X.shape,
         "model": first.stat().st_size,
         "curves": {label: [asdict(each) for each in points] for label, points in curves.items()},
-        "lossless": lossless_sizes(name, X[:LOSSLESS]),
     }
     record = json.loads(RECORD.read_text()) if RECORD.exists() else {}
     RECORD.write_text(json.dumps({**record, name: found}, indent=1) + "\n", encoding="utf-8")
@@ -375,7 +361,7 @@ def page(results: dict[str, Any]) -> Iterator[str]:
 
 def section(name: str, found: dict[str, Any]) -> Iterator[str]:
     """Yield the lines about one set."""
-    (n, height, width, *_), curves, exact = (found[k] for k in ("shape", "curves", "lossless"))
+    (n, height, width, *_), curves = found["shape"], found["curves"]
     effort = COURSES[name].effort
     yield from (f"## {COURSES[name].title}", "")
     yield f"{n:,} pictures of {height} × {width} that no model was trained on; effort {effort}."
@@ -403,8 +389,7 @@ def section(name: str, found: dict[str, Any]) -> Iterator[str]:
             f"| {each.name} | {each.size:.1f} | {each.payload:.1f} | {each.psnr:.2f} "
             f"| {each.pooled:.2f} |"
         )
-    told = ", ".join(f"{label} {size:,.0f}" for label, size in exact.items())
-    yield from ("", f"Lossless, bytes a picture: {told}.", "")
+    yield ""
 
 
 def difference(own: list[Point], other: list[Point], part: str) -> str:

@@ -1,1 +1,1 @@
-"""Finding what does not belong: scores, thresholds, and reasons."""
+"""Anomaly detection: scores, thresholds and reasons."""

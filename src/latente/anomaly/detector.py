@@ -1,9 +1,9 @@
-"""The detector: what is normal, learned from rows; what does not belong, found, with reasons."""
+"""The detector: learns from rows what is normal, and finds anomalies, with reasons."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from copy import deepcopy
 from typing import Any, Self
 
 import numpy as np
@@ -14,20 +14,22 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..choices import draw_seed
 from ..data.frames import rows as chosen_rows
-from ..data.intake import named
+from ..data.intake import as_array, as_tensor, named
+from ..data.schema import is_frame
 from ..errors import DataError, ParameterError
 from ..estimator import Autoencoder
 from ..parts import from_json, is_number, is_whole, listed, resolve, to_json
-from .ensemble import Ensemble, Settings, columns, prepare
+from ..persistence import load, save
+from ..storage.files import StrPath
+from .ensemble import Ensemble, Settings, columns, prepare, trimmed
 from .scores import SCORES
-from .selection import as_rows, drawn, trimmed
 from .thresholds import THRESHOLDS, Quantile, Threshold, as_labels
 
 Floats = NDArray[np.float64]
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
-    """Find rows and pictures that do not belong to what was learned as normal.
+    """Find anomalies among rows and pictures: those unlike what was learned as normal.
 
     ::
 
@@ -35,26 +37,26 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
           │                  ╰─▶ distance to the nearest normal rows ───┤
           ╰─▶ Gaussianised ────▶ distance to the nearest normal rows ───┴─▶ score (n,)
 
-    A row's score is the mean of three, each measured against how normal rows spread. Reconstruction
-    sees what breaks the relations between columns (Vincent et al., 2010), the nearest rows see what
-    lies where nothing else does (Ramaswamy et al., 2000); standardised columns tell how far out a
+    A row's score is the mean of three, each calibrated on normal rows. The reconstruction finds
+    what breaks the relations between columns (Vincent et al., 2010), the nearest rows find what
+    lies where no normal row does (Ramaswamy et al., 2000); standardised columns show how far out a
     value is, Gaussianised ones how rare. Pictures are scored by the reconstruction of an
     `Autoencoder` and by the nearest ones.
 
     Parameters
     ----------
     autoencoder : Autoencoder or None
-        Cloned and fitted on the data as they are, and then the only one; None for the detector's
-        own: a denoising one of rows, the default `Autoencoder` of pictures.
+        Cloned and fitted on the data as they are, in place of the detector's own, which is a
+        denoising one for rows and the default `Autoencoder` for pictures.
     contamination : float
-        Share of the training rows that may be anomalies, from 0 to 0.5. Where it is not 0, the
-        oddest rows are set aside before what is normal is learned.
+        Share of the training rows that may be anomalies, from 0 to 0.5. Where it is not 0, the most
+        anomalous rows are set aside before what is normal is learned.
     threshold : Threshold, str or "auto"
         "quantile", "alerts", "f1" or "cost", or such a part: ``"quantile(rate=0.01)"``. "auto"
         flags the share `contamination` of the training rows where that is not 0, and otherwise 5 %
         of held-out normal rows.
     scores : str or sequence of str
-        "auto" for all there are, or "reconstruction", "neighbors".
+        "auto" for both, or "reconstruction", "neighbors".
     n_neighbors : int
         Nearest normal rows whose mean distance is taken.
     validation_fraction : float
@@ -71,7 +73,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     held_out_scores_ : ndarray
         Scores of the held-out normal rows, in rising order.
     columns_ : list of str
-        Names of the columns that `explain` speaks of.
+        Names of the columns that `explain` returns.
 
     Examples
     --------
@@ -105,6 +107,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.validation_fraction = validation_fraction
         self.random_state = random_state
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also those of a threshold given by name: ``threshold__rate=0.01``."""
+        threshold = params.get("threshold", self.threshold)
+        if isinstance(threshold, str) and any(name.startswith("threshold__") for name in params):
+            params["threshold"] = resolve(threshold, THRESHOLDS, "threshold")
+        super().set_params(**params)
+        return self
+
     def fit(self, X: Any, y: Any = None, *, validation: tuple[Any, Any] | None = None) -> Self:
         """Learn what is normal, and set the threshold.
 
@@ -131,7 +141,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"threshold={self.threshold!r} needs labelled rows: give some as validation"
             )
         settings = self._settings()
-        X = as_rows(X)
+        X = _indexable(X)
         preparation = prepare(X)
         validate_data(self, named(X), reset=True, skip_check_array=True)
         self.n_features_in_ = preparation.n_features
@@ -139,13 +149,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         if count < 2:
             raise DataError(
                 f"Found array with {count} sample(s) while a minimum of 2 is required: "
-                "one row does not tell what is normal"
+                "what is normal cannot be learned from one row"
             )
         normal = trimmed(X, preparation, settings, float(self.contamination))
         rows = chosen_rows(X, normal) if len(normal) < count else X
-        held = drawn(len(normal), float(self.validation_fraction), settings.seed)
-        self.ensemble_ = Ensemble.learn(rows, preparation, settings, held)
-        self.held_out_scores_ = np.sort(self._scores(chosen_rows(rows, held)))
+        held_out = _held_out(len(normal), float(self.validation_fraction), settings.seed)
+        self.ensemble_ = Ensemble.learn(rows, preparation, settings, held_out)
+        self.held_out_scores_ = np.sort(self._scores(chosen_rows(rows, held_out)))
         self.columns_ = columns(preparation)[0]
         if validation is not None:
             return self.calibrate(*validation)
@@ -153,7 +163,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             self.threshold_ = None
             self.offset_ = float(np.quantile(self._scores(X), float(self.contamination)))
         else:
-            self._set(rule, self.held_out_scores_, np.zeros(len(held), bool))
+            self._set(rule, self.held_out_scores_, np.zeros(len(held_out), bool))
         return self
 
     def calibrate(self, X: Any, y: Any = None, *, threshold: str | Threshold | None = None) -> Self:
@@ -166,7 +176,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         y
             1 or True for anomalies, 0 or False for normal rows, (n,); None where all are normal.
         threshold
-            The rule; None for the one given at construction.
+            The rule; None for the detector's own.
 
         Raises
         ------
@@ -174,9 +184,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             If the labels are others, or do not go with the rows.
         """
         scores = self.score_samples(X)
-        odd = np.zeros(len(scores), bool) if y is None else as_labels(y, len(scores))
+        anomalies = np.zeros(len(scores), bool) if y is None else as_labels(y, len(scores))
         rule = resolve(threshold, THRESHOLDS, "threshold") if threshold else self._rule()
-        return self._set(rule or Quantile(rate=float(self.contamination)), scores, odd)
+        return self._set(rule or Quantile(rate=float(self.contamination)), scores, anomalies)
 
     def score_samples(self, X: Any) -> Floats:
         """Return how normal each row is, (n,): at most 0, and higher for more normal.
@@ -184,7 +194,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X
-            As it was at fit. A level of a category never seen then is no error here, but odd.
+            As it was at fit. A new level of a category is an anomaly, not an error.
         """
         self._check(X)
         return self._scores(X)
@@ -200,7 +210,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> NDArray[np.int64]:
-        """Return 1 for rows that belong and −1 for anomalies, (n,).
+        """Return 1 for normal rows and −1 for anomalies, (n,).
 
         Parameters
         ----------
@@ -210,7 +220,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def explain(self, X: Any) -> Floats:
-        """Return what each column, or each pixel, adds to the oddness of each row.
+        """Return what each column, or each pixel, adds to the anomaly score of each row.
 
         Parameters
         ----------
@@ -220,9 +230,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         ndarray
-            At least 0: of rows (n, columns), in the columns of the data as they were given (the
-            flags of a category are summed), of pictures (n, h, w). A row's numbers add up to minus
-            its score.
+            At least 0: of rows (n, columns), in the columns of the data (the flags of a category
+            are summed), of pictures (n, h, w). A row's numbers add up to minus its score.
         """
         self._check(X)
         preparation = self.ensemble_.preparation
@@ -235,7 +244,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             folded[:, owner] += column
         return folded
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: StrPath) -> None:
         """Write the detector, threshold and all, to one ``.safetensors`` file.
 
         Parameters
@@ -243,31 +252,31 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         path
             Where to; a file that exists is replaced, and only once the new one is whole.
         """
-        from ..persistence import save
-
         check_is_fitted(self, "offset_")
         save(self, path)
 
     @classmethod
-    def load(cls, path: str | Path) -> AnomalyDetector:
-        """Read a detector that `save` wrote.
+    def load(
+        cls, path: StrPath, network: tuple[torch.nn.Module, torch.nn.Module] | None = None
+    ) -> AnomalyDetector:
+        """Read a detector that `save` wrote, with all its parameters.
 
         Parameters
         ----------
         path
             The file.
+        network
+            Encoder and decoder, where the autoencoder was built of your own modules.
 
         Raises
         ------
         FileError
             If the file cannot be read, is no detector, is damaged, or comes from a later version.
         """
-        from ..persistence import load
-
-        return load(cls, path)
+        return load(cls, path, network)
 
     def _settings(self) -> Settings:
-        """Return what the ensemble is to be made of, once the parameters are sound."""
+        """Return what the ensemble is to be made of, or raise `ParameterError`."""
         rules = [
             ("contamination", is_number(self.contamination, 0, 0.5), "a number from 0 to 0.5"),
             ("n_neighbors", is_whole(self.n_neighbors, 1, 1000), "a whole number from 1 to 1000"),
@@ -289,6 +298,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scores = tuple(SCORES) if scores == ("auto",) else scores
         if not scores or any(score not in SCORES for score in scores):
             raise ParameterError(f"scores={self.scores!r}: use 'auto', {listed(map(repr, SCORES))}")
+        if self.autoencoder is not None and "reconstruction" not in scores:
+            raise ParameterError(
+                f"autoencoder is not used with scores={self.scores!r}: leave it out, or add "
+                "'reconstruction'"
+            )
         return Settings(
             autoencoder=self.autoencoder,
             scores=scores,
@@ -302,10 +316,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             return None if self.contamination else Quantile()
         return resolve(self.threshold, THRESHOLDS, "threshold")
 
-    def _set(self, rule: Threshold, scores: Floats, odd: NDArray[np.bool_]) -> Self:
+    def _set(self, rule: Threshold, scores: Floats, anomalies: NDArray[np.bool_]) -> Self:
         """Set the threshold by a rule."""
-        self.offset_ = rule.offset(scores, odd)
-        self.threshold_ = rule
+        self.offset_ = rule.offset(scores, anomalies)
+        self.threshold_ = deepcopy(rule)
         return self
 
     def _check(self, X: Any) -> None:
@@ -319,14 +333,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, X: Any) -> Floats:
         """Return the scores of rows that are known to be like those of the fit, (n,)."""
-        return np.asarray(-self.ensemble_.surprises(X).mean(axis=1))
+        return np.asarray(-self.ensemble_.scores(X).mean(axis=1))
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a file keeps; see `persistence`."""
         meta, arrays = self.ensemble_.state()
-        simple = ("contamination", "n_neighbors", "validation_fraction")
         meta |= {
-            "keywords": {name: getattr(self, name) for name in simple},
+            "keywords": self._keywords(),
             "threshold": self.threshold_ and to_json(self.threshold_, THRESHOLDS),
             "offset": self.offset_,
             "held_out": torch.from_numpy(self.held_out_scores_),
@@ -335,32 +348,63 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         }
         return meta, {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
 
+    def _keywords(self) -> dict[str, Any]:
+        """Return the parameters as a file keeps them; a RandomState is not kept.
+
+        Of the autoencoder only whether there is one: its parameters are those of the fitted one.
+        """
+        rule, seed = self.threshold, self.random_state
+        return {
+            "autoencoder": self.autoencoder is not None,
+            "contamination": float(self.contamination),
+            "threshold": to_json(rule, THRESHOLDS) if isinstance(rule, Threshold) else rule,
+            "scores": self.scores if isinstance(self.scores, str | tuple) else list(self.scores),
+            "n_neighbors": int(self.n_neighbors),
+            "validation_fraction": float(self.validation_fraction),
+            "random_state": int(seed) if is_whole(seed) else None,  # type: ignore[arg-type]
+        }
+
     @classmethod
     def _from_state(
         cls, meta: dict[str, Any], tensors: Mapping[str, torch.Tensor], network: Any
     ) -> Self:
         """Make the detector again of what `_state` returned, which may have been tampered with."""
         arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-        ensemble = Ensemble.from_state(meta, arrays)
+        ensemble = Ensemble.from_state(meta, arrays, network)
+        keywords = dict(meta["keywords"])
+        if isinstance(keywords["threshold"], dict):
+            keywords["threshold"] = from_json(keywords["threshold"], THRESHOLDS, "threshold")
+        keywords["autoencoder"] = ensemble.autoencoder if keywords["autoencoder"] else None
+        made = cls(**keywords)
+        made._settings()
+        made._rule()
         rule = meta["threshold"]
-        made = cls(**{name: meta["keywords"][name] for name in meta["keywords"]})
         made.threshold_ = None if rule is None else from_json(rule, THRESHOLDS, "threshold")
-        made.threshold = made.threshold_ or "auto"
         made.offset_ = float(meta["offset"])
-        held = meta["held_out"].numpy().astype(np.float64)
-        if not np.isfinite([made.offset_, *held]).all():
+        scores = meta["held_out"].numpy().astype(np.float64)
+        if not np.isfinite([made.offset_, *scores]).all():
             raise ValueError("the threshold is not finite")
-        made.ensemble_, made.held_out_scores_ = ensemble, held
+        made.ensemble_, made.held_out_scores_ = ensemble, scores
         made.columns_ = [str(name) for name in meta["names"]]
         if len(made.columns_) != len(columns(ensemble.preparation)[0]):
             raise ValueError("there are not as many names as columns")
         made.n_features_in_ = ensemble.preparation.n_features
         if meta["columns"]:
             made.feature_names_in_ = np.array([str(c) for c in meta["columns"]], dtype=object)
-        made._settings()
         return made
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _indexable(X: Any) -> Any:
+    """Return a data frame as it is, and anything else as an array, of which rows can be taken."""
+    return X if is_frame(X) else as_tensor(as_array(X)).cpu().numpy()
+
+
+def _held_out(count: int, share: float, seed: int) -> NDArray[np.int64]:
+    """Return which of so many rows are held out, in rising order: one at least."""
+    number = min(max(1, round(share * count)), count - 1)
+    return np.sort(np.random.default_rng(seed).permutation(count)[:number])

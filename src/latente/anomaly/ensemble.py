@@ -1,4 +1,4 @@
-"""Ensemble: several scores of a row, made comparable by how normal rows score, as one.
+"""Ensemble: several scores of a row, calibrated on normal rows and joined to one.
 
 ::
 
@@ -22,20 +22,21 @@ from ..data.preparation import Preparation
 from ..data.schema import is_frame
 from ..estimator import Autoencoder
 from ..networks.dense import Dense
-from .scores import SCORES, Neighbors, Reconstruction, Score
-from .views import VIEWS, View
+from .scores import SCORES, VIEWS, Neighbors, Reconstruction, Score, View
 
 Floats = NDArray[np.float64]
 
 FLOOR = 0.05
-"""Share of the typical distance that is added to all: beneath it, nearer is not more normal."""
+"""Share of the typical distance that is added to all: below it, nearer is not more normal."""
 MEASURED = 2_000
-"""Normal rows whose distances are the measure of all."""
+"""Normal rows on which distances are calibrated."""
 UNITS, NOISE = 256, 0.2
 """Hidden units of the denoising autoencoder, and the noise it removes, in standard deviations."""
 STEPS, BATCH, RATE = 150, 256, 8e-3
 EPOCH = 10_000
 """Rows that an epoch has at least: fewer are repeated, each time under other noise."""
+CLUMP = 200
+"""Nearest rows looked at, at most, to separate a clump of anomalies from normal rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Settings:
     Parameters
     ----------
     autoencoder
-        To be cloned and fitted on the data as they are given; None for a denoising one of rows.
+        To be cloned and fitted on the data as they are; None for a denoising one of rows.
     scores
         Names of `SCORES`.
     neighbors
@@ -60,31 +61,31 @@ class Settings:
     seed: int
 
     def members(self, *, pictures: bool) -> list[tuple[str, str | None]]:
-        """Return the name of each score and the view it works in, None for the data as given."""
-        as_given = pictures or self.autoencoder is not None
+        """Return the name of each score and the view it works in, None for the data themselves."""
+        own_scale = pictures or self.autoencoder is not None
         views: dict[str, tuple[str | None, ...]] = {
-            "neighbors": ("given",) if pictures else ("standard", "gaussian"),
-            "reconstruction": (None,) if as_given else ("standard",),
+            "neighbors": ("unscaled",) if pictures else ("standard", "gaussian"),
+            "reconstruction": (None,) if own_scale else ("standard",),
         }
         return [(score, view) for score in self.scores for view in views[score]]
 
 
 @dataclass(eq=False)
 class Rows:
-    """Rows to score, as given and, made when first asked for, in each view."""
+    """Rows to score: the data themselves and, computed when first needed, in each view."""
 
     X: Any
     x: Floats
     views: dict[str, View]
-    _seen: dict[str, Floats] = field(default_factory=dict)
+    _viewed: dict[str, Floats] = field(default_factory=dict)
 
-    def seen(self, view: str | None) -> Any:
-        """Return the rows in a view (n, columns), or as they were given."""
+    def viewed(self, view: str | None) -> Any:
+        """Return the rows in a view (n, columns), or the data themselves."""
         if view is None:
             return self.X
-        if view not in self._seen:
-            self._seen[view] = self.views[view].transform(self.x)
-        return self._seen[view]
+        if view not in self._viewed:
+            self._viewed[view] = self.views[view].transform(self.x)
+        return self._viewed[view]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -106,9 +107,9 @@ class Member:
         location = float(np.median(logarithms))
         return cls(score=score, view=view, floor=floor, location=location, spread=spread)
 
-    def surprise(self, rows: Rows) -> Floats:
+    def standardised(self, rows: Rows) -> Floats:
         """Return how far beyond normal rows each row lies, in spreads of theirs, (n,)."""
-        distances = self.score.distances(rows.seen(self.view))
+        distances = self.score.distances(rows.viewed(self.view))
         return (np.log(distances + self.floor) - self.location) / self.spread
 
 
@@ -136,7 +137,7 @@ class Ensemble:
         X: Any,
         preparation: Preparation,
         settings: Settings,
-        held: NDArray[np.int64] | None = None,
+        held_out: NDArray[np.int64] | None = None,
     ) -> Self:
         """Learn what is normal from normal rows.
 
@@ -148,7 +149,7 @@ class Ensemble:
             How they become a matrix.
         settings
             What to make.
-        held
+        held_out
             Rows that no autoencoder learns from. (From the nearest rows a row's own self is left
             out, so that these need not be held out.)
         """
@@ -160,32 +161,41 @@ class Ensemble:
         some = np.random.default_rng(settings.seed).permutation(len(x))[:MEASURED]
         made = []
         for title, view in members:
-            score = fitted_score(title, view, rows, settings, held)
-            distances = score.distances(chosen_rows(rows.seen(view), np.sort(some)))
+            score = fitted_score(title, view, rows, settings, held_out)
+            distances = score.distances(chosen_rows(rows.viewed(view), np.sort(some)))
             made.append(Member.calibrated(score, view, distances))
         return cls(preparation=preparation, views=views, members=made)
 
-    def surprises(self, X: Any) -> Floats:
-        """Return what each member thinks of each row, at least 0, (n, members).
+    @property
+    def autoencoder(self) -> Autoencoder | None:
+        """An unfitted clone of the autoencoder, where there is one."""
+        scores = (member.score for member in self.members)
+        fitted = (score.autoencoder for score in scores if isinstance(score, Reconstruction))
+        return next((clone(each) for each in fitted), None)
 
-        Below zero the calibrated distance fades out (one score that finds a row most ordinary does
-        not make up for another that finds it odd), and above it grows by the root (one score that
-        goes out of bounds does not outvote the rest).
+    def scores(self, X: Any) -> Floats:
+        """Return the score of each row by each member, at least 0, (n, members).
+
+        It is √softplus(z) of the calibrated distance z: a member that finds a row very normal does
+        not outweigh another that finds it anomalous, and neither does one with a distance out of
+        all bounds.
         """
-        rows = Rows(X, matrix(X, self.preparation), self.views)
-        z = np.stack([member.surprise(rows) for member in self.members], axis=1)
+        return self._scores(Rows(X, matrix(X, self.preparation), self.views))
+
+    def _scores(self, rows: Rows) -> Floats:
+        z = np.stack([member.standardised(rows) for member in self.members], axis=1)
         return np.sqrt(np.logaddexp(0.0, z))
 
     def contributions(self, X: Any) -> Floats:
-        """Return what each value of a prepared row adds to its mean surprise, (n, columns)."""
+        """Return what each value of a prepared row adds to its mean score, (n, columns)."""
         rows = Rows(X, matrix(X, self.preparation), self.views)
         shares = np.zeros_like(rows.x)
-        for member, surprise in zip(self.members, self.surprises(X).T, strict=True):
-            parts = member.score.differences(rows.seen(member.view))
+        for member, score in zip(self.members, self._scores(rows).T, strict=True):
+            parts = member.score.differences(rows.viewed(member.view))
             total = parts.sum(axis=1, keepdims=True)
             even = 1 / parts.shape[1]
             parts = np.divide(parts, total, where=total > 0, out=np.full_like(parts, even))
-            shares += parts * surprise[:, None]
+            shares += parts * score[:, None]
         return shares / len(self.members)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -204,14 +214,16 @@ class Ensemble:
         return {"preparation": plain, "views": views, "members": members}, arrays
 
     @classmethod
-    def from_state(cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Self:
+    def from_state(
+        cls, meta: dict[str, Any], arrays: dict[str, NDArray[Any]], network: Any
+    ) -> Self:
         """Return the ensemble of what `state` returned, or raise an error of some kind."""
         preparation = Preparation.from_state(meta["preparation"], arrays)
         width = int(np.prod(preparation.shape))
         views = {
             name: VIEWS[name].from_state(state, width) for name, state in meta["views"].items()
         }
-        members = [member_from_state(each, views, width) for each in meta["members"]]
+        members = [member_from_state(each, views, width, network) for each in meta["members"]]
         if not members:
             raise ValueError("there are no scores")
         return cls(preparation=preparation, views=views, members=members)
@@ -220,13 +232,15 @@ class Ensemble:
 MEASURES = ("floor", "location", "spread")
 
 
-def member_from_state(state: dict[str, Any], views: dict[str, View], width: int) -> Member:
+def member_from_state(
+    state: dict[str, Any], views: dict[str, View], width: int, network: Any
+) -> Member:
     """Return a member of what `Ensemble.state` keeps of it."""
     measures = {name: float(state[name]) for name in MEASURES}
     sound = np.isfinite(list(measures.values())).all() and measures["spread"] > 0
     if not sound or measures["floor"] <= 0 or state["view"] not in (None, *views):
         raise ValueError("a score's measures are wrong")
-    score = SCORES[state["score"]].from_state(state["state"], width)
+    score = SCORES[state["score"]].from_state(state["state"], width, network)
     return Member(score=score, view=state["view"], **measures)
 
 
@@ -235,25 +249,25 @@ def fitted_score(
     view: str | None,
     rows: Rows,
     settings: Settings,
-    held: NDArray[np.int64] | None,
+    held_out: NDArray[np.int64] | None,
 ) -> Score:
     """Return a score fitted on normal rows, an autoencoder on those that are not held out."""
-    seen = rows.seen(view)
+    viewed = rows.viewed(view)
     if title == "neighbors":
-        return Neighbors.learn(seen, settings.neighbors, np.random.default_rng(settings.seed))
-    if held is not None:
-        seen = chosen_rows(seen, np.setdiff1d(np.arange(len(rows.x)), held))
+        return Neighbors.learn(viewed, settings.neighbors, np.random.default_rng(settings.seed))
+    if held_out is not None:
+        viewed = chosen_rows(viewed, np.setdiff1d(np.arange(len(rows.x)), held_out))
     if view is None:
         autoencoder = settings.autoencoder or Autoencoder(random_state=settings.seed)
-        return Reconstruction(autoencoder=clone(autoencoder).fit(seen))
-    repeated = np.tile(seen.astype(np.float32), (max(1, EPOCH // len(seen)), 1))
+        return Reconstruction(autoencoder=clone(autoencoder).fit(viewed))
+    repeated = np.tile(viewed.astype(np.float32), (max(1, EPOCH // len(viewed)), 1))
     return Reconstruction(autoencoder=denoiser(len(repeated), settings.seed).fit(repeated))
 
 
 def denoiser(rows: int, seed: int) -> Autoencoder:
     """Return the autoencoder that takes noise off rows, to be fitted on so many of them.
 
-    Its code is larger than a row: not a narrow place but the noise keeps it from copying (Vincent
+    Its code is larger than a row: not a bottleneck but the noise keeps it from copying (Vincent
     et al., 2010), so that nothing depends on the right size of the code.
     """
     return Autoencoder(
@@ -274,8 +288,30 @@ def denoiser(rows: int, seed: int) -> Autoencoder:
     )
 
 
+def trimmed(
+    X: Any, preparation: Preparation, settings: Settings, contamination: float
+) -> NDArray[np.int64]:
+    """Return which rows count as normal: all but that share, the most anomalous, in rising order.
+
+    Anomalies that are alike are one another's nearest rows, and an autoencoder learns them too. So
+    the first choice is by nearest rows alone, twice as many as there can be anomalies, and only the
+    second, learned from what the first left, by all scores.
+    """
+    count = len(X)
+    normal = np.arange(count)
+    anomalies = round(contamination * count)
+    if anomalies == 0:
+        return normal
+    wide = replace(settings, neighbors=min(CLUMP, max(settings.neighbors, 2 * anomalies)))
+    for scores in (("neighbors",), settings.scores):
+        ensemble = Ensemble.learn(chosen_rows(X, normal), preparation, replace(wide, scores=scores))
+        order = np.argsort(ensemble.scores(X).mean(axis=1), kind="stable")
+        normal = np.sort(order[: count - anomalies])
+    return normal
+
+
 def prepare(X: Any) -> Preparation:
-    """Learn how data become numbers; a level of a category never seen then is odd, no error."""
+    """Learn how data become numbers; a new level of a category is an anomaly, not an error."""
     learned = Preparation.learn(X, "auto" if is_picture(X) else "standard", "X")
     if learned.table is None:
         return learned
@@ -294,7 +330,7 @@ def matrix(X: Any, preparation: Preparation) -> Floats:
 
 
 def columns(preparation: Preparation) -> tuple[list[str], Sequence[int]]:
-    """Return the names of the data's columns, and which of them each number of a row stems from."""
+    """Return the names of the data's columns, and to which of them each number of a row belongs."""
     if preparation.table is not None:
         encoders = preparation.table.encoders
         names = [str(name) for name in preparation.table.schema.names]

@@ -1,20 +1,34 @@
-"""Scores: how far a row lies from what is normal, each in its own way; `SCORES` is the table."""
+"""Scores: how far a row lies from normal rows, and the scales in which it is measured.
+
+::
+
+    x (n, columns) ──View──▶ rows (n, columns) ──Score──▶ distance (n,), differences (n, columns)
+
+`VIEWS` and `SCORES` are the tables. A distance in one scale overlooks what one in another sees:
+standardised columns keep how far out a value lies, Gaussianised ones how rare it is.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+from sklearn.covariance import ledoit_wolf
+from sklearn.neighbors import NearestNeighbors
 
 from ..estimator import Autoencoder
-from .views import numbers
 
 Floats = NDArray[np.float64]
 
+FURTHEST = 1e6
+"""Standard deviations at which values are clipped, so that squares do not overflow."""
+KNOTS = 512
+"""Points by which the distribution of a column is described."""
 REFERENCES = 10_000
 """Normal rows that are kept to compare with."""
 AXES = 256
@@ -25,10 +39,138 @@ SAME = 1e-5
 """Distance, of the mean distance, up to which two rows count as the same."""
 
 
-class Score(ABC):
-    """One way to tell how far rows lie from the normal ones, which it has learned."""
+class View(ABC):
+    """A map of rows (n, columns) to rows of the same shape."""
 
-    title: ClassVar[str]
+    @classmethod
+    @abstractmethod
+    def learn(cls, x: Floats) -> Self:
+        """Learn the scale from finite rows (n, columns)."""
+
+    @abstractmethod
+    def transform(self, x: Floats) -> Floats:
+        """Return rows in this scale, finite whatever they are."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Return what a file keeps: tensors by name."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: dict[str, Any], width: int) -> Self:
+        """Return the view of that many columns of what `state` returned, or raise ValueError."""
+
+
+@dataclass(frozen=True, eq=False)
+class Unscaled(View):
+    """Values as they are: those of pictures, which share one scale."""
+
+    @classmethod
+    def learn(cls, x: Floats) -> Self:
+        return cls()
+
+    def transform(self, x: Floats) -> Floats:
+        return x
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], width: int) -> Self:
+        return cls()
+
+
+@dataclass(frozen=True, eq=False)
+class Standard(View):
+    """Every column at mean 0 and standard deviation 1; a constant one is moved to 0."""
+
+    shift: Floats
+    span: Floats
+
+    @classmethod
+    def learn(cls, x: Floats) -> Self:
+        return cls(x.mean(axis=0), spread(x))
+
+    def transform(self, x: Floats) -> Floats:
+        return np.clip((x - self.shift) / self.span, -FURTHEST, FURTHEST)
+
+    def state(self) -> dict[str, Any]:
+        return {"shift": torch.from_numpy(self.shift), "span": torch.from_numpy(self.span)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], width: int) -> Self:
+        return cls(numbers(state["shift"], (width,)), positive(state["span"], (width,)))
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussianised(View):
+    """Every column brought to a normal distribution by its ranks; further out, by its own scale.
+
+    Parameters
+    ----------
+    knots, quantiles
+        Values of the columns, one column after the other, and the normal quantiles they come to.
+    counts
+        How many knots each column has.
+    scale
+        Standard deviation of each column: outside its knots, the way on is straight.
+    after
+        Brings the columns to mean 0 and standard deviation 1, where ties left them otherwise.
+    """
+
+    knots: Floats
+    quantiles: Floats
+    counts: NDArray[np.int64]
+    scale: Floats
+    after: Standard
+
+    @classmethod
+    def learn(cls, x: Floats) -> Self:
+        pairs = [ranked(column) for column in x.T]
+        plain = cls(
+            np.concatenate([knots for knots, _ in pairs]),
+            np.concatenate([quantiles for _, quantiles in pairs]),
+            np.array([len(knots) for knots, _ in pairs]),
+            spread(x),
+            Standard(np.zeros(x.shape[1]), np.ones(x.shape[1])),
+        )
+        after = Standard.learn(plain.transform(x))
+        return cls(plain.knots, plain.quantiles, plain.counts, plain.scale, after)
+
+    def transform(self, x: Floats) -> Floats:
+        y = np.empty_like(x)
+        ends = np.cumsum(self.counts)
+        for j, (start, end) in enumerate(zip(ends - self.counts, ends, strict=True)):
+            knots, quantiles = self.knots[start:end], self.quantiles[start:end]
+            beyond = x[:, j] - np.clip(x[:, j], knots[0], knots[-1])
+            y[:, j] = np.interp(x[:, j], knots, quantiles) + beyond / self.scale[j]
+        return self.after.transform(y)
+
+    def state(self) -> dict[str, Any]:
+        arrays = {name: getattr(self, name) for name in ("knots", "quantiles", "counts", "scale")}
+        tensors: dict[str, Any] = {name: torch.from_numpy(a) for name, a in arrays.items()}
+        return {**tensors, "after": self.after.state()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], width: int) -> Self:
+        counts = state["counts"].numpy().astype(np.int64)
+        if counts.shape != (width,) or (counts < 1).any() or (counts > KNOTS).any():
+            raise ValueError("the columns' knots do not fit the columns")
+        total = int(counts.sum())
+        after = Standard.from_state(state["after"], width)
+        knots, quantiles = (numbers(state[name], (total,)) for name in ("knots", "quantiles"))
+        return cls(knots, quantiles, counts, positive(state["scale"], (width,)), after)
+
+
+VIEWS: dict[str, type[View]] = {
+    "unscaled": Unscaled,
+    "standard": Standard,
+    "gaussian": Gaussianised,
+}
+
+
+class Score(ABC):
+    """A measure, learned from normal rows, of how far rows lie from them."""
 
     @abstractmethod
     def distances(self, x: Floats) -> Floats:
@@ -44,8 +186,18 @@ class Score(ABC):
 
     @classmethod
     @abstractmethod
-    def from_state(cls, state: dict[str, Any], width: int) -> Self:
-        """Return the score of what `state` returned, or raise ValueError."""
+    def from_state(cls, state: dict[str, Any], width: int, network: Any) -> Self:
+        """Return the score of what `state` returned, or raise ValueError.
+
+        Parameters
+        ----------
+        state
+            Not trusted.
+        width
+            How many columns rows have.
+        network
+            Encoder and decoder, where an autoencoder was built of the user's own modules.
+        """
 
 
 @dataclass(eq=False, kw_only=True)
@@ -71,7 +223,6 @@ class Neighbors(Score):
         Normal rows in the view, (m, columns).
     """
 
-    title = "neighbors"
     neighbors: int
     centre: Floats
     axes: Floats
@@ -97,14 +248,12 @@ class Neighbors(Score):
     def _nearest(self, x: Floats) -> tuple[Floats, NDArray[np.int64]]:
         """Return distance and number of the nearest rows but oneself, (n, neighbors)."""
         if self._index is None:
-            from sklearn.neighbors import NearestNeighbors
-
-            places = (self.references - self.centre) @ self.axes
-            method = "kd_tree" if places.shape[1] <= 8 else "brute"
-            self._index = NearestNeighbors(algorithm=method).fit(places)
-        wanted = min(self.neighbors + 1, len(self.references))
-        distance, index = self._index.kneighbors((rounded(x) - self.centre) @ self.axes, wanted)
-        if wanted == 1:
+            projected = (self.references - self.centre) @ self.axes
+            method = "kd_tree" if projected.shape[1] <= 8 else "brute"
+            self._index = NearestNeighbors(algorithm=method).fit(projected)
+        count = min(self.neighbors + 1, len(self.references))
+        distance, index = self._index.kneighbors((rounded(x) - self.centre) @ self.axes, count)
+        if count == 1:
             return distance, index
         itself = distance[:, :1] <= SAME * np.sqrt(self.axes.shape[1])
         return (
@@ -121,7 +270,7 @@ class Neighbors(Score):
         }
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], width: int) -> Self:
+    def from_state(cls, state: dict[str, Any], width: int, network: Any) -> Self:
         kept, axes = state["references"], state["axes"]
         count = int(state["neighbors"])
         if not 1 <= count <= REFERENCES or not 1 <= len(kept) <= REFERENCES:
@@ -144,7 +293,6 @@ class Reconstruction(Score):
         Fitted in the view.
     """
 
-    title = "reconstruction"
     autoencoder: Autoencoder
 
     def distances(self, x: Any) -> Floats:
@@ -162,8 +310,8 @@ class Reconstruction(Score):
         return {"meta": meta, "tensors": tensors}
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], width: int) -> Self:
-        autoencoder = Autoencoder._from_state(state["meta"], state["tensors"], None)
+    def from_state(cls, state: dict[str, Any], width: int, network: Any) -> Self:
+        autoencoder = Autoencoder._from_state(state["meta"], state["tensors"], network)
         if int(np.prod(autoencoder.fitted_.wanted.shape)) != width:
             raise ValueError("an autoencoder does not fit the columns")
         return cls(autoencoder=autoencoder)
@@ -185,11 +333,43 @@ def half_whitening(x: Floats) -> tuple[Floats, Floats]:
 
     The covariance is shrunk after Ledoit and Wolf (2004), so that few rows suffice.
     """
-    from sklearn.covariance import ledoit_wolf
-
     centre = x.mean(axis=0)
     covariance, _ = ledoit_wolf(x - centre, assume_centered=True)
     variances, axes = np.linalg.eigh(covariance)
     variances, axes = variances[::-1][:AXES], axes[:, ::-1][:, :AXES]
     floor = SMALLEST * max(float(variances[0]), 1e-300)
     return centre, np.ascontiguousarray(axes / np.maximum(variances, floor) ** 0.25)
+
+
+def ranked(column: Floats) -> tuple[Floats, Floats]:
+    """Return distinct values of a column, in order, and the normal quantile of each one's rank."""
+    values, counts = np.unique(column, return_counts=True)
+    share = (np.cumsum(counts) - counts / 2) / len(column)
+    if len(values) > KNOTS:
+        shares = ndtr(np.linspace(ndtri(share[0]), ndtri(share[-1]), KNOTS))
+        chosen = np.unique(np.clip(np.searchsorted(share, shares), 0, len(values) - 1))
+        values, share = values[chosen], share[chosen]
+    return values, ndtri(share)
+
+
+def spread(x: Floats) -> Floats:
+    """Return the standard deviation of each column, 1 for one that is constant."""
+    deviation = x.std(axis=0)
+    size = np.abs(x).max(axis=0)
+    return np.where(deviation > 1e-9 * np.maximum(size, 1e-9), deviation, 1.0)
+
+
+def numbers(tensor: torch.Tensor, shape: tuple[int, ...]) -> Floats:
+    """Return a file's tensor as an array, once it has the shape and finite numbers."""
+    array = tensor.numpy().astype(np.float64)
+    if array.shape != shape or not np.isfinite(array).all():
+        raise ValueError(f"a tensor has shape {array.shape}, not {shape}, or is not finite")
+    return array
+
+
+def positive(tensor: torch.Tensor, shape: tuple[int, ...]) -> Floats:
+    """Return a file's tensor as an array of that shape, once all its numbers are above 0."""
+    array = numbers(tensor, shape)
+    if (array <= 0).any():
+        raise ValueError("a scale is not positive")
+    return array

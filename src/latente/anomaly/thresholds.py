@@ -1,4 +1,4 @@
-"""Thresholds: below which score a row counts as an anomaly; `THRESHOLDS` is the table."""
+"""Thresholds: the score below which a row counts as an anomaly; `THRESHOLDS` is the table."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class Threshold(Part, ABC):
     """Whether it needs rows of both kinds, and to know which is which."""
 
     @abstractmethod
-    def offset(self, scores: Floats, odd: NDArray[np.bool_]) -> float:
+    def offset(self, scores: Floats, anomalies: NDArray[np.bool_]) -> float:
         """Return the threshold.
 
         Parameters
         ----------
         scores
             Of held-out rows, higher for more normal, (n,).
-        odd
-            Which of them are known to be anomalies; the rules without labels leave them out.
+        anomalies
+            Which of them are known to be anomalies, (n,); the rules without labels leave them out.
         """
 
 
 @dataclass(kw_only=True)
 class Quantile(Threshold):
-    """Flag that share of normal rows by mistake.
+    """Flag that share of normal rows, as false alarms.
 
     Parameters
     ----------
@@ -50,13 +50,13 @@ class Quantile(Threshold):
     def check(self) -> None:
         require(is_number(self.rate, 0, 1), self, "rate", self.rate, "a number from 0 to 1")
 
-    def offset(self, scores: Floats, odd: NDArray[np.bool_]) -> float:
-        return float(np.quantile(scores[~odd], self.rate))
+    def offset(self, scores: Floats, anomalies: NDArray[np.bool_]) -> float:
+        return float(np.quantile(scores[~anomalies], self.rate))
 
 
 @dataclass(kw_only=True)
 class Alerts(Threshold):
-    """Flag as many normal rows a day as somebody can look at.
+    """Flag about so many normal rows a day.
 
     Parameters
     ----------
@@ -74,9 +74,9 @@ class Alerts(Threshold):
         good = is_number(self.rows_per_day, 0) and self.rows_per_day > 0
         require(good, self, "rows_per_day", self.rows_per_day, "a positive number")
 
-    def offset(self, scores: Floats, odd: NDArray[np.bool_]) -> float:
+    def offset(self, scores: Floats, anomalies: NDArray[np.bool_]) -> float:
         rate = min(self.per_day / self.rows_per_day, 1.0)
-        return float(np.quantile(scores[~odd], rate))
+        return float(np.quantile(scores[~anomalies], rate))
 
 
 @dataclass(kw_only=True)
@@ -85,9 +85,9 @@ class F1(Threshold):
 
     labelled: ClassVar[bool] = True
 
-    def offset(self, scores: Floats, odd: NDArray[np.bool_]) -> float:
-        cuts, caught, alarms = candidates(scores, odd)
-        return float(cuts[np.argmax(2 * caught / (caught + alarms + odd.sum()))])
+    def offset(self, scores: Floats, anomalies: NDArray[np.bool_]) -> float:
+        cuts, caught, alarms = candidates(scores, anomalies)
+        return float(cuts[np.argmax(2 * caught / (caught + alarms + anomalies.sum()))])
 
 
 @dataclass(kw_only=True)
@@ -109,9 +109,11 @@ class Cost(Threshold):
             value = getattr(self, name)
             require(is_number(value, 0), self, name, value, "a number from 0")
 
-    def offset(self, scores: Floats, odd: NDArray[np.bool_]) -> float:
-        cuts, caught, alarms = candidates(scores, odd)
-        return float(cuts[np.argmin(self.miss * (odd.sum() - caught) + self.false_alarm * alarms)])
+    def offset(self, scores: Floats, anomalies: NDArray[np.bool_]) -> float:
+        cuts, caught, alarms = candidates(scores, anomalies)
+        return float(
+            cuts[np.argmin(self.miss * (anomalies.sum() - caught) + self.false_alarm * alarms)]
+        )
 
 
 THRESHOLDS: dict[str, type[Threshold]] = {
@@ -122,20 +124,20 @@ THRESHOLDS: dict[str, type[Threshold]] = {
 }
 
 
-def candidates(scores: Floats, odd: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
+def candidates(scores: Floats, anomalies: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
     """Return thresholds between scores, and how many anomalies and normal rows lie below each."""
-    if odd.all() or not odd.any():
+    if anomalies.all() or not anomalies.any():
         raise DataError(
             "a threshold by labels needs normal rows and anomalies, but y has "
-            f"{'anomalies' if odd.all() else 'normal rows'} only"
+            f"{'anomalies' if anomalies.all() else 'normal rows'} only"
         )
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]
-    apart = np.flatnonzero(np.diff(ranked) > 0) + 1
-    between = (ranked[apart - 1] + ranked[apart]) / 2
+    distinct = np.flatnonzero(np.diff(ranked) > 0) + 1
+    between = (ranked[distinct - 1] + ranked[distinct]) / 2
     cuts = np.concatenate([[ranked[0]], between, [np.nextafter(ranked[-1], np.inf)]])
-    below = np.concatenate([[0], apart, [len(ranked)]])
-    counts = np.concatenate([[0], np.cumsum(odd[order])])[below]
+    below = np.concatenate([[0], distinct, [len(ranked)]])
+    counts = np.concatenate([[0], np.cumsum(anomalies[order])])[below]
     return cuts, counts.astype(np.float64), (below - counts).astype(np.float64)
 
 

@@ -241,7 +241,7 @@ def open_fitting(
     reading: dict[str, Any],
 ) -> Selection:
     """Read rows; pictures in files are brought to the size that the model takes."""
-    from ..search.pictures import picture_size
+    from ..search.index import picture_size
 
     takes = model is not None and model.fitted_.input.layout.kind == "pictures"
     if model is not None and takes and reading.get("size") is None and holds_pictures(spec):

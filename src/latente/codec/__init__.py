@@ -1,1 +1,1 @@
-"""Compression: pictures as the codes of a model, in an archive that survives damage."""
+"""Compression: samples as the whole numbers of their codes, in an archive that survives damage."""

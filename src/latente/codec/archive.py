@@ -1,4 +1,4 @@
-"""The archive: a ``.latz`` file, of which damage costs the pictures it hits and no others.
+"""The archive: a ``.latz`` file, in which damage costs the records it hits and no others.
 
 ::
 
@@ -6,8 +6,8 @@
     header:  "LATZ", version, length (4), checksum (4), JSON, deflated
     record:  length (1-5), checksum of payload, with the record's number in it (4), payload
 
-The header stands at both ends, so that no single damage takes both. A record tells its own number,
-so that reading can go on behind a damaged one. Nothing is believed before its checksum fits, and
+The header stands at both ends, so that no single damage takes both. A record holds its own number,
+so that reading can go on behind a damaged one. Nothing is trusted before its checksum fits, and
 nothing larger than the file says it holds is allocated.
 """
 
@@ -27,20 +27,20 @@ FIXED = len(MAGIC) + 1 + 4 + 4
 HEADER_LIMIT = 2**26
 """Bytes that a header may unpack to."""
 REACH = 64
-"""Records in a row that may be lost before the search for the next one is given up."""
+"""Records in a row that may be lost before the search for the next one ends."""
 WORD = 2**32
 SPREAD = 0x9E3779B1
 GATHER = pow(SPREAD, -1, WORD)
 """What a record's number is multiplied by in its checksum, so that neighbours differ in every byte
 and no change of one byte turns a record into another; and how to get the number back."""
 EFFORT = 2**30
-"""Bytes that a search may look at."""
+"""Bytes that a search for the next record may check."""
 
 Header = dict[str, Any]
 
 
-class Damaged(ValueError):
-    """Bytes that are not what was written."""
+class _Damaged(ValueError):
+    """A header that is not what was written."""
 
 
 def pack(header: Header, payloads: Sequence[bytes]) -> bytes:
@@ -84,40 +84,40 @@ def unpack(data: bytes, name: str) -> tuple[Header, Iterator[tuple[int, bytes]]]
     """
     if not data:
         raise FileError(f"{name} is empty")
-    header, start, end = _found(data, name)
+    header, start, end = _located(data, name)
     return header, _records(data[start:end], header["count"], header["longest"])
 
 
-def _found(data: bytes, name: str) -> tuple[Header, int, int]:
+def _located(data: bytes, name: str) -> tuple[Header, int, int]:
     """Return the header, from whichever end, and where the records begin and end."""
     size = int.from_bytes(data[-4:], "little")
     tail = len(data) - 4 - size
-    places = [(0, True)] + [(tail, False)] * (tail > 0 and size >= FIXED)
-    found: dict[bool, tuple[Header, int]] = {}
-    for place, first in places:
+    positions = {"first": 0} | ({"last": tail} if tail > 0 and size >= FIXED else {})
+    headers: dict[str, tuple[Header, int]] = {}
+    for end, position in positions.items():
         try:
-            found[first] = _header(data, place, name)
-        except Damaged:
+            headers[end] = _header(data, position, name)
+        except _Damaged:
             continue
-    if not found:
+    if not headers:
         if data[: len(MAGIC)] != MAGIC and data[tail : tail + len(MAGIC)] != MAGIC:
             raise FileError(f"{name} is no archive of latente")
         raise FileError(f"{name} is damaged: neither of its two headers can be read")
-    header, length = found[True] if True in found else found[False]
-    end = tail if False in found else len(data)
-    return header, min(length, end), end
+    header, length = headers["first"] if "first" in headers else headers["last"]
+    stop = tail if "last" in headers else len(data)
+    return header, min(length, stop), stop
 
 
-def _header(data: bytes, place: int, name: str) -> tuple[Header, int]:
-    """Return the header that stands at a place, and how many bytes it takes."""
-    fixed = data[place : place + FIXED]
+def _header(data: bytes, position: int, name: str) -> tuple[Header, int]:
+    """Return the header at a position, and how many bytes it takes."""
+    fixed = data[position : position + FIXED]
     if len(fixed) < FIXED or fixed[:4] != MAGIC:
-        raise Damaged("there is no header")
+        raise _Damaged("there is no header")
     length = int.from_bytes(fixed[5:9], "little")
-    text = data[place + FIXED : place + FIXED + length]
+    text = data[position + FIXED : position + FIXED + length]
     checksum = int.from_bytes(fixed[9:13], "little")
     if len(text) < length or zlib.crc32(fixed[4:5] + text) != checksum:
-        raise Damaged("its checksum does not fit")
+        raise _Damaged("its checksum does not fit")
     if fixed[4] != VERSION:
         raise FileError(f"{name} was written by a later latente: upgrade it to read the archive")
     return _parsed(text), FIXED + length
@@ -129,42 +129,42 @@ def _parsed(text: bytes) -> Header:
     try:
         header = json.loads(unpacking.decompress(text, HEADER_LIMIT))
     except (zlib.error, ValueError, RecursionError) as error:
-        raise Damaged("it is no JSON") from error
+        raise _Damaged("it is no JSON") from error
     if not isinstance(header, dict):
-        raise Damaged("it is of another form")
+        raise _Damaged("it is of another form")
     for key in ("count", "longest"):
         if type(header.get(key)) is not int or not 0 <= header[key] < 2**31:
-            raise Damaged(f"its {key} cannot be")
+            raise _Damaged(f"its {key} cannot be")
     return header
 
 
 def _record(number: int, payload: bytes) -> bytes:
     checksum = (zlib.crc32(payload) + number * SPREAD) % WORD
-    return varint(len(payload)) + checksum.to_bytes(4, "little") + payload
+    return _varint(len(payload)) + checksum.to_bytes(4, "little") + payload
 
 
 def _records(body: bytes, count: int, longest: int) -> Iterator[tuple[int, bytes]]:
     """Yield the whole records of a body, looking for the next one behind a damaged one."""
-    number = place = 0
+    number = position = 0
     effort = EFFORT
-    while number < count and place < len(body):
-        found = _read(body, place, longest)
-        if found is None or found[0] != number:
-            wanted = range(number, min(count, number + REACH))
-            searched = _search(body, place, wanted, longest, effort)
+    while number < count and position < len(body):
+        record = _read(body, position, longest)
+        if record is None or record[0] != number:
+            expected = range(number, min(count, number + REACH))
+            searched = _search(body, position, expected, longest, effort)
             if searched is None:
                 return
-            place, effort = searched
-            found = _read(body, place, longest)
-            assert found is not None
-        number, payload, place = found
+            position, effort = searched
+            record = _read(body, position, longest)
+            assert record is not None
+        number, payload, position = record
         yield number, payload
         number += 1
 
 
-def _read(body: bytes, place: int, longest: int) -> tuple[int, bytes, int] | None:
-    """Return number and payload of the record at a place, and where the next begins."""
-    length, begin = read_varint(body, place)
+def _read(body: bytes, position: int, longest: int) -> tuple[int, bytes, int] | None:
+    """Return number and payload of the record at a position, and where the next begins."""
+    length, begin = _read_varint(body, position)
     begin += 4
     if length > longest or begin + length > len(body):
         return None
@@ -175,21 +175,21 @@ def _read(body: bytes, place: int, longest: int) -> tuple[int, bytes, int] | Non
 
 
 def _search(
-    body: bytes, place: int, numbers: range, longest: int, effort: int
+    body: bytes, position: int, numbers: range, longest: int, effort: int
 ) -> tuple[int, int] | None:
     """Return where the next of those records begins, and the effort that is left."""
-    while place < len(body) and effort > 0:
-        found = _read(body, place, longest)
-        if found is not None:
-            if found[0] in numbers:
-                return place, effort
-            effort -= len(found[1])
+    while position < len(body) and effort > 0:
+        record = _read(body, position, longest)
+        if record is not None:
+            if record[0] in numbers:
+                return position, effort
+            effort -= len(record[1])
         effort -= 16
-        place += 1
+        position += 1
     return None
 
 
-def varint(value: int) -> bytes:
+def _varint(value: int) -> bytes:
     """Return a whole number from 0 in groups of seven bits, the lowest first."""
     groups = bytearray()
     while value > 127:
@@ -199,11 +199,11 @@ def varint(value: int) -> bytes:
     return bytes(groups)
 
 
-def read_varint(data: bytes, place: int) -> tuple[int, int]:
-    """Return the number at a place, of five bytes at most, and where it ends."""
+def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """Return the number at a position, of five bytes at most, and where it ends."""
     value = 0
-    for i, byte in enumerate(data[place : place + 5]):
+    for i, byte in enumerate(data[position : position + 5]):
         value |= (byte & 127) << (7 * i)
         if byte < 128:
-            return value, place + i + 1
+            return value, position + i + 1
     return 2**35, len(data)

@@ -2,42 +2,46 @@
 
 ::
 
-    X ──encoder──▶ codes ──tables──▶ bytes         lossless: and the residual behind the code
-    bytes ──tables──▶ codes ──decoder, float64──▶ X̂                          X̂ + residual = X
+    X ──transform──▶ z ──to_integers──▶ k (n, numbers) ──tables──▶ bytes
+    bytes ──tables──▶ k ──from_integers──▶ z ──inverse_transform──▶ X̂
+
+What the numbers are (steps of a lattice, entries of a codebook) is known to the bottleneck's module
+alone; the tables of how often each comes are kept with the model.
 """
 
 from __future__ import annotations
 
+import copy
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
-from ..bottlenecks.table import Rounded
-from ..data.intake import as_array
-from ..digest import digest
 from ..errors import FileError, ParameterError
-from ..parts import is_whole
+from ..estimator import Autoencoder
+from ..fitted import Fitted
+from ..parts import is_number, is_whole
+from ..storage.digest import digest
 from . import archive
-from .coder import CodeTable, Reader, Writer
-from .lossless import Lossless, planes
-from .prediction import Predictor
-from .residual import Residual
-from .search import refined
+from .coder import LARGEST, CodeTable, Reader, Writer
 
-if TYPE_CHECKING:
-    from ..estimator import Autoencoder
+Integers = NDArray[np.int32]
 
-CODES, PIXELS, FILES = "codes", "pixels", "files"
-"""What the records of an archive hold."""
-MARK = 16
-"""Hexadecimal digits of a model's fingerprint."""
+FINGERPRINT_DIGITS = 16
+"""Hexadecimal digits of a model's fingerprint in an archive."""
+BLOCK = 256
+"""Codes worked on at a time."""
+STRIDE = 0.3
+"""How far a number may move in the first round of a search, in the distance of neighbouring codes;
+in the last round a tenth of it."""
 
 
 @dataclass(frozen=True)
@@ -49,24 +53,17 @@ class Unpacked:
     rows
         Numbers of the samples that are whole, from 0, (m,).
     X
-        Those samples, (m, ...); None where the archive holds files.
-    files
-        Those samples' files; None where the archive holds none.
+        Those samples, (m, ...).
     names
         The name of every sample, lost ones too; None where they had none.
     lost
         Numbers of the samples that are damaged, in stretches.
-    rewritten
-        Numbers of the files whose pixels are exact but whose bytes are not those of the original,
-        because the library that writes them is another release here.
     """
 
     rows: NDArray[np.int64]
     X: Any
-    files: tuple[bytes, ...] | None
     names: tuple[str, ...] | None
     lost: tuple[range, ...]
-    rewritten: tuple[int, ...] = field(default=())
 
 
 class Codec:
@@ -78,12 +75,12 @@ class Codec:
     Parameters
     ----------
     model
-        Fitted, with the bottleneck "rounded".
+        Fitted, with a bottleneck whose codes are whole numbers, such as "rounded".
 
     Raises
     ------
     ParameterError
-        If the model has another bottleneck, whose codes cannot be written down in few bits.
+        If the model's codes are not whole numbers, or its decoder needs more than a code.
     MissingExtra
         If the extra "codec" is not installed.
 
@@ -101,37 +98,39 @@ class Codec:
 
     def __init__(self, model: Autoencoder) -> None:
         check_is_fitted(model, "fitted_")
-        bottleneck = model.bottleneck_
-        tables = model.fitted_.tables
-        if not isinstance(bottleneck, Rounded) or tables is None:
+        self.model = model
+        self.fitted: Fitted = model.fitted_
+        module = self.fitted.model.bottleneck
+        zeros = torch.zeros((1, *self.fitted.code_shape), device=self.fitted.device)
+        self.numbers = int(module.to_integers(module.nearest(zeros)).shape[1])
+        if self.fitted.tables is None:
             raise ParameterError(
-                "only a model with bottleneck='rounded' can compress: its codes are whole steps"
+                "this model cannot compress: its network has skips=True or residual=True, so that "
+                "a code alone cannot be decoded"
             )
-        self.fitted = model.fitted_
-        self.step = bottleneck.step
-        self.tables = tables
-        self.table = CodeTable(tables, model.latent_dim_)
+        self.table = CodeTable(self.fitted.tables, self.numbers)
 
     @cached_property
     def fingerprint(self) -> str:
-        """What tells this model from every other: a digest of all that decoding depends on."""
-        fitted, tables = self.fitted, self.tables
+        """Digits that identify the model: a digest of all that decoding depends on."""
+        fitted, tables = self.fitted, self.table.frequencies
         _, arrays = fitted.wanted.state()
-        weights = fitted.model.decoder.state_dict()
-        # Numbers alone: a description in words may read otherwise in another release.
-        described = [fitted.code_shape, self.step, fitted.wanted.layout.to_json()]
+        # Numbers alone: a description in words may change from one release to the next.
+        described = [fitted.code_shape, fitted.wanted.layout.to_json()]
         counted = [("lowest", tables.lowest), ("counts", tables.counts)]
-        return digest(described, weights, [*sorted(arrays.items()), *counted])[:MARK]
+        unit = [("unit", _unit_codes(fitted, self.numbers).cpu().numpy())]
+        learned = fitted.model.state_dict()
+        return digest(described, learned, [*sorted(arrays.items()), *counted, *unit])[
+            :FINGERPRINT_DIGITS
+        ]
 
     def compress(
         self,
         X: Any,
         *,
         names: Sequence[str] | None = None,
-        originals: Sequence[bytes] | None = None,
-        lossless: bool = False,
         effort: int = 0,
-        remember: str | None = None,
+        model_path: str | None = None,
     ) -> bytes:
         """Return an archive of samples.
 
@@ -140,50 +139,32 @@ class Codec:
         X
             As it was at fit.
         names
-            What each is called, to be told again.
-        originals
-            The file that each was read from, to be given back byte for byte.
-        lossless
-            Whether to code the residual too, so that 8-bit pictures come back exactly.
+            The name of each sample, kept in the archive.
         effort
             Rounds of search for a better code of each sample: 0 takes the encoder's; 50 take a
             while and save some bytes. Reading takes no longer.
-        remember
-            Where the model lies, for whoever reads the archive.
+        model_path
+            Path of the model's file, kept in the archive for its reader.
 
         Raises
         ------
         DataError
             If X is not like the data of the fit.
         ParameterError
-            If what is to come back exactly is not pictures of 8 bits.
+            If the effort is not a whole number from 0.
         """
-        kind = FILES if originals is not None else PIXELS if lossless else CODES
         if not is_whole(effort, 0):
             raise ParameterError(f"effort={effort!r}: use a whole number from 0")
-        codes = refined(self.fitted, X, self._codes(X), int(effort))
-        header: dict[str, Any] = {
+        codes = self._integers(X)
+        if effort:
+            codes = _refined(self.fitted, X, codes, int(effort))
+        header = {
             "fingerprint": self.fingerprint,
-            "model": remember,
-            "kind": kind,
+            "model": model_path,
             "names": None if names is None else list(names),
             "probe": self._probe(),
         }
-        if kind == CODES:
-            return archive.pack(header, [self._written(code) for code in codes])
-        pictures = self._pictures(X)
-        predicted = self.predictor(codes)
-        exact = self._lossless(Residual.learn(planes(pictures), planes(predicted)), [])
-        doubtful = self.predictor.doubtful(codes)
-        files = [p.tobytes() for p in pictures] if originals is None else originals
-        records = [
-            exact.pack(file, None if unsure else picture, guess, code)
-            for file, picture, guess, code, unsure in zip(
-                files, pictures, predicted, codes, doubtful, strict=True
-            )
-        ]
-        about = {"residual": exact.residual.to_json(), "recipes": exact.recipes}
-        return archive.pack({**header, **about}, records)
+        return archive.pack(header, [self._encoded(code) for code in codes])
 
     def decompress(self, data: bytes, name: str = "the archive") -> Unpacked:
         """Return the samples of an archive, or those that are whole.
@@ -202,51 +183,66 @@ class Codec:
         """
         header, records = archive.unpack(data, name)
         self._check(header, name)
-        if header["kind"] == CODES:
-            return self._rough(header, records)
-        return self._exact(header, records, name)
+        rows, codes = [], []
+        for number, payload in records:
+            try:
+                codes.append(self.table.read(Reader(payload)))
+            except ValueError:
+                continue
+            rows.append(number)
+        edges = [-1, *rows, header["count"]]
+        lost = tuple(
+            range(before + 1, after) for before, after in pairwise(edges) if after > before + 1
+        )
+        names = header["names"]
+        return Unpacked(
+            rows=np.array(rows, np.int64),
+            X=self._decoded(codes),
+            names=None if names is None else tuple(names),
+            lost=lost,
+        )
 
-    @cached_property
-    def predictor(self) -> Predictor:
-        """The decoder, the same on every machine."""
-        return Predictor(self.fitted, self.step)
-
-    def _codes(self, X: Any) -> NDArray[np.int32]:
-        """Return the codes of samples in whole steps, (n, numbers)."""
-        codes = np.rint(self.fitted.encode(X) / self.step)
-        return np.asarray(codes, np.int32)
-
-    def _pictures(self, X: Any) -> NDArray[np.uint8]:
-        """Return samples that are pictures of 8 bits, or say why they cannot come back exactly."""
-        layout = self.fitted.wanted.layout
-        if self.fitted.wanted is not self.fitted.given:
-            raise ParameterError("lossless needs a model that was fitted without a target")
-        if layout.kind != "pictures" or layout.dtype != "uint8":
+    def _integers(self, X: Any) -> Integers:
+        """Return the codes of samples as whole numbers, (n, numbers)."""
+        fitted = self.fitted
+        Z = torch.from_numpy(np.asarray(self.model.transform(X), np.float32))
+        blocks = torch.split(Z.view(-1, *fitted.code_shape), BLOCK)
+        module = fitted.model.bottleneck
+        codes = torch.cat([module.to_integers(z.to(fitted.device)).cpu() for z in blocks]).numpy()
+        if np.abs(codes).max(initial=0) > LARGEST:
             raise ParameterError(
-                f"lossless is for pictures of 8 bits; the model was fitted on {layout.kind} of "
-                f"type {layout.dtype}"
+                f"numbers beyond ±{LARGEST:,} cannot be compressed; use a smaller codebook"
             )
-        return np.asarray(as_array(X, name="X"), np.uint8)
+        return codes.astype(np.int32)
 
-    def _written(self, code: NDArray[np.int32]) -> bytes:
+    def _decoded(self, codes: Sequence[Integers]) -> Any:
+        """Return the samples that codes of whole numbers stand for."""
+        if not codes:
+            return self._decoded([np.zeros(self.numbers, np.int32)])[:0]
+        integers = torch.from_numpy(np.stack(codes)).long().to(self.fitted.device)
+        module = self.fitted.model.bottleneck
+        z = torch.cat([module.from_integers(k) for k in torch.split(integers, BLOCK)])
+        return self.model.inverse_transform(z.flatten(1).cpu().numpy())
+
+    def _encoded(self, code: Integers) -> bytes:
         writer = Writer()
         self.table.write(code, writer)
         return writer.finish()
 
     def _probe(self) -> int:
-        """Return the checksum of a code of all values: other coders would give other bytes."""
-        tables, numbers = self.tables, int(np.prod(self.fitted.code_shape))
-        spread = np.arange(numbers) * 7 % (tables.escape + 1)
-        code = np.repeat(tables.lowest, numbers // tables.sources) + spread
-        return zlib.crc32(self._written(code.clip(-(2**15), 2**15 - 1).astype(np.int32)))
+        """Return a checksum of the bytes of a fixed code, which another coder would change."""
+        tables = self.table.frequencies
+        spread = np.arange(self.numbers) * 7 % (tables.escape + 1)
+        code = np.repeat(tables.lowest, self.numbers // tables.sources) + spread
+        return zlib.crc32(self._encoded(code.clip(-LARGEST, LARGEST).astype(np.int32)))
 
     def _check(self, header: archive.Header, name: str) -> None:
         """Raise `FileError` where an archive is not for this model, or not for this coder."""
         if header.get("fingerprint") != self.fingerprint:
-            theirs = str(header.get("fingerprint"))
+            other = str(header.get("fingerprint"))
             raise FileError(
-                f"{name} was made with another model: it wants the one with fingerprint "
-                f"{theirs:.{MARK}}, this one has {self.fingerprint}"
+                f"{name} was made with another model: its fingerprint is "
+                f"{other:.{FINGERPRINT_DIGITS}}, that of this model is {self.fingerprint}"
             )
         if header.get("probe") != self._probe():
             raise FileError(
@@ -259,56 +255,90 @@ class Codec:
             and len(names) == header["count"]
             and all(isinstance(each, str) for each in names)
         )
-        if not right or header.get("kind") not in (CODES, PIXELS, FILES):
+        if not right:
             raise FileError(f"{name} is damaged: its header is not of the right form")
 
-    def _rough(self, header: archive.Header, records: Iterator[tuple[int, bytes]]) -> Unpacked:
-        rows, codes = [], []
-        for number, payload in records:
-            try:
-                codes.append(self.table.read(Reader(payload)))
-            except ValueError:
-                continue
-            rows.append(number)
-        numbers = int(np.prod(self.fitted.code_shape))
-        X = self.predictor(np.array(codes, np.int32).reshape(-1, numbers))
-        return unpacked(header, rows, X=X)
 
-    def _exact(
-        self, header: archive.Header, records: Iterator[tuple[int, bytes]], name: str
-    ) -> Unpacked:
-        try:
-            recipes = [dict(recipe) for recipe in header["recipes"]]
-            exact = self._lossless(Residual.from_json(header["residual"]), recipes)
-        except (KeyError, TypeError, ValueError) as error:
-            raise FileError(f"{name} is damaged: its header is not of the right form") from error
-        rows, files, rewritten = [], [], []
-        for number, payload in records:
-            try:
-                file, same = exact.unpack(payload)
-            except ValueError:
-                continue
-            rows.append(number)
-            files.append(file)
-            rewritten += [] if same else [number]
-        if header["kind"] == FILES:
-            return unpacked(header, rows, files=tuple(files), rewritten=tuple(rewritten))
-        return unpacked(header, rows, X=self._joined(files))
+def requantised(model: Autoencoder, X: Any, factor: float) -> Autoencoder:
+    """Return the model with larger steps in its code: a smaller file, and rougher pictures.
 
-    def _joined(self, files: list[bytes]) -> NDArray[np.uint8]:
-        shape = self.fitted.wanted.layout.shape
-        return np.frombuffer(b"".join(files), np.uint8).reshape(-1, *shape).copy()
+    Nothing is trained again, so the further the factor is from 1 the more is lost beside a model
+    trained with another weight. The result is a model of its own, whose archives only it can read.
 
-    def _lossless(self, residual: Residual, recipes: list[dict[str, Any]]) -> Lossless:
-        return Lossless(self.table, lambda code: self.predictor(code[None])[0], residual, recipes)
+    Parameters
+    ----------
+    model
+        Fitted, with a bottleneck that has steps: "rounded".
+    X
+        The data of the fit, or more of the kind: how often each step comes is counted anew.
+    factor
+        Steps as a multiple of what they were; positive.
+
+    Raises
+    ------
+    ParameterError
+        If the model's code has no steps, or the factor is not a positive number.
+    """
+    if not (is_number(factor, 0) and factor > 0):
+        raise ParameterError(f"factor={factor!r}: use a positive number")
+    check_is_fitted(model, "fitted_")
+    changed = copy.deepcopy(model)
+    changed.fitted_.model.bottleneck.rescale(factor)
+    changed.fitted_.look(changed.fitted_.batches(X))
+    return changed
 
 
-def unpacked(header: archive.Header, rows: list[int], **found: Any) -> Unpacked:
-    """Return what came out, with the stretches of numbers that did not."""
-    names = header["names"]
-    edges = [-1, *rows, header["count"]]
-    lost = tuple(
-        range(before + 1, after) for before, after in pairwise(edges) if after > before + 1
-    )
-    found = {"X": None, "files": None, **found}
-    return Unpacked(np.array(rows, np.int64), names=names and tuple(names), lost=lost, **found)
+def _refined(fitted: Fitted, X: Any, codes: Integers, rounds: int) -> Integers:
+    """Return codes that are at least as good as the encoder's by the model's own objective.
+
+    The encoder has to be good on average; what a file costs is one sample's code. Gradients of the
+    objective by that code, taken at the nearest allowed one (Campos et al., 2019; straight through
+    the rounding), move it a little at a time, and the best code met is kept.
+
+    Parameters
+    ----------
+    fitted
+        The model.
+    X
+        The samples, (n, ...).
+    codes
+        The encoder's, (n, numbers).
+    rounds
+        Gradients taken for each, from 1.
+    """
+    module, batches = fitted.model.bottleneck, fitted.batches(X)
+    zero, one = _unit_codes(fitted, codes.shape[1])
+    distance = float((one - zero).abs().mean())
+    better = []
+    for index in torch.split(torch.arange(len(codes)), BLOCK):
+        start = module.from_integers(torch.from_numpy(codes[index]).long().to(fitted.device))
+        x, target = batches.take(index.to(fitted.device))
+        best = _descended(fitted, x, target, start, rounds, STRIDE * distance)
+        better.append(module.to_integers(best).cpu().numpy())
+    return np.concatenate(better).astype(np.int32)
+
+
+def _descended(
+    fitted: Fitted, x: Tensor, target: Tensor, start: Tensor, rounds: int, rate: float
+) -> Tensor:
+    """Return the best allowed codes met on the way down from some, (n, *code_shape)."""
+    model = fitted.model
+    best, least = start.clone(), torch.full((len(start),), torch.inf, device=start.device)
+    free = start.clone().requires_grad_()
+    optimizer = torch.optim.Adam([free], lr=rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, rounds, eta_min=0.1 * rate)
+    for _ in range(rounds + 1):
+        allowed = free + (model.bottleneck.nearest(free) - free).detach()
+        total = model.code_objective(x, target, allowed)
+        better = total.detach() < least
+        best[better], least[better] = allowed.detach()[better], total.detach()[better]
+        (free.grad,) = torch.autograd.grad(total.sum(), free)
+        optimizer.step()
+        schedule.step()
+    return best
+
+
+def _unit_codes(fitted: Fitted, numbers: int) -> Tensor:
+    """Return the codes of nothing but zeros and nothing but ones, (2, *code_shape)."""
+    integers = torch.tensor([[0], [1]], device=fitted.device).expand(2, numbers)
+    return fitted.model.bottleneck.from_integers(integers)

@@ -2,10 +2,10 @@
 
 ::
 
-    numbers ──tables──▶ range coder (constriction) ──▶ bytes, the fewest that tell them
+    numbers ──tables──▶ range coder (constriction) ──▶ bytes
 
-Probabilities are whole numbers from the first to the last, so that the bytes are the same, and are
-read the same, on every machine.
+Probabilities are whole numbers throughout, so that the bytes are written and read alike on every
+machine.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ Integers = NDArray[np.int32]
 WORD = 32
 """Bits of the range coder's words; its state is two of them."""
 BYTE_VALUES = 256
+LARGEST = 2**15 - 1
+"""Largest absolute value of a number, so that two bytes hold one that has no entry."""
 
 
-def coding() -> Any:
+def _coding() -> Any:
     """Return the module of constriction that codes streams.
 
     Raises
@@ -42,24 +44,24 @@ def coding() -> Any:
     return constriction.stream
 
 
-def categorical(weights: NDArray[Any]) -> Any:
+def _categorical(weights: NDArray[Any]) -> Any:
     """Return a model of symbols 0, 1, … with these whole weights, (symbols,)."""
-    return coding().model.Categorical(weights.astype(np.float64), perfect=False)
+    return _coding().model.Categorical(weights.astype(np.float64), perfect=False)
 
 
 class Writer:
-    """Symbols on their way to bytes."""
+    """Writes symbols as bytes."""
 
     def __init__(self) -> None:
-        self.encoder = coding().queue.RangeEncoder()
+        self.encoder = _coding().queue.RangeEncoder()
 
     def write(self, symbols: NDArray[Any], model: Any) -> None:
-        """Append symbols that one model describes, (n,)."""
+        """Append symbols (n,) under one model."""
         if len(symbols):
             self.encoder.encode(np.ascontiguousarray(symbols, dtype=np.int32), model)
 
     def finish(self) -> bytes:
-        """Return the bytes, as few as single out what was written.
+        """Return the fewest bytes that identify what was written.
 
         The encoder knows an interval; any number inside will do, and the one with the most zeros at
         its end is taken, since a reader takes what is missing for zeros.
@@ -82,12 +84,12 @@ class Writer:
 
 
 class Reader:
-    """Bytes on their way back to symbols; of bytes that nobody wrote, some symbols or other."""
+    """Reads symbols from bytes; bytes that no writer made give some symbols or an error."""
 
     def __init__(self, data: bytes) -> None:
         padded = data + b"\0" * (-len(data) % 4)
         words = np.frombuffer(padded, ">u4").astype(np.uint32)
-        self.decoder = coding().queue.RangeDecoder(words)
+        self.decoder = _coding().queue.RangeDecoder(words)
 
     def read(self, n: int, model: Any) -> Integers:
         """Return the next n symbols.
@@ -100,14 +102,14 @@ class Reader:
         if n == 0:
             return np.empty(0, np.int32)
         try:
-            found: Integers = self.decoder.decode(model, n)
+            symbols: Integers = self.decoder.decode(model, n)
         except AssertionError as error:
-            raise ValueError("these bytes were written by no coder") from error
-        return found
+            raise ValueError("no symbols give these bytes") from error
+        return symbols
 
 
 class CodeTable:
-    """Codes under the tables of a model, each table for one stretch of the numbers.
+    """Codes under the tables of a model, each table for one stretch of a code's numbers.
 
     Parameters
     ----------
@@ -120,11 +122,11 @@ class CodeTable:
     def __init__(self, frequencies: Frequencies, numbers: int) -> None:
         self.frequencies = frequencies
         self.stretch = numbers // frequencies.sources
-        self.models = [categorical(counts) for counts in frequencies.counts]
-        self.byte = coding().model.Uniform(BYTE_VALUES)
+        self.models = [_categorical(counts) for counts in frequencies.counts]
+        self.byte = _coding().model.Uniform(BYTE_VALUES)
 
     def write(self, code: Integers, writer: Writer) -> None:
-        """Append a code (numbers,) of values that two bytes hold."""
+        """Append a code (numbers,) of values up to `LARGEST`."""
         offsets = code.reshape(-1, self.stretch) - self.frequencies.lowest[:, None]
         escape = self.frequencies.escape
         rare = (offsets < 0) | (offsets >= escape)

@@ -1,13 +1,12 @@
-"""Moving in the code space: paths, grids, directions, neighbours, and what a code tells.
+"""Moving in the code space: paths, grids, directions, neighbours, and read-outs of attributes.
 
-Everything here takes codes as `Autoencoder.transform` gives them, (n, latent), and gives codes that
-`Autoencoder.inverse_transform` takes.
+Everything here takes codes as `Autoencoder.transform` returns them, (n, latent), and returns codes
+that `Autoencoder.inverse_transform` takes.
 """
 
-from .directions import Direction, direction, edit
+from .attributes import Direction, Readout, direction, edit, readout
+from .codes import grid, interpolate
 from .neighbours import Nearest, nearest
-from .paths import grid, interpolate
-from .readouts import Readout, readout
 
 __all__ = [
     "Direction",

@@ -1,4 +1,4 @@
-"""Neighbours: the rows nearest to what was generated."""
+"""Neighbours: the rows nearest to generated samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import ParameterError
 from ..parts import is_whole, listed
-from .codes import Values, as_codes
+from .codes import Values, checked_codes
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
@@ -36,7 +36,7 @@ class Nearest:
 def nearest(
     autoencoder: Autoencoder, samples: Any, X: Any, k: int = 1, *, space: str = "data"
 ) -> Nearest:
-    """Return the rows of X that lie nearest to samples: whether what is generated is new.
+    """Return the rows of X that lie nearest to samples: whether what was generated is new.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def nearest(
     samples
         What `Autoencoder.sample` or `inverse_transform` gave, or anything like X.
     X
-        The training rows, say.
+        For example the training rows.
     k
         How many for each sample, at most as many as X has.
     space
@@ -53,21 +53,21 @@ def nearest(
     """
     views: dict[str, Callable[[Any], Values]] = {
         "data": lambda rows: _scaled(autoencoder, rows),
-        "code": lambda rows: as_codes(autoencoder.transform(rows), "codes"),
+        "code": lambda rows: checked_codes(autoencoder.transform(rows), "codes"),
     }
     if space not in views:
         raise ParameterError(f"space={space!r}: use {listed(map(repr, views))}")
-    known, asked = views[space](X), views[space](samples)
+    known, queries = views[space](X), views[space](samples)
     if not (is_whole(k, 1) and k <= len(known)):
         raise ParameterError(f"k={k!r}: use a whole number from 1 to {len(known)}, the rows of X")
     from sklearn.neighbors import NearestNeighbors
 
     search = NearestNeighbors(n_neighbors=int(k), algorithm="brute").fit(known)
-    distances, rows = search.kneighbors(asked)
+    distances, rows = search.kneighbors(queries)
     return Nearest(rows.astype(np.int64), distances / np.sqrt(known.shape[1]))
 
 
 def _scaled(autoencoder: Autoencoder, X: Any) -> Values:
     """Return rows in the model's scale, flat, (n, features)."""
-    given = autoencoder.fitted_.wanted
-    return given.convert(given.store(X, "X")).flatten(1).double().numpy()
+    preparation = autoencoder.fitted_.wanted
+    return preparation.convert(preparation.store(X, "X")).flatten(1).double().numpy()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -23,11 +23,16 @@ from torch import Tensor
 from ..data.images import resized
 from ..errors import DataError, ParameterError
 from ..parts import is_number
-from .signatures import Coded, Floats, Signature, Thumbnail, turns
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
 
+Floats = NDArray[np.float32]
+
+SIDE = 16
+"""Height and width of the thumbnail that stands for a picture where there is no model."""
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in the grey of a picture (ITU-R BT.601)."""
 SAMPLED = 128
 """Pictures of which copies are made to learn the threshold."""
 COPIES = 4
@@ -40,7 +45,7 @@ TAIL = 0.01
 BLOCK = 1024
 """Pictures compared with as many at a time."""
 ROUNDING = 1e-5
-"""Error of a squared distance between rows of length 1 that is found as a product of matrices."""
+"""Error of a squared distance between rows of length 1 that comes from a product of matrices."""
 
 
 @dataclass(frozen=True)
@@ -252,17 +257,76 @@ def _pairs(
     Distances come from a product of matrices; those so near the threshold that rounding decides
     are measured again, as the length of the difference.
     """
-    asked = versions[0][start : start + BLOCK]
-    lengths = asked.square().sum(1)[:, None]
+    queries = versions[0][start : start + BLOCK]
+    lengths = queries.square().sum(1)[:, None]
     for rows in versions:
         for other in range(0, len(rows), BLOCK):
             block = rows[other : other + BLOCK]
-            squared = lengths + block.square().sum(1) - 2 * asked @ block.T
+            squared = lengths + block.square().sum(1) - 2 * queries @ block.T
             left, right = torch.nonzero(squared <= threshold**2 + ROUNDING, as_tuple=True)
             kept = left + start != right + other
             left, right = left[kept], right[kept]
             near = squared[left, right] <= threshold**2 - ROUNDING
             close = torch.nonzero(~near)[:, 0]
-            near[close] = (asked[left[close]] - block[right[close]]).norm(dim=1) <= threshold
+            near[close] = (queries[left[close]] - block[right[close]]).norm(dim=1) <= threshold
             if bool(near.any()):
                 yield (left[near] + start).numpy(), (right[near] + other).numpy()
+
+
+class Signature(Protocol):
+    """From pictures to rows of which near ones mean like pictures."""
+
+    def __call__(self, X: NDArray[Any]) -> Floats:
+        """Return one row a picture, (n, numbers)."""
+
+
+class Thumbnail:
+    """A small grey picture, its mean taken off and its length brought to 1.
+
+    Brightness and contrast fall away; the squared distance of two is twice one minus their
+    correlation.
+    """
+
+    def __call__(self, X: NDArray[Any]) -> Floats:
+        small = resized(np.asarray(X, dtype=np.float32), (SIDE, SIDE))
+        if small.ndim == 4:
+            shares = LUMA if small.shape[3] >= 3 else (1.0,)
+            small = small[..., : len(shares)] @ np.array(shares, dtype=np.float32)
+        rows = small.reshape(len(small), -1)
+        rows = rows - rows.mean(1, keepdims=True)
+        length = np.linalg.norm(rows, axis=1, keepdims=True)
+        # Blank pictures, whose rest is rounding, are all alike.
+        rows = np.where(length > 1e-3 * SIDE, rows / np.maximum(length, 1e-30), 0)
+        return np.asarray(rows, dtype=np.float32)
+
+
+class Coded:
+    """A model's codes, as directions: their length depends on contrast more than on content.
+
+    Parameters
+    ----------
+    autoencoder
+        Fitted on pictures like these.
+    """
+
+    def __init__(self, autoencoder: Autoencoder) -> None:
+        self.autoencoder = autoencoder
+
+    def __call__(self, X: NDArray[Any]) -> Floats:
+        codes: Floats = self.autoencoder.transform(X)
+        length = np.linalg.norm(codes, axis=1, keepdims=True)
+        return np.asarray(codes / np.maximum(length, 1e-30), dtype=np.float32)
+
+
+def turns(X: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Yield pictures as they are, turned by quarters, and the same mirrored: eight versions.
+
+    Parameters
+    ----------
+    X
+        Shape (n, h, w) or (n, h, w, c); versions turned sideways are brought to this size again.
+    """
+    for mirrored in (X, X[:, :, ::-1]):
+        for quarters in range(4):
+            turned = np.rot90(mirrored, quarters, axes=(1, 2))
+            yield resized(np.ascontiguousarray(turned), X.shape[1:3])

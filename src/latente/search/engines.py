@@ -1,7 +1,12 @@
-"""Engines: how the nearest of many rows are found.
+"""Metrics and engines: how far codes are apart, and how the nearest of many are found.
 
-An engine names candidates; `nearest` measures them exactly and sorts them, so that distances are
-right whatever the engine, and equal ones come in the order of the rows.
+::
+
+    codes ──Metric.prepared──▶ rows ──Engine──▶ candidates ──nearest──▶ |row − row|² ─▶ distance
+
+All metrics are squared distances of rows that are prepared once. An engine names candidates;
+`nearest` measures them exactly and sorts them, so that distances are right whatever the engine, and
+equal ones come in the order of the rows.
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,14 +31,53 @@ NUMBERS = 2**22
 ALONE = 1024
 """Rows that one thread puts into a graph before others join in."""
 MARGIN = 8
-"""Candidates beyond k: rounding can put one that belongs among the k a few places later."""
+"""Candidates beyond k: rounding can put one of the k nearest a few places later."""
+
+
+class Metric(ABC):
+    """A way to compare codes that keeps the order of squared distances between prepared rows."""
+
+    @abstractmethod
+    def prepared(self, codes: Tensor) -> Tensor:
+        """Return the rows that are compared, (n, latent)."""
+
+    @abstractmethod
+    def distance(self, squared: Tensor) -> Tensor:
+        """Return the distance of codes from the squared distance of their rows."""
+
+
+class EuclideanDistance(Metric):
+    """The length of the difference."""
+
+    def prepared(self, codes: Tensor) -> Tensor:
+        return codes
+
+    def distance(self, squared: Tensor) -> Tensor:
+        return squared.sqrt()
+
+
+class CosineDistance(Metric):
+    """One minus the cosine of the angle, from 0 to 2; a code of zeros is 0.5 from any other."""
+
+    def prepared(self, codes: Tensor) -> Tensor:
+        # In two steps: the square of a large number would overflow.
+        scaled = codes / codes.abs().amax(1, keepdim=True).clamp_min(1e-30)
+        rows: Tensor = scaled / scaled.norm(dim=1, keepdim=True).clamp_min(1e-30)
+        return rows
+
+    def distance(self, squared: Tensor) -> Tensor:
+        return squared / 2
+
+
+METRICS: Mapping[str, Metric] = {"euclidean": EuclideanDistance(), "cosine": CosineDistance()}
+"""The metrics by name."""
 
 
 class Engine(ABC):
     """A way to find rows that are near a query."""
 
     def update(self, rows: Tensor) -> None:  # noqa: B027 - an engine may have nothing to learn
-        """Take note of rows that were added; those known before come first.
+        """Take up rows that were added; those known before come first.
 
         Parameters
         ----------
@@ -41,15 +86,15 @@ class Engine(ABC):
         """
 
     def state(self) -> Tensor | None:
-        """Return what of the rows' order a file may keep, as bytes, or None."""
+        """Return what was built of the rows, as bytes to keep in a file; None where nothing was."""
         return None
 
     def resume(self, rows: Tensor, state: Tensor) -> None:  # noqa: B027
-        """Go on from a state, which is not trusted, if it is of the first of these rows."""
+        """Continue from a state, which is not trusted, if it belongs to the first of these rows."""
 
     @abstractmethod
     def candidates(self, rows: Tensor, queries: Tensor, k: int) -> Tensor:
-        """Return places of at least k rows near each query, (m, k or more); −1 where none is.
+        """Return positions of at least k rows near each query, (m, k or more); −1 for none.
 
         Parameters
         ----------
@@ -71,21 +116,21 @@ class Exact(Engine):
     """
 
     def candidates(self, rows: Tensor, queries: Tensor, k: int) -> Tensor:
-        wanted = min(k + MARGIN, len(rows))
+        kept = min(k + MARGIN, len(rows))
         centre = rows[:ROWS].mean(0)  # without a common offset, less is lost by rounding
-        asked = queries - centre
+        centred = queries - centre
         scores = queries.new_empty((len(queries), 0))
-        places = torch.empty((len(queries), 0), dtype=torch.int64, device=rows.device)
+        positions = torch.empty((len(queries), 0), dtype=torch.int64, device=rows.device)
         for start in range(0, len(rows), ROWS):
             block = rows[start : start + ROWS] - centre
             halves = block.square().sum(1) / 2
-            found = torch.addmm(halves, asked, block.T, alpha=-1)
-            found, place = found.topk(min(wanted, len(block)), largest=False, sorted=False)
-            scores = torch.cat([scores, found], 1)
-            places = torch.cat([places, place + start], 1)
-            scores, kept = scores.topk(min(wanted, scores.shape[1]), largest=False, sorted=False)
-            places = places.gather(1, kept)
-        return places
+            score = torch.addmm(halves, centred, block.T, alpha=-1)
+            score, position = score.topk(min(kept, len(block)), largest=False, sorted=False)
+            scores = torch.cat([scores, score], 1)
+            positions = torch.cat([positions, position + start], 1)
+            scores, best = scores.topk(min(kept, scores.shape[1]), largest=False, sorted=False)
+            positions = positions.gather(1, best)
+        return positions
 
 
 class Usearch(Engine):
@@ -113,8 +158,6 @@ class Usearch(Engine):
         self._graph: Any = None
 
     def update(self, rows: Tensor) -> None:
-        import numpy as np
-
         if self._graph is None:
             self._graph = self._empty(rows)
         # Threads that begin a graph together leave it badly linked.
@@ -128,8 +171,6 @@ class Usearch(Engine):
         return torch.from_numpy(graph.stripped(self._graph).copy())
 
     def resume(self, rows: Tensor, state: Tensor) -> None:
-        import numpy as np
-
         raw, vectors = state.numpy(), rows.cpu().numpy()
         if graph.nodes(raw) > len(rows):
             return
@@ -154,13 +195,11 @@ class Usearch(Engine):
         )
 
     def candidates(self, rows: Tensor, queries: Tensor, k: int) -> Tensor:
-        import numpy as np
-
-        asked = np.ascontiguousarray(queries.cpu().numpy())
-        found = self._graph.search(asked, min(k + MARGIN, len(rows)))
-        keys = np.atleast_2d(found.keys).astype(np.int64)
-        if len(queries) > 1:  # of a single query, only what was found is given
-            keys[np.arange(keys.shape[1]) >= found.counts[:, None]] = -1
+        vectors = np.ascontiguousarray(queries.cpu().numpy())
+        matches = self._graph.search(vectors, min(k + MARGIN, len(rows)))
+        keys = np.atleast_2d(matches.keys).astype(np.int64)
+        if len(queries) > 1:  # of a single query, only the keys that exist come back
+            keys[np.arange(keys.shape[1]) >= matches.counts[:, None]] = -1
         return torch.from_numpy(keys).to(rows.device)
 
 
@@ -176,7 +215,7 @@ def choose(engine: str, n: int) -> str:
 
 
 def nearest(engine: Engine, rows: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Return squared distances and places of the k rows nearest to each query.
+    """Return squared distances and positions of the k rows nearest to each query.
 
     ::
 
@@ -193,25 +232,28 @@ def nearest(engine: Engine, rows: Tensor, queries: Tensor, k: int) -> tuple[Tens
     k
         From 1 to n.
     """
-    distances, places = [], []
-    for asked in torch.split(queries, QUERIES):
-        found = engine.candidates(rows, asked, k)
-        if bool(((found >= 0).sum(1) < k).any()):  # a graph may leave rows that none leads to
-            found = Exact().candidates(rows, asked, k)
-        squared, found = _measured(rows, asked, found)
+    distances, positions = [], []
+    for block in torch.split(queries, QUERIES):
+        near = engine.candidates(rows, block, k)
+        if bool(((near >= 0).sum(1) < k).any()):  # a graph may leave rows that none leads to
+            near = Exact().candidates(rows, block, k)
+        squared, near = _measured(rows, block, near)
         distances.append(squared[:, :k])
-        places.append(found[:, :k])
-    return torch.cat(distances), torch.cat(places)
+        positions.append(near[:, :k])
+    return torch.cat(distances), torch.cat(positions)
 
 
-def _measured(rows: Tensor, queries: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+def _measured(rows: Tensor, queries: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
     """Return candidates with their squared distances, nearest first, then in the rows' order."""
-    places = places.sort(1).values
-    step = max(1, NUMBERS // max(places.shape[1] * rows.shape[1], 1))
-    parts = zip(torch.split(queries, step), torch.split(places, step), strict=True)
+    positions = positions.sort(1).values
+    step = max(1, NUMBERS // max(positions.shape[1] * rows.shape[1], 1))
+    parts = zip(torch.split(queries, step), torch.split(positions, step), strict=True)
     squared = torch.cat(
-        [(rows[place.clamp_min(0)] - asked[:, None]).square().sum(2) for asked, place in parts]
+        [
+            (rows[position.clamp_min(0)] - block[:, None]).square().sum(2)
+            for block, position in parts
+        ]
     )
-    squared = squared.masked_fill(places < 0, torch.inf)
+    squared = squared.masked_fill(positions < 0, torch.inf)
     squared, order = squared.sort(stable=True, dim=1)
-    return squared, places.gather(1, order)
+    return squared, positions.gather(1, order)

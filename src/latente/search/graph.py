@@ -1,7 +1,7 @@
-"""A stored graph of usearch's, looked through before usearch reads it.
+"""A stored graph of usearch, checked before usearch reads it.
 
-The library follows whatever links it is given, out of memory too; a file is not to be trusted. So
-every link is checked here. A graph that is not understood, such as one of another release's, is
+The library follows any link, even out of its memory, and a file is not to be trusted. So every link
+is checked here. A graph that is not understood, such as one of another release's, is
 not used: it can be built again.
 
 ::
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 HEAD, HEADER = 64, 40
 COUNTED = slice(17, 25)
-"""Where a head tells how many nodes there are."""
+"""Where a head holds the number of nodes."""
 NODE = 10
 """Bytes of a node before its links."""
 CHUNK = 2**16
-"""Nodes looked through at a time."""
+"""Nodes checked at a time."""
 DEEPEST = 64
 
 
@@ -85,10 +85,10 @@ def checked_keys(raw: Bytes, like: Bytes, connectivity: int) -> NDArray[np.int64
 
 
 def _named(tape: Bytes, starts: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int16]]:
-    """Return the key and the level that each node tells of itself."""
-    held = tape[starts[:, None] + np.arange(NODE)]
-    keys = np.ascontiguousarray(held[:, :8]).view("<u8")[:, 0]
-    return keys, np.ascontiguousarray(held[:, 8:]).view("<i2")[:, 0]
+    """Return the key and the level that each node holds."""
+    fields = tape[starts[:, None] + np.arange(NODE)]
+    keys = np.ascontiguousarray(fields[:, :8]).view("<u8")[:, 0]
+    return keys, np.ascontiguousarray(fields[:, 8:]).view("<i2")[:, 0]
 
 
 def _linked(
@@ -100,12 +100,12 @@ def _linked(
     higher: int,
 ) -> bool:
     """Whether all links of a level lead to nodes that reach up to it."""
-    places = starts[levels >= level]
-    places = places + (NODE if level == 0 else lowest + (level - 1) * higher)
+    offsets = starts[levels >= level]
+    offsets = offsets + (NODE if level == 0 else lowest + (level - 1) * higher)
     width = lowest - NODE if level == 0 else higher
-    for begin in range(0, len(places), CHUNK):
-        held = tape[places[begin : begin + CHUNK, None] + np.arange(width)].view("<u4")
-        counts, links = held[:, :1], held[:, 1:]
+    for begin in range(0, len(offsets), CHUNK):
+        fields = tape[offsets[begin : begin + CHUNK, None] + np.arange(width)].view("<u4")
+        counts, links = fields[:, :1], fields[:, 1:]
         used = links[np.arange(links.shape[1]) < counts]
         if (counts > links.shape[1]).any() or (used >= len(levels)).any():
             return False

@@ -1,9 +1,11 @@
-"""The index: codes of many samples, asked which of them are most like a new one."""
+"""The index: codes of many samples, searched for those most like a new one, and its file."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -13,19 +15,25 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from ..data.images import read_folder, read_picture
 from ..data.intake import as_codes
-from ..errors import DataError, ParameterError
-from ..parts import is_whole, listed
+from ..errors import DataError, FileError, ParameterError
+from ..estimator import Autoencoder
+from ..parts import Part, is_whole, listed
+from ..storage.digest import digest
 from ..storage.files import StrPath
-from .engines import ENGINES, Engine, choose, nearest
-from .fingerprint import fingerprint
-from .metrics import METRICS
-from .pictures import read_for
-from .store import Stored, checked_model, read, write
+from ..storage.tensors import read_tensors, write_tensors
+from .engines import ENGINES, METRICS, Engine, choose, nearest
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
-    from ..estimator import Autoencoder
+
+KIND = "latente index"
+FORMAT = 1
+"""Version of what an index's file holds; a file with a higher one is refused."""
+SHOWN = 12
+"""Digits of a fingerprint that an error shows."""
+HASH = "[0-9a-f]{64}"
 
 
 class Neighbours(NamedTuple):
@@ -121,7 +129,7 @@ class LatentIndex:
         return self._filled.cpu().numpy()
 
     def build(self, X: Any, paths: Sequence[StrPath] | None = None) -> Self:
-        """Fill the index with samples, and forget what it held.
+        """Fill the index with samples, in place of those it had.
 
         Parameters
         ----------
@@ -129,7 +137,7 @@ class LatentIndex:
             Samples as the autoencoder takes them, or the path of a folder of pictures, which are
             brought to the size it takes.
         paths
-            A name for each, such as its file; those of a folder are known.
+            A name for each, such as its file; a folder gives its own.
         """
         self._codes = self._rows = self._paths = self._engine = self._graph = None
         return self.add(X, paths)
@@ -221,10 +229,10 @@ class LatentIndex:
         """
         if not is_whole(k, 1):
             raise ParameterError(f"k={k!r}: use a whole number from 1")
-        metric, wanted = METRICS[self.metric], min(int(k), len(self._filled))
+        metric, k = METRICS[self.metric], min(int(k), len(self._filled))
         queries = metric.prepared(self._checked(Z))
-        squared, places = nearest(*self._ready(), queries, wanted)
-        positions = places.cpu().numpy()
+        squared, rows = nearest(*self._ready(), queries, k)
+        positions = rows.cpu().numpy()
         names = self._paths
         return Neighbours(
             metric.distance(squared).cpu().numpy(),
@@ -245,7 +253,10 @@ class LatentIndex:
         DataError
             If the autoencoder takes no pictures.
         """
-        return read_for(self._model, path)
+        size, channels = picture_size(self._model)
+        source = Path(path).expanduser()
+        read = read_folder if source.is_dir() else read_picture
+        return read(source, size=size, channels=channels)
 
     def save(self, path: StrPath, model: StrPath | None = None) -> None:
         """Write the index to one safetensors file, whole or not at all; its graph too, if any.
@@ -255,20 +266,17 @@ class LatentIndex:
         path
             Where to; a file that exists is replaced.
         model
-            The autoencoder's file, noted as it lies beside the index, so that `load` finds it.
+            The autoencoder's file, kept as a path from the index, so that `load` finds it.
         """
-        write(
-            path,
-            Stored(
-                codes=self._filled,
-                paths=self._paths,
-                metric=self.metric,
-                engine=self.engine,
-                fingerprint=self.fingerprint,
-                model=None if model is None else Path(model),
-                graph=self._ready()[0].state(),
-            ),
-        )
+        IndexFile(
+            codes=self._filled,
+            paths=self._paths,
+            metric=self.metric,
+            engine=self.engine,
+            fingerprint=self.fingerprint,
+            model=None if model is None else Path(model),
+            graph=self._ready()[0].state(),
+        ).write(path)
 
     @classmethod
     def load(cls, path: StrPath, autoencoder: Autoencoder | StrPath | None = None) -> Self:
@@ -279,7 +287,7 @@ class LatentIndex:
         path
             The file.
         autoencoder
-            The model that made the codes, or its file; None for the file noted in the index.
+            The model that made the codes, or its file; None for the file that the index names.
 
         Raises
         ------
@@ -287,8 +295,8 @@ class LatentIndex:
             If a file cannot be read, is damaged or something else, or the index was made with
             another model.
         """
-        stored = read(path)
-        model = checked_model(autoencoder, stored, path)
+        stored = IndexFile.read(path)
+        model = stored.checked_model(autoencoder, path)
         index = cls(model, metric=stored.metric, engine=stored.engine)
         index.fingerprint = stored.fingerprint
         index._codes = stored.codes if model is None else stored.codes.to(model.fitted_.device)
@@ -334,3 +342,176 @@ class LatentIndex:
                 self._engine[1].resume(self._rows, self._graph)
         self._engine[1].update(self._rows)
         return self._engine[1], self._rows
+
+
+def fingerprint(autoencoder: Autoencoder) -> str:
+    """Return 64 hexadecimal digits that identify a model.
+
+    Parameters
+    ----------
+    autoencoder
+        Fitted. Hashed are the parts that shape a code, all that the model has learned, and the
+        scaling of its input; a model that was saved and loaded keeps its fingerprint.
+    """
+    fitted = autoencoder.fitted_
+    meta, arrays = fitted.given.state()
+    parts = [
+        [type(part).__name__, part.get_params()] if isinstance(part, Part) else "own modules"
+        for part in (autoencoder.network_, autoencoder.bottleneck_)
+    ]
+    described = [list(fitted.code_shape), meta, parts]
+    return digest(described, fitted.model.state_dict(), sorted(arrays.items()))
+
+
+def picture_size(autoencoder: Autoencoder) -> tuple[tuple[int, int], int]:
+    """Return (height, width) and channels of the pictures an autoencoder takes.
+
+    Raises
+    ------
+    DataError
+        If it takes rows.
+    """
+    layout = autoencoder.fitted_.given.layout
+    if layout.kind != "pictures":
+        raise DataError(f"this model was fitted on {layout.kind}, not on pictures")
+    height, width, channels = (*layout.shape, 1)[:3]
+    return (height, width), channels
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexFile:
+    """What an index's file holds. Nothing in a file is trusted: what does not fit is an error.
+
+    Parameters
+    ----------
+    codes
+        Shape (n, latent).
+    paths
+        One for each code, or None.
+    metric, engine
+        Names.
+    fingerprint
+        Of the model that made the codes, or None.
+    model
+        The path of its file, or None.
+    graph
+        What the engine built of the codes, as bytes that are not trusted; or None.
+    """
+
+    codes: Tensor
+    paths: list[str] | None
+    metric: str
+    engine: str
+    fingerprint: str | None
+    model: Path | None
+    graph: Tensor | None = None
+
+    def write(self, path: StrPath) -> None:
+        """Write an index; the path of its model is kept relative to the index."""
+        tensors = {"codes": self.codes.cpu()}
+        if self.paths is not None:
+            tensors["paths"] = _to_bytes(self.paths)
+        if self.graph is not None:
+            tensors["graph"] = self.graph
+        model = self.model and Path(os.path.relpath(self.model, Path(path).parent)).as_posix()
+        meta = {
+            "metric": self.metric,
+            "engine": self.engine,
+            "fingerprint": self.fingerprint,
+            "model": model,
+        }
+        write_tensors(path, tensors, meta, kind=KIND, format=FORMAT)
+
+    @classmethod
+    def read(cls, path: StrPath) -> Self:
+        """Read an index, or raise `FileError` where it is none, or damaged."""
+        tensors, meta = read_tensors(path, kind=KIND, newest_format=FORMAT)
+        problem = _problem(tensors, meta)
+        if problem:
+            raise FileError(f"{path} is damaged: {problem}")
+        return cls(
+            codes=tensors["codes"],
+            paths=_from_bytes(tensors["paths"]) if "paths" in tensors else None,
+            metric=meta["metric"],
+            engine=meta["engine"],
+            fingerprint=meta["fingerprint"],
+            model=Path(path).parent / meta["model"] if meta["model"] else None,
+            graph=tensors.get("graph"),
+        )
+
+    def checked_model(
+        self, autoencoder: Autoencoder | StrPath | None, path: StrPath
+    ) -> Autoencoder | None:
+        """Return the model that made the codes, or raise `FileError` where it is another.
+
+        Parameters
+        ----------
+        autoencoder
+            The model or its file; None for the file that the index names, if it does.
+        path
+            The index's file, to be named in errors.
+        """
+        source = autoencoder or self.model
+        if source is None:
+            return None
+        if isinstance(source, Autoencoder):
+            model, name = source, "this one"
+        elif Path(source).exists():
+            model, name = Autoencoder.load(Path(source)), str(source)
+        else:
+            raise FileError(f"{path} was made with the model {source}, which is not there")
+        own, kept = fingerprint(model), self.fingerprint
+        if kept is not None and own != kept:
+            raise FileError(
+                f"{path} was made with another model: its fingerprint is {kept[:SHOWN]}, that of "
+                f"{name} is {own[:SHOWN]}"
+            )
+        if self.codes.shape[1] != model.latent_dim_:
+            raise FileError(f"{path} is damaged: its codes are not of its model's size")
+        return model
+
+
+def _problem(tensors: dict[str, Tensor], meta: dict[str, Any]) -> str | None:
+    """Return what is wrong with a file's content, or None."""
+    codes, paths = tensors.get("codes"), tensors.get("paths")
+    mark, model = meta.get("fingerprint"), meta.get("model")
+    checks = {
+        "it holds no codes": codes is not None
+        and codes.dtype is torch.float32
+        and codes.dim() == 2
+        and codes.numel() > 0
+        and bool(codes.isfinite().all()),
+        "it holds tensors of unknown names": set(tensors) <= {"codes", "paths", "graph"},
+        "its paths or its graph are not bytes": all(
+            tensor.dtype is torch.uint8 and tensor.dim() == 1
+            for name, tensor in tensors.items()
+            if name != "codes"
+        ),
+        "its metric is unknown": _is_one_of(meta.get("metric"), METRICS),
+        "its engine is unknown": _is_one_of(meta.get("engine"), ("auto", *ENGINES)),
+        "it says nothing of its model": {"fingerprint", "model"} <= set(meta),
+        "its fingerprint is not 64 hexadecimal digits": mark is None
+        or (isinstance(mark, str) and re.fullmatch(HASH, mark) is not None),
+        "its model is not a path": model is None
+        or (isinstance(model, str) and model.isprintable()),
+    }
+    bad = next((problem for problem, good in checks.items() if not good), None)
+    if bad is not None or paths is None or codes is None:
+        return bad
+    one_each = int((paths == 0).sum()) == len(codes) - 1
+    return None if one_each else "it does not hold one path for each code"
+
+
+def _is_one_of(value: object, names: Any) -> bool:
+    return isinstance(value, str) and value in names
+
+
+def _to_bytes(paths: list[str]) -> Tensor:
+    """Return paths as the bytes of UTF-8, a zero between them."""
+    raw = "\0".join(path.replace("\0", "") for path in paths).encode("utf-8", "surrogateescape")
+    return torch.frombuffer(bytearray(raw), dtype=torch.uint8) if raw else torch.empty(0).byte()
+
+
+def _from_bytes(raw: Tensor) -> list[str]:
+    """Return the paths of such bytes; those that are not text are kept as they are."""
+    return raw.numpy().tobytes().decode("utf-8", "surrogateescape").split("\0")

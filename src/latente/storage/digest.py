@@ -1,4 +1,4 @@
-"""A digest of numbers and of what describes them: what tells one model from every other."""
+"""A digest of numbers and of what describes them, which identifies a model."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ def digest(
     Parameters
     ----------
     described
-        JSON values; what is none counts by its text.
+        JSON values; anything else counts by its text.
     weights
         Of a network, by name, in any order and on any device.
     arrays
-        By name, in the order given.
+        By name, in their order.
     """
     text = json.dumps(described, sort_keys=True, default=str)
-    found = hashlib.sha256(text.encode())
+    total = hashlib.sha256(text.encode())
     on_cpu = ((name, weights[name].cpu().numpy()) for name in sorted(weights))
     for name, value in [*on_cpu, *arrays]:
         array = np.asarray(value)
-        found.update(f"{name} {array.dtype} {array.shape}".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
+        total.update(f"{name} {array.dtype} {array.shape}".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
