@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..choices import draw_seed
+from ..build import as_seed
 from ..data.frames import rows as chosen_rows
 from ..data.intake import as_array, as_tensor, named
 from ..data.schema import is_frame
@@ -307,7 +307,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             autoencoder=self.autoencoder,
             scores=scores,
             neighbors=int(self.n_neighbors),
-            seed=draw_seed(self.random_state),
+            seed=as_seed(self.random_state),
         )
 
     def _rule(self) -> Threshold | None:

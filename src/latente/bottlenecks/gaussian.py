@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from ..data.space import Shape
@@ -20,6 +22,7 @@ from .base import (
     Floats,
     Moment,
     Terms,
+    normal_quantiles,
     prior_gap,
     require_alone,
 )
@@ -156,6 +159,9 @@ class GaussianModule(BottleneckModule):
     def sample(self, n: int, generator: Generator, *, codes: Floats, encode: Encode) -> Tensor:
         shape = (n, *self.code_shape)
         return torch.randn(shape, generator=generator, device=generator.device)
+
+    def quantiles(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        return normal_quantiles(shares)
 
     def describe(self, h: Tensor, generator: Generator) -> dict[str, object]:
         spread = self.code(h).flatten(1).var(0, unbiased=False)

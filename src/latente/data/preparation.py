@@ -61,8 +61,16 @@ class Preparation:
     @property
     def space(self):
         from .space import Space
+
         low, high = self.range
-        return Space(shape=self.shape, layout=self.layout.kind, low=low, high=high, bounds=self.bounds, binary=self.binary)
+        return Space(
+            shape=self.shape,
+            layout=self.layout.kind,
+            low=low,
+            high=high,
+            bounds=self.bounds,
+            binary=self.binary,
+        )
 
     @classmethod
     def _learn(cls, X: Any, scaling: str, name: str) -> Self:
