@@ -84,7 +84,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        tensors, meta = read_tensors(self.path, kind=KIND, newest_format=FORMAT)
+        tensors, meta = read_tensors(self.path, kind=KIND, newest_format=FORMAT, finite=False)
         self._compare(meta.get("fingerprint"))
         try:
             state = unpack(meta.get("state"), tensors)
