@@ -28,7 +28,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latente import FileError, __version__
-from latente.storage.files import atomic, clear_leftovers, staging
+from latente.storage.files import atomic, staging
 from latente.storage.packing import pack, unpack
 from latente.storage.tensors import (
     BLANK,
@@ -239,7 +239,6 @@ def test_what_a_killed_writer_left_is_cleared_by_the_next(
 
 
 def test_a_writer_that_lives_is_left_alone(tmp_path: Path, writer: subprocess.Popen[str]) -> None:
-    clear_leftovers(tmp_path / "m.bin")
     write_both(tmp_path)
     assert (tmp_path / "m.bin").read_text() == (tmp_path / "out" / "a").read_text() == "whole"
     writer.communicate()  # it goes on to its end
@@ -257,7 +256,6 @@ def test_leftovers_of_other_files_stay(tmp_path: Path) -> None:
         write_text(tmp_path / "a.txt")
         assert set(tmp_path.iterdir()) == {copy, other, tmp_path / "a.txt"}
     assert set(tmp_path.iterdir()) == {copy, tmp_path / "b.txt", tmp_path / "a.txt"}
-    clear_leftovers(tmp_path / "nowhere" / "a")
 
 
 def test_files_arrive_together(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from latente import (
     figures,
     metrics,
 )
-from latente.corruptions import corrupt
+from latente.corruptions.base import corrupt
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from ..corruptions import GaussianNoise
+from ..corruptions.noise import GaussianNoise
 from ..data.frames import rows as chosen_rows
 from ..data.preparation import Preparation
 from ..data.schema import is_frame

@@ -14,7 +14,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from ..errors import FileError
-from ..storage.files import atomic, clear_leftovers
+from ..storage.files import atomic
 from ..version import __version__
 
 TIMEOUT = 30.0
@@ -83,7 +83,6 @@ def download(url: str, target: Path, digest: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{target.parent} cannot be made: {error.strerror}") from error
-    clear_leftovers(target)
     with closing(pieces(url)) as sent, atomic(target) as place, place.open("wb") as file:
         for piece in sent:
             file.write(piece)

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import latent
-from ..corruptions import corrupt
+from ..corruptions.base import corrupt
 from ..errors import DataError, ParameterError
 from ..metrics import mse, psnr
 from ..parts import is_whole

@@ -104,12 +104,6 @@ def staging(folder: StrPath) -> Iterator[Path]:
         _sync_folder(home)
 
 
-def clear_leftovers(path: StrPath) -> None:
-    """Remove what writers of `path` left beside it when they were killed; `atomic` does it too."""
-    for name in _beside(Path(os.path.realpath(path))):
-        _clear(name)
-
-
 def _beside(target: Path) -> list[Path]:
     """Return the names that temporary files of a target may have."""
     # Cut short, so that the name is legal where the target's own is nearly as long as can be.
