@@ -109,7 +109,9 @@ class Bottleneck(Part, ABC):
         return "bernoulli" if binary else "squared"
 
     @abstractmethod
-    def build(self, code_shape: Shape, input_shape: Shape) -> BottleneckModule:
+    def build(
+        self, code_shape: Shape, input_shape: Shape, generator: Generator
+    ) -> BottleneckModule:
         """Return the module that makes codes.
 
         Parameters
@@ -118,6 +120,8 @@ class Bottleneck(Part, ABC):
             Of one code: (numbers,), or (channels, h, w) where it is spatial.
         input_shape
             Of one sample as the encoder sees it.
+        generator
+            Source of the initial weights, on the CPU.
         """
 
 

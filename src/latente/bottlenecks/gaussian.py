@@ -80,7 +80,9 @@ class Gaussian(Bottleneck):
     def default_loss(self, *, binary: bool, bounded: bool) -> str:
         return "bernoulli" if bounded or binary else "gaussian"
 
-    def build(self, code_shape: Shape, input_shape: Shape) -> BottleneckModule:
+    def build(
+        self, code_shape: Shape, input_shape: Shape, generator: Generator
+    ) -> BottleneckModule:
         return GaussianModule(code_shape, self)
 
 
