@@ -21,6 +21,7 @@ from latente.bottlenecks.base import (
 )
 from latente.bottlenecks.frequencies import TOTAL, Frequencies
 from latente.bottlenecks.rounded import Factorised
+from latente.data.space import Space
 from latente.networks.base import NetworkModule
 
 
@@ -65,7 +66,8 @@ def jacobian_norms(encoder: nn.Module, x: torch.Tensor) -> torch.Tensor:
 def dense(seed: int = 0, **params: object) -> NetworkModule:
     generator = torch.Generator().manual_seed(seed)
     part = Dense(**params)  # type: ignore[arg-type]
-    return part.build((7,), (7,), 3, per_code=1, per_value=1, generator=generator)
+    rows = Space.of_shape((7,))
+    return part.build(rows, rows, 3, per_code=1, per_value=1, generator=generator)
 
 
 def contraction(network: NetworkModule, x: torch.Tensor, probes: int = 1) -> torch.Tensor:

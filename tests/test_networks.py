@@ -16,6 +16,7 @@ from sklearn.base import clone
 from torch import Tensor, nn
 
 from latente import Conv, Dense, ParameterError
+from latente.data.space import Space
 from latente.networks import NETWORKS
 from latente.networks.base import ACTIVATIONS, Network, NetworkModule
 from latente.networks.conv import doubled, halved, halvings
@@ -36,8 +37,8 @@ def built(
     per_value: int = 1,
 ) -> NetworkModule:
     return network.build(
-        shape,
-        target or shape,
+        Space.of_shape(shape),
+        Space.of_shape(target or shape),
         latent_dim,
         per_code=per_code,
         per_value=per_value,

@@ -161,7 +161,7 @@ def build_model(
 
     ::
 
-        Corruption.build ─▶ shape seen   Loss.build ─▶ numbers a value
+        Corruption.build ─▶ space seen   Loss.build ─▶ numbers a value
                   └────────▶ Network.build ◀──────┘ ─▶ code's shape ─▶ Bottleneck.build
 
     Parameters
@@ -179,8 +179,8 @@ def build_model(
     loss = build_loss(parts.loss, target, parts.network.output_activation)
     generator = torch.Generator().manual_seed(seed)
     network = parts.network.build(
-        corruption.seen_shape,
-        target.shape,
+        replace(source, shape=corruption.seen_shape),
+        target,
         latent_dim,
         per_code=parts.bottleneck.per_code(),
         per_value=loss.per_value,

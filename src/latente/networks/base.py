@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Generator, Tensor, nn
 
-from ..data.space import Shape
+from ..data.space import Shape, Space
 from ..errors import ParameterError
 from ..parts import Part, is_whole, listed, require
 
@@ -63,8 +63,8 @@ class Network(Part, ABC):
     @abstractmethod
     def build(
         self,
-        input_shape: Shape,
-        output_shape: Shape,
+        source: Space,
+        target: Space,
         latent_dim: int | None,
         *,
         per_code: int,
@@ -75,8 +75,8 @@ class Network(Part, ABC):
 
         Parameters
         ----------
-        input_shape, output_shape
-            Of one sample, without the batch: (features,), (channels, height, width), (T, features).
+        source, target
+            What samples look like to the encoder, and what the decoder is to give.
         latent_dim
             How many numbers the code has; None leaves it to the network.
         per_code
@@ -84,14 +84,14 @@ class Network(Part, ABC):
             mean and log-variance.
         per_value
             How many numbers the decoder gives for each value of the output, along an axis of their
-            own, (n, per_value, *output_shape); with 1 there is no such axis.
+            own, (n, per_value, *target.shape); with 1 there is no such axis.
         generator
             Source of the initial weights (`layers.initialized`).
 
         Raises
         ------
         ParameterError
-            If the network cannot be built for these shapes.
+            If the network cannot be built for such samples.
         """
 
 

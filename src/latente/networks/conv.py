@@ -27,7 +27,7 @@ from typing import Literal
 import torch
 from torch import Generator, Tensor, nn
 
-from ..data.space import Shape
+from ..data.space import Shape, Space
 from ..errors import ParameterError
 from ..parts import is_whole, listed, require
 from .base import Context, Network, NetworkModule, code_size, require_activation, require_sizes
@@ -157,19 +157,19 @@ class Conv(Network):
 
     def build(
         self,
-        input_shape: Shape,
-        output_shape: Shape,
+        source: Space,
+        target: Space,
         latent_dim: int | None,
         *,
         per_code: int,
         per_value: int,
         generator: Generator,
     ) -> NetworkModule:
-        sizes = self._sizes(input_shape, output_shape)
+        sizes = self._sizes(source, target)
         halves = self._spatial if self.code == "spatial" else self._vector
         tail, head, code_shape, width = halves(sizes[-1], latent_dim, per_code)
         join = skipping if self.skips else straight
-        channels = (input_shape[0], per_value * output_shape[0])
+        channels = (source.shape[0], per_value * target.shape[0])
         encoder, decoder = join(self, tail, head, width, sizes, channels)
         initialized(encoder, generator)
         initialized(decoder, generator)
@@ -184,19 +184,25 @@ class Conv(Network):
             decoder = Split(decoder, per_value)
         return ConvModule(encoder, decoder, code_shape, self)
 
-    def _sizes(self, input_shape: Shape, output_shape: Shape) -> list[Size]:
+    def _sizes(self, source: Space, target: Space) -> list[Size]:
         """Return height and width before the first stage and after each, or say what is wrong."""
-        for what, shape in (("input", input_shape), ("target", output_shape)):
-            if len(shape) != 3:
+        for what, space in (("input", source), ("target", target)):
+            if space.layout == "sequences":
+                raise ParameterError(
+                    f"network='conv' works on pictures, but the {what} has sequences of "
+                    f"{space.shape[0]} steps: use network='recurrent'"
+                )
+            if len(space.shape) != 3:
                 raise ParameterError(
                     f"network='conv' works on pictures, but the {what} has rows of "
-                    f"{math.prod(shape)} values: use network='dense'"
+                    f"{math.prod(space.shape)} values: use network='dense'"
                 )
-        size: Size = (input_shape[1], input_shape[2])
-        if tuple(output_shape[1:]) != size:
+        (_, height, width), (_, *others) = source.shape, target.shape
+        size: Size = (height, width)
+        if tuple(others) != size:
             raise ParameterError(
-                f"network='conv' gives pictures of the input's size, {size[0]}×{size[1]}, but the "
-                f"targets are {output_shape[1]}×{output_shape[2]}: give targets of the input's size"
+                f"network='conv' gives pictures of the input's size, {height}×{width}, but the "
+                f"targets are {others[0]}×{others[1]}: give targets of the input's size"
             )
         if min(size) < SMALLEST:
             raise ParameterError(

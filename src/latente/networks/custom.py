@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor, nn
 
-from ..data.space import Shape
+from ..data.space import Shape, Space
 from ..errors import ParameterError
 from .base import Dropout, Network, NetworkModule
 
@@ -46,8 +46,8 @@ class Modules(Network):
 
     def build(
         self,
-        input_shape: Shape,
-        output_shape: Shape,
+        source: Space,
+        target: Space,
         latent_dim: int | None,
         *,
         per_code: int,
@@ -55,8 +55,8 @@ class Modules(Network):
         generator: Generator,
     ) -> NetworkModule:
         encoder, decoder = (own(module) for module in copy.deepcopy((self.encoder, self.decoder)))
-        outputs = output_shape if per_value == 1 else (per_value, *output_shape)
-        h = _tried("encoder", encoder, torch.zeros(2, *input_shape))
+        outputs = target.shape if per_value == 1 else (per_value, *target.shape)
+        h = _tried("encoder", encoder, torch.zeros(2, *source.shape))
         code_shape = _code_shape(h, latent_dim, per_code)
         output = _tried("decoder", decoder, torch.zeros(2, *code_shape))
         if tuple(output.shape) != (2, *outputs):

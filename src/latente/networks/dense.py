@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from ..data.space import Shape
+from ..data.space import Space
 from ..parts import is_number, require
 from .base import Network, NetworkModule, code_size, require_activation, require_sizes
 from .layers import Linear, head_activation, hidden_layers, initialized
@@ -62,8 +62,8 @@ class Dense(Network):
 
     def build(
         self,
-        input_shape: Shape,
-        output_shape: Shape,
+        source: Space,
+        target: Space,
         latent_dim: int | None,
         *,
         per_code: int,
@@ -71,8 +71,8 @@ class Dense(Network):
         generator: Generator,
     ) -> NetworkModule:
         code, hidden = code_size(latent_dim), [int(size) for size in self.hidden]
-        outputs = output_shape if per_value == 1 else (per_value, *output_shape)
-        features = math.prod(input_shape)
+        outputs = target.shape if per_value == 1 else (per_value, *target.shape)
+        features = math.prod(source.shape)
         require(
             not self.tied or features == math.prod(outputs),
             self,
