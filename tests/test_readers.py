@@ -28,11 +28,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latente import DataError, FileError, LatenteError, MissingExtra, ParameterError
-from latente.data import frames, memory, separated
-from latente.data.dataset import Dataset
-from latente.data.dialect import dialect_of
-from latente.data.images import resized
-from latente.data.order import natural
+from latente.data import dataset, tabular
+from latente.data.dataset import Dataset, natural
+from latente.data.pictures import resized
 from latente.data.readers import READERS, read
 from latente.data.tables import TableEncoder
 
@@ -112,7 +110,7 @@ class TestNpy:
 
     @pytest.mark.parametrize("order", ["C", "F"])
     def test_large_ones_are_mapped(self, tmp_path: Path, order: str, monkeypatch: Any) -> None:
-        monkeypatch.setattr(memory, "LARGE", 1000)
+        monkeypatch.setattr(dataset, "LARGE", 1000)
         X = np.asarray(np.arange(600.0).reshape(60, 10), order=order)  # type: ignore[call-overload]
         np.save(tmp_path / "x.npy", X)
         data = read(tmp_path / "x.npy")
@@ -253,7 +251,7 @@ class TestNpz:
                 read(path)
 
     def test_bombs_are_not_unpacked(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(memory, "physical", lambda: 10**6)
+        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
         np.savez_compressed(tmp_path / "x.npz", X=np.zeros((1000, 1000)))
         told(DataError, tmp_path / "x.npz", "8.0 MB", "1.0 MB of memory")
 
@@ -352,11 +350,11 @@ class TestIdx:
         path = tmp_path / "x.idx.gz"
         path.write_bytes(gzip.compress(bytes([0, 0, 8, 2]) + struct.pack(">II", 2**31, 2**20)))
         told(DataError, path, "of memory")
-        monkeypatch.setattr(memory, "physical", lambda: None)
+        monkeypatch.setattr(dataset, "physical_memory", lambda: None)
         told(FileError, path, "cut short")
 
     def test_large_ones_are_mapped(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(memory, "LARGE", 10)
+        monkeypatch.setattr(dataset, "LARGE", 10)
         X = np.arange(24, dtype="u1").reshape(2, 3, 4)
         data = read(write_idx(tmp_path / "x.idx", X))
         assert isinstance(data.X, np.memmap)
@@ -451,7 +449,7 @@ class TestSeparated:
     def test_what_is_read_can_be_learned(
         self, tmp_path: Path, library: str, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(frames, "at_hand", lambda: library)
+        monkeypatch.setattr(tabular, "frame_library", lambda: library)
         path = tmp_path / "x.csv"
         rows = [
             (i, i % 7 or "", i % 2 == 0, i % 5 > 0 or "", f"2024-01-{i + 1:02}", "xyz"[i % 3])
@@ -459,7 +457,7 @@ class TestSeparated:
         ]
         write_csv(path, [list("abcdef"), *(list(map(str, row)) for row in rows)])
         X = read(path).X
-        kinds = {field.name: field.kind for field in TableEncoder.learn(X).schema.fields}
+        kinds = {field.name: field.kind for field in TableEncoder.learn(X)[0].schema.fields}
         assert kinds == {
             "a": "number", "b": "number", "c": "boolean", "d": "boolean", "e": "moment",
             "f": "category",
@@ -474,7 +472,7 @@ class TestSeparated:
 
     @pytest.mark.parametrize("library", ["polars", "pyarrow"])
     def test_other_frame_libraries(self, tmp_path: Path, library: str, monkeypatch: Any) -> None:
-        monkeypatch.setattr(frames, "at_hand", lambda: library)
+        monkeypatch.setattr(tabular, "frame_library", lambda: library)
         path = tmp_path / "x.csv"
         path.write_text("a,b\n1,x\n,y\n3,\n")
         data = read(path)
@@ -486,7 +484,7 @@ class TestSeparated:
         assert type(part.X) is type(data.X)
 
     def test_no_frame_library(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(frames, "at_hand", lambda: None)
+        monkeypatch.setattr(tabular, "frame_library", lambda: None)
         path = tmp_path / "x.csv"
         path.write_text("a,b\n1,x\n2,y\n")
         told(MissingExtra, path, "'b' holds more than numbers", "pip install 'latente[frames]'")
@@ -638,7 +636,7 @@ class TestParquet:
 
     @pytest.mark.parametrize("library", ["polars", "pyarrow"])
     def test_other_frame_libraries(self, tmp_path: Path, library: str, monkeypatch: Any) -> None:
-        monkeypatch.setattr(frames, "at_hand", lambda: library)
+        monkeypatch.setattr(tabular, "frame_library", lambda: library)
         pl.DataFrame({"a": [1, None], "b": ["x", "y"]}).write_parquet(tmp_path / "x.pq")
         X = read(tmp_path / "x.pq").X
         assert isinstance(X, pl.DataFrame if library == "polars" else pa.Table)
@@ -882,7 +880,7 @@ class TestImages:
 
     def test_too_many_for_memory(self, tmp_path: Path, monkeypatch: Any) -> None:
         picture(tmp_path / "x.png", grey(4, 4))
-        monkeypatch.setattr(memory, "physical", lambda: 10**6)
+        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
         with pytest.raises(DataError, match=r"9\.0 MB"):
             read(tmp_path, size=(3000, 3000))
 

@@ -17,11 +17,17 @@ from sklearn.datasets import load_digits
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from latente import DataError, ParameterError
-from latente.data import learning
-from latente.data.intake import as_tensor
-from latente.data.learning import SCALINGS, Ranges
-from latente.data.restore import DTYPES, limits, restore, restore_tensor
-from latente.data.scaling import Scaling
+from latente.data import scaling as learning
+from latente.data.arrays import as_tensor
+from latente.data.scaling import (
+    DTYPES,
+    SCALINGS,
+    Ranges,
+    Scaling,
+    limits,
+    restore,
+    restore_tensor,
+)
 
 SHAPES = st.one_of(
     hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
@@ -291,7 +297,7 @@ def test_a_memory_map_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.Monk
     X = RNG.normal(size=(400, 3))
     np.save(tmp_path / "x.npy", X)
     whole = Scaling.learn(X, "standard")
-    monkeypatch.setattr("latente.data.blocks.blocks.__defaults__", (100,))
+    monkeypatch.setattr("latente.data.arrays.blocks.__defaults__", (100,))
     mapped = Scaling.learn(np.load(tmp_path / "x.npy", mmap_mode="r"), "standard")
     assert np.allclose(mapped.shift, whole.shift, rtol=1e-12)
     assert np.allclose(mapped.span, whole.span, rtol=1e-12)

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import choices
 from .assembly import fingerprint, make_plan
-from .data.intake import as_codes
+from .data.arrays import as_codes
 from .errors import ParameterError
 from .fitting import Fitting
 from .parts import is_whole

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import choices
 from .assembly import Parts, build_model, resolve_parts
-from .data.intake import named
 from .data.preparation import Preparation
 from .errors import DataError, TrainingWarning
 from .fitted import Fitted
@@ -35,11 +34,13 @@ class Fitting(Keywords):
         check_keywords(self)
         if again:
             return self._checked(X), self._parts
-        given = Preparation.learn(X, self.scaling, "X")
-        validate_data(self, named(X), reset=True, skip_check_array=True)
+        given, _ = Preparation.learn(X, scaling=self.scaling, name="X")
+        validate_data(self, given.header(X), reset=True, skip_check_array=True)
         self.n_features_in_ = given.n_features
         self.columns_ = given.names
-        wanted = given if target is None else Preparation.learn(target, self.scaling, "target")
+        wanted = given
+        if target is not None:
+            wanted, _ = Preparation.learn(target, scaling=self.scaling, name="target")
         parts = resolve_parts(self, given, wanted)
         seed = choices.draw_seed(self.random_state)
         size = choices.choose_latent_dim(self.latent_dim, given.n_features)
@@ -90,7 +91,9 @@ class Fitting(Keywords):
         given = self.fitted_.coloured(X)
         self.fitted_.given.check_features(given)
         try:
-            validate_data(self, named(given), reset=False, skip_check_array=True)
+            validate_data(
+                self, self.fitted_.given.header(given), reset=False, skip_check_array=True
+            )
         except ValueError as error:
             raise DataError(str(error)) from error
         return self.fitted_

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .data.shapes import told
+from .data.preparation import describe_shape
 from .errors import DataError, ParameterError
 from .parts import is_number
 from .tiles import blended, cut, windows
@@ -113,7 +113,7 @@ def planes(picture: NDArray[Any], model: Autoencoder) -> Iterator[NDArray[Any]]:
     plane = picture.reshape(*picture.shape[:2], found)
     if found != wanted and 1 not in (found, wanted):
         raise DataError(
-            f"the picture has {found} channels, but the model was fitted on {told(shape)}"
+            f"the picture has {found} channels, but the model was fitted on {describe_shape(shape)}"
         )
     if found == wanted or found == 1:
         whole = np.repeat(plane, wanted // found, axis=2)

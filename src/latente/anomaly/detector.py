@@ -13,8 +13,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..choices import draw_seed
-from ..data.frames import rows as chosen_rows
-from ..data.intake import named
+from ..data.arrays import named
+from ..data.dataset import take_rows as chosen_rows
 from ..errors import DataError, ParameterError
 from ..estimator import Autoencoder
 from ..parts import from_json, is_number, is_whole, listed, resolve, to_json

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.frames import rows as chosen_rows
-from ..data.intake import as_array, as_tensor
+from ..data.arrays import as_array, as_tensor, is_frame
+from ..data.dataset import take_rows as chosen_rows
 from ..data.preparation import Preparation
-from ..data.schema import is_frame
 from .ensemble import Ensemble, Settings
 
 CLUMP = 200

@@ -40,9 +40,9 @@ def as_fitted(X: Any, data: Dataset, model: Model) -> Any:
         If a column, or the names of all of them, are not there, or a column has gaps or text
         where the model knows none.
     """
-    from ..data import frames
-    from ..data.intake import as_array
-    from ..data.schema import is_frame, shortened
+    from ..data.arrays import as_array, is_frame
+    from ..data.frames import shortened
+    from ..data.tabular import frame_of
 
     preparation = preparation_of(model)
     known = model.columns_ or []
@@ -57,7 +57,7 @@ def as_fitted(X: Any, data: Dataset, model: Model) -> Any:
         X = ordered(X, data, known)
     if not wants_frame:
         return as_array(X, name=data.name) if is_frame(X) else X
-    return X if is_frame(X) else frames.frame(dict(zip(known, X.T, strict=True)), data.name)
+    return X if is_frame(X) else frame_of(dict(zip(known, X.T, strict=True)))
 
 
 def ordered(X: Any, data: Dataset, wanted: Sequence[str]) -> Any:
@@ -72,7 +72,8 @@ def ordered(X: Any, data: Dataset, wanted: Sequence[str]) -> Any:
     wanted
         The names.
     """
-    from ..data.schema import is_frame, opened, shortened
+    from ..data.arrays import is_frame, open_frame
+    from ..data.frames import shortened
 
     names = data.names or ()
     if tuple(wanted) == names:
@@ -84,7 +85,7 @@ def ordered(X: Any, data: Dataset, wanted: Sequence[str]) -> Any:
             f"are {shortened(names)}"
         )
     if is_frame(X):
-        return opened(X).select(*wanted).to_native()
+        return open_frame(X).select(*wanted).to_native()
     return X[:, [names.index(name) for name in wanted]]
 
 

@@ -179,7 +179,7 @@ def find(
     """Score rows, write what was asked for, and tell of the oddest."""
     import numpy as np
 
-    from ..data.frames import rows as taken
+    from ..data.dataset import take_rows as taken
 
     scores = detector.score_samples(rows.X)
     flagged = scores < detector.offset_

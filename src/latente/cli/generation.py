@@ -165,7 +165,7 @@ def ends(rows: Rows, start: int, end: int) -> object:
     """Return the two rows, or say which rows there are."""
     import numpy as np
 
-    from ..data.frames import rows as taken
+    from ..data.dataset import take_rows as taken
 
     for index in (start, end):
         if not 0 <= index < len(rows):

@@ -28,8 +28,7 @@ def damaged(spec: str, output: Path | None, size: str | None, model: Autoencoder
     into_folder = output is not None and sinks.kind(str(output)) == sinks.FOLDER
     if not folder.is_dir() or not into_folder or size is not None or len(shape) == 1:
         return []
-    from ..data.images import pictures
-    from ..data.pictures import look
+    from ..data.pictures import look, pictures
 
     found = pictures(folder)
     alike = all(look(path).shape == shape for path in found)

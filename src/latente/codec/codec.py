@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from ..bottlenecks.table import Rounded
-from ..data.intake import as_array
+from ..data.arrays import as_array
 from ..digest import digest
 from ..errors import FileError, ParameterError
 from ..parts import is_whole

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..data.images import read_folder
+from ..data.pictures import read_folder
 from ..errors import FileError
 from .download import Remote, fetch
 from .places import cache, folders, unfetched

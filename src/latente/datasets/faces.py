@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..data.images import pictures, read_folder
+from ..data.pictures import pictures, read_folder
 from .places import cache, folders, unfetched
 
 WANTED = "the folders s1 to s40 with their PGM pictures"

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.frames import rows
+from ..data.dataset import take_rows as rows
 from ..errors import DataError
 
 Values = NDArray[np.float64]

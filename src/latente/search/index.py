@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..data.intake import as_codes
+from ..data.arrays import as_codes
 from ..errors import DataError, ParameterError
 from ..parts import is_whole, listed
 from ..storage.files import StrPath

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..data.images import read_folder, read_picture
+from ..data.pictures import read_folder, read_picture
 from ..errors import DataError
 from ..storage.files import StrPath
 

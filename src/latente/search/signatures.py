@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.images import resized
+from ..data.pictures import resized
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder

@@ -19,9 +19,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from latente import DataError
-from latente.data.blocks import blocks
-from latente.data.intake import as_array, as_codes, as_tensor, named
-from latente.data.shapes import Layout
+from latente.data.arrays import as_array, as_codes, as_tensor, blocks, named
+from latente.data.preparation import Layout
 
 DTYPES = [
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
