@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import json
 import sys
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -458,22 +460,52 @@ def test_broken_fields_are_refused(kind: str) -> None:
         Schema.from_json(state)
 
 
-@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
-def test_types_of_a_file_are_looked_up_not_run(library: str) -> None:
-    from latente.data.libraries import LIBRARIES
+NOTES: list[Any] = [
+    None, [], {"os": "system"}, {"arrow": "yes"}, {"nullable": 3}, {"gap": "os.system"},
+    {"levels": ["a"]}, {"levels": "ab", "ordered": True, "of": {}},
+    {"levels": ["a"], "ordered": True, "of": {"levels": ["b"]}},
+]  # fmt: skip
 
-    gaps = np.zeros(1, np.bool_)
-    for name in ("os.system", "period[D]", "__class__", "DataType", "Field"):
-        with pytest.raises(ValueError, match=name.replace("[", r"\[")):
-            LIBRARIES[library].series(np.zeros(1), gaps, {"name": name})
+
+@pytest.mark.parametrize("note", NOTES, ids=str)
+def test_broken_notes_are_refused(note: Any) -> None:
+    state = Schema.of(people()).to_json()
+    state["fields"][0]["note"] = note
+    with pytest.raises(DataError, match="not the schema"):
+        Schema.from_json(state)
+
+
+def encoded(schema: pa.Schema) -> str:
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
+
+
+@pytest.mark.parametrize(
+    "arrow",
+    [
+        None, "no base64!", "", base64.b64encode(b"rubbish" * 9).decode(),
+        encoded(pa.schema([("0", pa.int64())])),
+        encoded(pa.schema([(str(i), pa.list_(pa.int64())) for i in range(5)])),
+    ],
+)  # fmt: skip
+def test_broken_types_are_refused(arrow: Any) -> None:
+    state = Schema.of(people()).to_json()
+    with pytest.raises(DataError, match="not the schema"):
+        Schema.from_json({**state, "arrow": arrow})
+
+
+@given(st.data())
+def test_damaged_types_are_refused_or_read(data: st.DataObject) -> None:
+    schema = Schema.of(people())
+    arrow = bytearray(schema.arrow)
+    for _ in range(3):
+        arrow[data.draw(st.integers(0, len(arrow) - 1))] ^= data.draw(st.integers(1, 255))
+    state = {**schema.to_json(), "arrow": base64.b64encode(arrow).decode()}
+    with suppress(DataError):
+        assert len(Schema.from_json(state).fields) == len(schema.fields)
 
 
 def test_what_to_install_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = TableEncoder.learn(pl.DataFrame({"a": ["x", "y"]}))[0]
-    frame = people()
+    encoder, matrix = TableEncoder.learn(pl.DataFrame({"a": ["x", "y"]}))
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(MissingExtra, match="pip install polars"):
-        encoder.inverse(np.eye(2, dtype=np.float32))
-    monkeypatch.setitem(sys.modules, "narwhals", None)
-    with pytest.raises(MissingExtra, match=r"pip install 'latente\[frames\]'"):
-        TableEncoder.learn(frame)[0]
+        encoder.inverse(matrix)

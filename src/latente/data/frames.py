@@ -36,6 +36,12 @@ KINDS = ("number", "boolean", "moment", "category")
 NULLABLE = re.compile(r"U?Int(8|16|32|64)|Float(32|64)|boolean")
 """What pandas calls its types of numbers and booleans that may be missing."""
 
+NOTES: dict[str, type] = {
+    "nan": bool, "arrow": bool, "object": bool, "ordered": bool, "gap": str, "storage": str,
+    "nullable": str, "levels": list, "of": dict,
+}  # fmt: skip
+"""What a note may hold."""
+
 
 @dataclass(frozen=True)
 class Field:
@@ -172,7 +178,19 @@ def is_sound(field: Field) -> bool:
     """Whether what a file tells of a column can be."""
     named = isinstance(field.name, str | int) and not isinstance(field.name, bool)
     cast = field.cast in DTYPES if field.kind in ("number", "boolean") else field.cast is None
-    return named and field.kind in KINDS and cast and isinstance(field.note, Mapping)
+    return named and field.kind in KINDS and cast and is_sound_note(field.note)
+
+
+def is_sound_note(note: Any) -> bool:
+    """Whether what a file adds to a column's Arrow type can be."""
+    if not isinstance(note, Mapping):
+        return False
+    known = all(key in NOTES and type(value) is NOTES[key] for key, value in note.items())
+    return (
+        known
+        and note.get("gap") in (None, "NA", "None", "NaN")
+        and ("levels" not in note or ("ordered" in note and is_sound_note(note.get("of"))))
+    )
 
 
 # ── what a column is ─────────────────────────────────────────────────────────────────────────

@@ -421,7 +421,7 @@ def typed(column: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
         return pc.replace_substring_regex(numbers, r"^\+([^+-])", r"\1").cast(pa.float64())
     except pa.ArrowInvalid:
         pass
-    if pc.all(pc.is_in(lower, pa.array(["true", "false"])), skip_nulls=True).as_py():
+    if pc.all(pc.is_in(pc.drop_null(lower), pa.array(["true", "false"]))).as_py():
         return pc.equal(lower, "true")
     if pc.all(pc.match_substring_regex(words, MOMENT)).as_py():
         try:
