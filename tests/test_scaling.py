@@ -25,8 +25,8 @@ from latente.data.scaling import (
     Ranges,
     Scaling,
     limits,
-    restore,
-    restore_tensor,
+    tensor_to_dtype,
+    to_dtype,
 )
 
 SHAPES = st.one_of(
@@ -340,7 +340,7 @@ def test_modules_compute_the_same(name: str, shape: tuple[int, ...]) -> None:
     st.sampled_from(NUMPY),
 )
 def test_restoring_rounds_and_clips(values: np.ndarray, dtype: str) -> None:
-    restored = restore(values, dtype)
+    restored = to_dtype(values, dtype)
     assert restored.dtype == dtype
     if dtype == "bool":
         assert np.array_equal(restored, values >= 0.5)
@@ -350,7 +350,7 @@ def test_restoring_rounds_and_clips(values: np.ndarray, dtype: str) -> None:
     wanted = wanted if dtype.startswith("float") else np.rint(wanted)
     assert np.allclose(restored.astype(np.float64), wanted, rtol=1e-3, atol=1e-7)
     assume(values.dtype == np.float64 or dtype not in ("float32", "float64"))
-    assert np.array_equal(restore_tensor(torch.from_numpy(values), dtype).numpy(), restored)
+    assert np.array_equal(tensor_to_dtype(torch.from_numpy(values), dtype).numpy(), restored)
 
 
 def test_bfloat16_comes_back_as_torch_knows_it() -> None:

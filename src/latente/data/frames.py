@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, MissingExtra
 from .arrays import is_frame, open_frame
-from .scaling import DTYPES, restore
+from .scaling import DTYPES, to_dtype
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ class Schema:
         """
         types = pa.ipc.read_schema(pa.py_buffer(self.arrow))
         cast = [
-            (values if field.cast is None else restore(values, field.cast), missing)
+            (values if field.cast is None else to_dtype(values, field.cast), missing)
             for field, (values, missing) in zip(self.fields, columns, strict=True)
         ]
         notes = [field.note for field in self.fields]

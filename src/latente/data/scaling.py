@@ -185,7 +185,7 @@ class Scaling:
             with np.errstate(over="ignore"):
                 part *= span
                 part += shift
-            out[start : start + len(part)] = restore(part, self.dtype)
+            out[start : start + len(part)] = to_dtype(part, self.dtype)
         return out
 
     def to_torch(self, x: Tensor) -> Tensor:
@@ -203,7 +203,7 @@ class Scaling:
         """Return a batch in the data's scale and type, on its device: what `inverse` gives."""
         work, shift, span = self._tensors(self.dtype, y.device)
         x = y.to(work, copy=True)
-        return restore_tensor(x.mul_(span).add_(shift), self.dtype)
+        return tensor_to_dtype(x.mul_(span).add_(shift), self.dtype)
 
     def fits(self, shape: tuple[int, ...]) -> bool:
         """Whether it can be of samples of a shape, as the model takes them."""
@@ -498,7 +498,7 @@ def limits(dtype: str) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def restore(values: NDArray[Any], dtype: str) -> NDArray[Any]:
+def to_dtype(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     """Return floats as that type: rounded and clipped where it is narrower, True from 0.5.
 
     NumPy has no bfloat16; float32 stands for it.
@@ -516,8 +516,8 @@ def restore(values: NDArray[Any], dtype: str) -> NDArray[Any]:
     return values.astype(dtype, copy=False)
 
 
-def restore_tensor(values: Tensor, dtype: str) -> Tensor:
-    """Return floats on their device as that type, as `restore` does."""
+def tensor_to_dtype(values: Tensor, dtype: str) -> Tensor:
+    """Return floats on their device as that type, as `to_dtype` does."""
     target = getattr(torch, dtype)
     if dtype == "bool":
         return values >= 0.5

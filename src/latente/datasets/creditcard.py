@@ -11,7 +11,7 @@ import numpy as np
 from ..data.dataset import Dataset
 from ..data.tabular import read_csv
 from ..errors import DataError
-from .places import cache, copies, folders, unfetched
+from .download import cache, copies, folders, unfetched
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
