@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .data.shapes import told
+from .data.preparation import describe_shape
 from .errors import DataError, ParameterError
 from .parts import is_number
 
@@ -123,7 +123,7 @@ def _inputs(picture: NDArray[Any], model: Autoencoder) -> Iterator[NDArray[Any]]
     planes = picture.reshape(*picture.shape[:2], own)
     if own != channels and 1 not in (own, channels):
         raise DataError(
-            f"the picture has {own} channels, but the model was fitted on {told(shape)}"
+            f"the picture has {own} channels, but the model was fitted on {describe_shape(shape)}"
         )
     if own == channels or own == 1:
         whole = np.repeat(planes, channels // own, axis=2)

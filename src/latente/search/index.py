@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..data.images import read_folder, read_picture
-from ..data.intake import as_codes
+from ..data.arrays import as_codes
+from ..data.pictures import read_folder, read_picture
 from ..errors import DataError, FileError, ParameterError
 from ..estimator import Autoencoder
 from ..parts import Part, is_whole, listed
