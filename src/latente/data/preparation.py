@@ -50,6 +50,7 @@ from .sequences import (
     own_scale,
     sequences_from_json,
 )
+from .space import Space
 from .tables import TableEncoder
 
 LAYOUTS = ("auto", "rows", "pictures", "sequences")
@@ -159,39 +160,6 @@ def describe_shape(shape: tuple[int, ...], kind: str = "pictures") -> str:
     if kind == "sequences" and len(shape) == 2:
         return f"sequences of {shape[0]} steps × {shape[1]} features"
     return f"pictures of {' × '.join(str(side) for side in shape)}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Space:
-    """What a model is told of its samples: their shape, range, and what their columns are.
-
-    Parameters
-    ----------
-    shape
-        One sample's: (features,), (channels, h, w) or (T, d).
-    layout
-        "rows", "pictures" or "sequences".
-    low, high
-        The range of the fit's data in the model's scale.
-    bounds
-        (0, 1) where the model's scale is known to lie in there, else None.
-    binary
-        Whether the fit's data are 0 and 1 only.
-    categories
-        Groups (start, stop) of columns along the last axis of which one is 1 and the others 0:
-        the levels of a data frame's categories, or the characters of texts.
-    ragged
-        Whether the last feature of each step is 1 where the step exists, and 0 in the padding.
-    """
-
-    shape: tuple[int, ...]
-    layout: str
-    low: float
-    high: float
-    bounds: tuple[float, float] | None
-    binary: bool
-    categories: tuple[tuple[int, int], ...] = ()
-    ragged: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
