@@ -55,7 +55,7 @@ class Encoder(ABC):
     Parameters
     ----------
     missing
-        Whether values were missing at fit, so that a flag tells where they are.
+        Whether values were missing at fit, so that a flag says where they are.
     """
 
     missing: bool
@@ -146,7 +146,7 @@ class Number(Encoder):
 class Moment(Encoder):
     """A column of dates, of instants or of durations, as microseconds.
 
-    float32 tells about 16 million of them apart between the first and the last at fit, so they
+    float32 distinguishes about 16 million of them between the first and the last at fit, so they
     come back rounded to the coarsest step that all had then: whole days stay whole days.
     """
 

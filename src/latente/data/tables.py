@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError
+from .arrays import open_frame
 from .encoders import ENCODERS, Category, Encoder
 from .frames import Frame, Schema
 from .scaling import Scaling
@@ -68,7 +69,7 @@ class TableEncoder:
         if unseen not in UNSEEN:
             raise ParameterError(f"unseen={unseen!r}: unseen must be 'error' or 'ignore'")
         schema = Schema.of(X)
-        frame = schema.check(X)
+        frame = open_frame(X)
         if not len(frame) or not schema.fields:
             raise DataError(f"X has {len(frame)} rows and {len(schema.fields)} columns; give some")
         encoders = tuple(
