@@ -28,14 +28,6 @@ from latente import (
     TrainingWarning,
     datasets,
 )
-from latente.bottlenecks import BOTTLENECKS
-from latente.corruptions import CORRUPTIONS
-from latente.corruptions.base import Chain, resolve_corruptions
-from latente.data.space import Space
-from latente.losses import LOSSES
-from latente.networks import NETWORKS
-from latente.optimizers import OPTIMIZERS
-from latente.schedules import SCHEDULES
 
 DIGITS = datasets.load("digits")
 FONT = datasets.load("font")
@@ -57,40 +49,6 @@ def small(**keywords: Any) -> Autoencoder:
 @parametrize_with_checks([Autoencoder(latent_dim=2, network=Dense(hidden=(8,)), epochs=2)])
 def test_scikit_learns_own_checks(estimator: Autoencoder, check: Any) -> None:
     check(estimator)
-
-
-VARIANTS = [
-    *({"network": name} for name in NETWORKS),
-    *({"bottleneck": name} for name in BOTTLENECKS),
-    *({"corruption": name} for name in CORRUPTIONS),
-    *({"loss": name} for name in LOSSES),
-    *({"optimizer": name} for name in OPTIMIZERS),
-    *({"schedule": name} for name in SCHEDULES),
-]
-
-
-def pictures_for(variant: dict[str, Any]) -> np.ndarray:
-    """Grey digits, or coloured ones where a corruption asks for colours."""
-    X = DIGITS.X[:300]
-    try:
-        Chain(resolve_corruptions(variant.get("corruption")), Space.of_shape((1, 8, 8)))
-    except ParameterError:
-        return X[..., None] * np.array([1, 0.5, 0.2], np.float32)
-    return X
-
-
-@pytest.mark.parametrize("variant", VARIANTS, ids=lambda v: "-".join(map(str, *v.items())))
-def test_every_entry_of_every_table_trains_and_comes_back(variant: dict[str, Any]) -> None:
-    """It learns, its results have the right form, and a saved one gives the very same."""
-    X = pictures_for(variant)
-    untrained = small(**variant, epochs=0).fit(X)
-    ae = small(**variant, learning_rate="auto" if "optimizer" in variant else 0.01).fit(X)
-    assert ae.transform(X).shape == (300, ae.latent_dim_)
-    assert ae.reconstruct(X).shape == X.shape
-    assert ae.reconstruct(X).dtype == X.dtype
-    assert ae.sample(3, random_state=0).shape == (3, *X.shape[1:])
-    assert ae.score(X) > untrained.score(X)
-    assert np.isfinite(ae.history_[-1]["validation_total"])
 
 
 def test_a_fit_lowers_every_loss_term_it_reports() -> None:
@@ -226,7 +184,8 @@ def test_a_contractive_code_moves_less() -> None:
 def test_a_variational_code_is_near_the_prior_and_its_use_is_told() -> None:
     X = DIGITS.X
     ae = small(bottleneck="gaussian", epochs=15).fit(X)
-    free = small(bottleneck="gaussian(beta=0)", epochs=15).fit(X)
+    with pytest.warns(TrainingWarning, match="far from the prior"):
+        free = small(bottleneck="gaussian(beta=0)", epochs=15).fit(X)
     assert {"kl", "reconstruction", "total", "validation_kl"} <= set(ae.history_[-1])
     assert ae.history_[-1]["kl"] < 0.7 * free.history_[-1]["kl"]
     assert ae.kl_per_dimension_.shape == (4,)
@@ -240,7 +199,6 @@ def test_the_log_likelihood_rises_with_samples_and_with_training() -> None:
     X = (DIGITS.X > 8).astype(np.uint8)
     ae = small(bottleneck="gaussian", epochs=20).fit(X[:-200])
     held = X[-200:]
-    assert ae.loss_.likelihood
     few, many = (ae.log_likelihood(held, s, random_state=0).mean() for s in (1, 100))
     untrained = small(bottleneck="gaussian", epochs=0).fit(X[:-200])
     assert few < many < 0
@@ -313,6 +271,7 @@ def test_partial_fit_and_warm_start_go_on() -> None:
     assert small().fit(X).fit(X).epochs_ == 3
 
 
+@pytest.mark.filterwarnings("ignore:.* units of the layer")
 def test_early_stopping_keeps_the_best_weights() -> None:
     X = DIGITS.X[:60].astype(np.float32)
     ae = small(

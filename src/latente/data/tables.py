@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError
 from .arrays import open_frame
-from .encoders import ENCODERS, Category, Encoder
+from .encoders import ENCODERS, Category, ColumnEncoder
 from .frames import Frame, Schema
 from .scaling import Scaling
 
@@ -41,7 +41,7 @@ class TableEncoder:
     """
 
     schema: Schema
-    encoders: tuple[Encoder, ...]
+    encoders: tuple[ColumnEncoder, ...]
     scaling_map: Scaling | None
     unseen: str = "error"
 
