@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import random
 import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
 
 from latente import (
     Autoencoder,
@@ -23,6 +26,7 @@ from latente import (
     Dense,
     Gaussian,
     GaussianNoise,
+    Mask,
     ParameterError,
     TrainingError,
     TrainingWarning,
@@ -475,3 +479,129 @@ def test_a_fitted_one_can_be_copied_and_the_parts_keep_their_kind() -> None:
     assert ae.bottleneck_ == Gaussian(beta=2)
     assert len(ae.corruption_) == 2
     again.partial_fit(DIGITS.X)
+
+
+# ── random numbers ─────────────────────────────────────────
+
+
+CHANCY = {
+    "network": Dense(hidden=(32,), dropout=0.2),
+    "bottleneck": "gaussian",
+    "corruption": ["mask", "gaussian_noise"],
+}
+
+
+def test_eight_fits_in_four_threads_equal_a_fit_alone() -> None:
+    X = DIGITS.X[:256]
+
+    def weights(_: int = 0) -> list[torch.Tensor]:
+        return list(small(**CHANCY).fit(X).module_.state_dict().values())
+
+    alone = weights()
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(weights, range(8)))
+    for fit in together:
+        assert all(torch.equal(a, b) for a, b in zip(alone, fit, strict=True))
+
+
+def test_a_fit_leaves_the_global_generators_alone() -> None:
+    torch.manual_seed(7)
+    np.random.seed(7)  # noqa: NPY002
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    for network in (CHANCY["network"], "conv(channels=[4])"):
+        ae = small(**{**CHANCY, "network": network}).fit(DIGITS.X[:100])
+        ae.sample(3, random_state=0)
+        ae.log_likelihood((DIGITS.X[:5]), samples=3, random_state=0)
+    small().fit(DIGITS.X[:100]).sample(3, random_state=0)
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_dropout_of_ones_own_modules_draws_from_the_fit() -> None:
+    pair = (
+        nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Dropout(0.5), nn.Linear(16, 4)),
+        nn.Sequential(nn.Linear(4, 64), nn.Unflatten(1, (1, 8, 8))),
+    )
+    torch.manual_seed(1)
+    one = small(network=pair).fit(DIGITS.X[:100])
+    torch.manual_seed(2)
+    two = small(network=pair).fit(DIGITS.X[:100])
+    assert [r["total"] for r in one.history_] == [r["total"] for r in two.history_]
+
+
+# ── parts by name and as objects ───────────────────────────
+
+
+def test_parameters_of_parts_are_set_by_their_names() -> None:
+    ae = small(corruption="mask", network="dense")
+    ae.set_params(corruption__rate=0.5, network__hidden=(8,))
+    assert ae.corruption == Mask(rate=0.5)
+    assert ae.network == Dense(hidden=(8,))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "change", "message"),
+    [
+        ({"corruption": ["mask", "blur"]}, {"corruption__rate": 0.1}, "corruption__rate cannot"),
+        ({"corruption": None}, {"corruption__rate": 0.1}, "set corruption first"),
+        ({"network": "auto"}, {"network__hidden": (8,)}, "network='auto'; set network first"),
+        ({"loss": "auto"}, {"loss__delta": 1.0}, "loss='auto'; set loss first"),
+    ],
+)
+def test_what_has_no_parameters_of_its_own_is_said(
+    keywords: dict[str, Any], change: dict[str, Any], message: str
+) -> None:
+    ae = small(**keywords)
+    with pytest.raises(ParameterError, match=message):
+        ae.set_params(**change)
+
+
+@pytest.mark.parametrize("spec", ["mask", ["mask"], Mask(rate=0.1), None, ["mask", Mask()]])
+def test_a_corruption_comes_back_as_it_was_passed(spec: Any, tmp_path: Path) -> None:
+    small(corruption=spec, epochs=1).fit(DIGITS.X[:50]).save(tmp_path / "m.safetensors")
+    assert Autoencoder.load(tmp_path / "m.safetensors").corruption == spec
+
+
+# ── training that goes wrong, and is told ──────────────────
+
+
+def test_a_loss_that_explodes_without_overflow_is_divergence() -> None:
+    X = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
+    ae = small(network=Dense(hidden=(64, 64)), optimizer="sgd(momentum=0)", epochs=50)
+    with pytest.raises(TrainingError, match=r"the loss became .* before one epoch.*learning_rate="):
+        ae.set_params(learning_rate=0.05, batch_size=8).fit(X * 100)
+
+
+def test_units_that_are_dead_for_all_data_are_told() -> None:
+    network = Dense(hidden=(16,))
+    ae = small(network=network, learning_rate=0.5, epochs=20)
+    with pytest.warns(TrainingWarning, match=r"of 16 units of the layer .* give the same value"):
+        ae.fit(DIGITS.X[:200])
+    assert max(dead / units for dead, units in ae.dead_units_.values()) > 0.75
+    well = small(network=network, epochs=3).fit(DIGITS.X[:200])
+    assert max(dead / units for dead, units in well.dead_units_.values()) < 0.75
+
+
+def test_the_mean_of_a_loss_trains_as_the_sum_at_a_rate_so_many_times_smaller() -> None:
+    X = DIGITS.X[:200]
+    fits = [
+        small(optimizer="sgd", loss=f"squared(reduction={name})", learning_rate=rate).fit(X)
+        for name, rate in (("sum", 1e-4), ("mean", 64e-4))
+    ]
+    a, b = (ae.transform(X) for ae in fits)
+    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
+    total, mean = (ae.history_[-1]["total"] for ae in fits)
+    assert total == pytest.approx(64 * mean, rel=1e-3)
+    assert fits[0].history_[-1]["per_pixel"] == pytest.approx(mean, rel=1e-3)
+
+
+def test_a_long_history_does_not_make_a_small_model_large(tmp_path: Path) -> None:
+    X = datasets.load("font").X[:32]
+    ae = small(network=Dense(hidden=(5,)), latent_dim=2, epochs=3000, batch_size=32).fit(X)
+    ae.save(tmp_path / "m.safetensors")
+    assert (tmp_path / "m.safetensors").stat().st_size < 100_000
+    kept = Autoencoder.load(tmp_path / "m.safetensors").history_
+    best = min(ae.history_, key=lambda record: record["validation_total"])
+    assert kept[0] == ae.history_[0]
+    assert kept[-1] == ae.history_[-1]
+    assert best in kept
