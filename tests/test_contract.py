@@ -174,6 +174,9 @@ def test_it_is_described_by_its_parameters(family: str, name: str) -> None:
     part = table[name]()
     assert clone(part) == part == part.copy() == resolve(name, table, family)
     assert part.copy() is not part
+    assert resolve(f"{name.replace('_', '-')}()", table, family) == part
+    assert resolve(part, table, family) is part
+    assert part == table[name](**part.get_params())
     text = json.dumps(to_json(part, table), allow_nan=False)
     assert from_json(json.loads(text), table, family) == part
     assert isinstance(part, table.base)
@@ -192,6 +195,10 @@ def test_a_parameter_refuses_what_cannot_be(family: str, name: str, parameter: s
     part: Part = FAMILIES[family][name]()
     with pytest.raises(ParameterError, match=parameter):
         part.set_params(**{parameter: object()})
+    value = getattr(part, parameter)
+    for wrong in (float("nan"), "much") if type(value) in (int, float) else ():
+        with pytest.raises(ParameterError, match=parameter):
+            part.set_params(**{parameter: wrong})
     assert part == FAMILIES[family][name]()
 
 

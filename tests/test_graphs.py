@@ -48,12 +48,12 @@ def fit(stepper: Any, monkeypatch: pytest.MonkeyPatch, **keywords: Any) -> Autoe
 
 
 def graph_stepper(recorder: Recorder) -> Any:
-    def make(model: Any, optimizer: Any, plan: Any, device: torch.device) -> GraphStep:
-        for group in optimizer.param_groups:
+    def make(model: Any, optimizers: Any, plan: Any, device: torch.device) -> GraphStep:
+        for group in optimizers[0].param_groups:
             group["capturable"] = True
         recorder.parameters = tuple(model.parameters())
-        stepper = GraphStep(model, optimizer, plan, device, record=recorder)
-        for group in optimizer.param_groups:
+        stepper = GraphStep(model, optimizers, plan, device, record=recorder)
+        for group in optimizers[0].param_groups:
             group["capturable"] = False
         return stepper
 
@@ -84,12 +84,13 @@ def test_recorded_steps_draw_anew_each_time(monkeypatch: pytest.MonkeyPatch) -> 
 def test_only_steps_that_stay_the_same_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     ae = fit(GradientStep, monkeypatch)
     trainer = ae._trainer
-    assert not is_recordable(trainer.optimizer, trainer.plan)
-    trainer.optimizer.param_groups[0]["capturable"] = True
-    assert is_recordable(trainer.optimizer, trainer.plan)
+    (optimizer,) = trainer.optimizers
+    assert not is_recordable(optimizer, trainer.plan)
+    optimizer.param_groups[0]["capturable"] = True
+    assert is_recordable(optimizer, trainer.plan)
     from latente import Cosine
 
     moving = replace(trainer.plan, schedule=Cosine())
-    assert not is_recordable(trainer.optimizer, moving)
-    trainer.optimizer.param_groups[0]["lr"] = torch.tensor(1e-3)
-    assert is_recordable(trainer.optimizer, moving)
+    assert not is_recordable(optimizer, moving)
+    optimizer.param_groups[0]["lr"] = torch.tensor(1e-3)
+    assert is_recordable(optimizer, moving)

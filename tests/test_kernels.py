@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from latente import Conv
+from latente.data.space import Space
 from latente.networks import convolutions
+from latente.networks.base import NetworkModule
 from latente.networks.convolutions import (
     FEW,
     Convolution,
@@ -22,8 +24,18 @@ from latente.networks.convolutions import (
     convolve,
     convolve_transposed,
 )
+from latente.networks.layers import initialized
 
 CLOSE = {"rtol": 0.0, "atol": 1e-10}
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def built(network: Conv, shape: tuple[int, int, int], latent_dim: int | None) -> NetworkModule:
+    space = Space.of_shape(shape)
+    return network.build(space, space, latent_dim, per_code=1, per_value=1, generator=seeded())
 
 
 def gradients(module: nn.Module, x: Tensor) -> tuple[Tensor, ...]:
@@ -74,7 +86,8 @@ def test_repeat_and_convolve(
         max(2 * length + 2 * p - kernel + 1 - cut, 1)
         for length, p, cut in zip(side, padding, crop, strict=True)
     )
-    ours = RepeatConvolution(*channels, kernel, padding, size).double()  # type: ignore[arg-type]
+    layer = RepeatConvolution(*channels, kernel, padding, size)  # type: ignore[arg-type]
+    ours = initialized(layer, seeded()).double()
     x = torch.randn(2, channels[0], *side, dtype=torch.float64)
     assert_equal(ours, Repeated(ours), x)
 
@@ -83,7 +96,7 @@ def test_repeat_and_convolve(
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("inputs", [1, 5])
 def test_few_outputs(outputs: int, kernel: int, inputs: int) -> None:
-    ours = Convolution(inputs, outputs, kernel).double()
+    ours = initialized(Convolution(inputs, outputs, kernel), seeded()).double()
     plain = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2).double()
     plain.load_state_dict(ours.state_dict())
     assert_equal(ours, plain, torch.randn(3, inputs, 7, 5, dtype=torch.float64))
@@ -101,7 +114,7 @@ def test_any_padding(padding: tuple[int, int]) -> None:
 @pytest.mark.parametrize("kernel", [1, 3, 5])
 @pytest.mark.parametrize("size", [(8, 8), (7, 8), (9, 5)])
 def test_transposed(kernel: int, size: tuple[int, int]) -> None:
-    ours = TransposedConvolution(3, 4, kernel, size).double()
+    ours = initialized(TransposedConvolution(3, 4, kernel, size), seeded()).double()
     plain = nn.ConvTranspose2d(
         3, 4, kernel, 2, kernel // 2, ((size[0] + 1) % 2, (size[1] + 1) % 2)
     ).double()
@@ -133,7 +146,7 @@ def test_the_kernels_run_on_a_processor() -> None:
 )
 @pytest.mark.parametrize("channels", [1, 3])
 def test_whole_networks(network: Conv, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    pair = network.build((channels, 13, 10), (channels, 13, 10), None, 1)
+    pair = built(network, (channels, 13, 10), None)
     model = nn.Sequential(pair.encoder, pair.decoder).double()
     x = torch.rand(3, channels, 13, 10, dtype=torch.float64)
     ours = gradients(model, x)
@@ -150,13 +163,13 @@ def test_they_can_be_differentiated_twice() -> None:
         RepeatConvolution(2, 5, 3, (0, 1), (4, 4)),
         TransposedConvolution(2, 2, 3, (5, 4)),
     ):
-        assert torch.autograd.gradgradcheck(module.double(), x)
+        assert torch.autograd.gradgradcheck(initialized(module, seeded()).double(), x)
 
 
 @pytest.mark.parametrize("up", ["transpose", "upsample"])
 def test_they_can_be_mapped_over(up: str) -> None:
     """`torch.func` gives the Jacobian of a decoder, a batch of directions at once."""
-    decoder = Conv(channels=(2, 3), up=up).build((1, 8, 8), (1, 8, 8), 2, 1).decoder  # type: ignore[arg-type]
+    decoder = built(Conv(channels=(2, 3), up=up), (1, 8, 8), 2).decoder  # type: ignore[arg-type]
     z = torch.randn(1, 2)
     jacobian = torch.func.jacrev(decoder)(z)
     columns = torch.autograd.functional.jacobian(decoder, z)
@@ -165,7 +178,7 @@ def test_they_can_be_mapped_over(up: str) -> None:
 
 @pytest.mark.parametrize("up", ["transpose", "upsample"])
 def test_when_exported_they_are_plain(up: str) -> None:
-    decoder = Conv(channels=(2, 3), up=up).build((1, 9, 8), (1, 9, 8), 2, 1).decoder.eval()  # type: ignore[arg-type]
+    decoder = built(Conv(channels=(2, 3), up=up), (1, 9, 8), 2).decoder.eval()  # type: ignore[arg-type]
     z = torch.randn(3, 2)
     program = torch.export.export(decoder, (z,))
     names = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
