@@ -195,6 +195,8 @@ def test_killed_at_any_moment_a_whole_state_is_there(
         worker = int(writer.stdout.readline())
         time.sleep(chance.uniform(0.05, 0.25))
         os.kill(worker, signal.SIGKILL)
+        while Path(f"/proc/{worker}").exists():  # it holds its lock until it is gone
+            time.sleep(0.001)
         saved = Checkpoint(tmp_path, {"run": 1}).load()
         if saved is None:
             assert last == 0

@@ -96,7 +96,7 @@ def grid(autoencoder: Autoencoder, n: int = 20, *, X: Any = None, span: float = 
 
     A code with a prior is walked through its quantiles, so that equal areas are equally probable;
     any other over the range its codes have. Of a code with more than two numbers the two
-    that vary most are walked and the others stay at their mean.
+    that carry most are walked and the others stay at their mean.
 
     Parameters
     ----------
@@ -123,7 +123,8 @@ def grid(autoencoder: Autoencoder, n: int = 20, *, X: Any = None, span: float = 
     shares = np.linspace(0.5 - span / 2, 0.5 + span / 2, n) if n > 1 else np.array([0.5])
     samples = autoencoder.sample(512, random_state=0) if X is None else X
     codes = checked_codes(autoencoder.transform(samples), "the codes of X")
-    order = np.argsort(codes.var(axis=0))[::-1]
+    carried = autoencoder.fitted_.summary.get("kl_per_dimension", codes.var(axis=0))
+    order = np.argsort(carried)[::-1]
     centre = np.zeros(codes.shape[1]) if prior else codes.mean(axis=0)
     walked = sorted(order[:2])
     grid_codes = np.tile(centre, (n * n, 1))
