@@ -56,6 +56,8 @@ class Worker:
     side: str
     python: Path
     threads: int | None = None
+    module: str | None = None
+    """What it runs; None for what the side runs in `training.py`."""
     process: subprocess.Popen[str] = field(init=False)
     log: IO[str] = field(init=False)
 
@@ -69,7 +71,7 @@ class Worker:
             environment["PYTHONPATH"] = str(ROOT / "src")
         self.log = (ENVIRONMENTS / f"{self.side}.log").open("a")
         self.process = subprocess.Popen(
-            [str(self.python), "-m", MODULES[self.side]],
+            [str(self.python), "-m", self.module or MODULES[self.side]],
             cwd=ROOT / "benchmarks",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

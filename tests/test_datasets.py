@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latente import DataError, FileError, ParameterError, datasets
-from latente.datasets import cifar, download, mnist, places, shapes
+from latente.datasets import cifar, download, mnist, shapes
 from latente.datasets.catalogue import DATASETS
 
 REAL = os.environ.get("LATENTE_DATA")
@@ -387,16 +387,16 @@ class TestPlaces:
     def test_the_platforms_cache(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.delenv("LATENTE_CACHE")
         monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.setattr(places.sys, "platform", "linux")
+        monkeypatch.setattr(download.sys, "platform", "linux")
         monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-        assert places.cache() == tmp_path / ".cache" / "latente"
+        assert download.cache() == tmp_path / ".cache" / "latente"
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
-        assert places.cache() == tmp_path / "x" / "latente"
-        monkeypatch.setattr(places.sys, "platform", "darwin")
-        assert places.cache() == tmp_path / "Library" / "Caches" / "latente"
-        monkeypatch.setattr(places.sys, "platform", "win32")
+        assert download.cache() == tmp_path / "x" / "latente"
+        monkeypatch.setattr(download.sys, "platform", "darwin")
+        assert download.cache() == tmp_path / "Library" / "Caches" / "latente"
+        monkeypatch.setattr(download.sys, "platform", "win32")
         monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-        assert places.cache() == tmp_path / "local" / "latente" / "Cache"
+        assert download.cache() == tmp_path / "local" / "latente" / "Cache"
 
     def test_a_folder_that_is_not_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LATENTE_DATA", "/nope")

@@ -28,10 +28,12 @@ from latente import (
     TrainingWarning,
     datasets,
 )
-from latente.bottlenecks.table import BOTTLENECKS
-from latente.corruptions import CORRUPTIONS, resolve_corruptions, seen_shape
+from latente.bottlenecks import BOTTLENECKS
+from latente.corruptions import CORRUPTIONS
+from latente.corruptions.base import Chain, resolve_corruptions
+from latente.data.space import Space
 from latente.losses import LOSSES
-from latente.networks.table import NETWORKS
+from latente.networks import NETWORKS
 from latente.optimizers import OPTIMIZERS
 from latente.schedules import SCHEDULES
 
@@ -71,7 +73,7 @@ def pictures_for(variant: dict[str, Any]) -> np.ndarray:
     """Grey digits, or coloured ones where a corruption asks for colours."""
     X = DIGITS.X[:300]
     try:
-        seen_shape(resolve_corruptions(variant.get("corruption")), (1, 8, 8))
+        Chain(resolve_corruptions(variant.get("corruption")), Space.of_shape((1, 8, 8)))
     except ParameterError:
         return X[..., None] * np.array([1, 0.5, 0.2], np.float32)
     return X

@@ -79,7 +79,7 @@ def test_networks_for_pictures_any_number_of_them(
 
 def test_scaling_goes_with_the_networks(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal([5, -300], [2, 100], (50, 2)).astype(np.float32)
-    preparation = Preparation.learn(rows, "standard", "X")
+    preparation, _ = Preparation.learn(rows, scaling="standard", name="X")
     encoder = RawEncoder(Straight(), preparation)
     decoder = RawDecoder(Straight(), preparation, (2,))
     paths = export_modules(encoder, decoder, export._examples(preparation), tmp_path)
@@ -93,7 +93,7 @@ def test_scaling_goes_with_the_networks(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(6,), (4, 5), (4, 5, 3)])
 def test_samples_have_the_shape_in_which_they_were_given(shape: tuple[int, ...]) -> None:
     X = np.random.default_rng(0).integers(0, 256, (9, *shape), np.uint8)
-    preparation = Preparation.learn(X, "auto", "X")
+    preparation, _ = Preparation.learn(X, scaling="auto", name="X")
     encoder = RawEncoder(nn.Identity(), preparation)
     decoder = RawDecoder(nn.Identity(), preparation, preparation.shape)
     z = encoder(torch.from_numpy(X).float())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from latente import Conv
-from latente.model import convolutions
+from latente.networks import convolutions
 from latente.networks.convolutions import (
     FEW,
     Convolution,

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 
 from latente import ParameterError
-from latente.bottlenecks.table import BOTTLENECKS, Gaussian
-from latente.corruptions import CORRUPTIONS, resolve_corruptions
+from latente.bottlenecks import BOTTLENECKS
+from latente.bottlenecks.gaussian import Gaussian
+from latente.corruptions import CORRUPTIONS
+from latente.corruptions.base import resolve_corruptions
 from latente.losses import LOSSES
-from latente.networks.table import NETWORKS
+from latente.networks import NETWORKS
 from latente.optimizers import OPTIMIZERS
 from latente.parts import Part, from_json, parse, resolve, to_json
 from latente.schedules import SCHEDULES

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import latente
+from latente.families import FAMILIES
 
 NAMES = [name for name in latente.__all__ if name != "__version__"]
 
@@ -57,3 +60,20 @@ def test_everything_public_is_documented(name: str) -> None:
     if inspect.isclass(value):
         silent = [method for method, body in public_methods(value) if not inspect.getdoc(body)]
         assert not silent, f"{name} does not tell what these do: {silent}"
+
+
+def explained(cls: type) -> set[str]:
+    """Return the parameters that the docstrings of a class and of its parents explain."""
+    texts = [inspect.cleandoc(parent.__doc__ or "") for parent in cls.__mro__]
+    sections = [text.partition("Parameters\n----------\n")[2] for text in texts]
+    lines = re.findall(r"^(\w.*)$", "\n".join(sections), re.MULTILINE)
+    return {word.strip() for line in lines for word in line.partition(":")[0].split(",")}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_part_explains_its_parameters(family: str) -> None:
+    for name, cls in FAMILIES[family].items():
+        assert cls.__doc__, name
+        fields = {field.name for field in dataclasses.fields(cls) if field.init}
+        missing = fields - explained(cls)
+        assert not missing, f"{name} does not explain {sorted(missing)}"

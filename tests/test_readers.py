@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import gzip
 import io
 import os
+import re
 import struct
 import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,10 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from latente import DataError, FileError, LatenteError, MissingExtra, ParameterError
-from latente.data import frames, memory, separated
-from latente.data.dataset import Dataset
-from latente.data.dialect import dialect_of
-from latente.data.images import resized
-from latente.data.order import natural
+from latente import DataError, FileError, LatenteError, ParameterError
+from latente.data import dataset, tabular
+from latente.data.dataset import Dataset, natural
+from latente.data.pictures import resized
 from latente.data.readers import READERS, read
 from latente.data.tables import TableEncoder
 
@@ -112,7 +112,7 @@ class TestNpy:
 
     @pytest.mark.parametrize("order", ["C", "F"])
     def test_large_ones_are_mapped(self, tmp_path: Path, order: str, monkeypatch: Any) -> None:
-        monkeypatch.setattr(memory, "LARGE", 1000)
+        monkeypatch.setattr(dataset, "LARGE", 1000)
         X = np.asarray(np.arange(600.0).reshape(60, 10), order=order)  # type: ignore[call-overload]
         np.save(tmp_path / "x.npy", X)
         data = read(tmp_path / "x.npy")
@@ -253,7 +253,7 @@ class TestNpz:
                 read(path)
 
     def test_bombs_are_not_unpacked(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(memory, "physical", lambda: 10**6)
+        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
         np.savez_compressed(tmp_path / "x.npz", X=np.zeros((1000, 1000)))
         told(DataError, tmp_path / "x.npz", "8.0 MB", "1.0 MB of memory")
 
@@ -352,11 +352,11 @@ class TestIdx:
         path = tmp_path / "x.idx.gz"
         path.write_bytes(gzip.compress(bytes([0, 0, 8, 2]) + struct.pack(">II", 2**31, 2**20)))
         told(DataError, path, "of memory")
-        monkeypatch.setattr(memory, "physical", lambda: None)
+        monkeypatch.setattr(dataset, "physical_memory", lambda: None)
         told(FileError, path, "cut short")
 
     def test_large_ones_are_mapped(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(memory, "LARGE", 10)
+        monkeypatch.setattr(dataset, "LARGE", 10)
         X = np.arange(24, dtype="u1").reshape(2, 3, 4)
         data = read(write_idx(tmp_path / "x.idx", X))
         assert isinstance(data.X, np.memmap)
@@ -383,7 +383,22 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
     return [[f"name {i}" for i in range(len(kinds))], *map(list, zip(*columns, strict=True))]
 
 
-class TestSeparated:
+def by_hand(cells: list[str]) -> list[Any]:
+    """A column as the documentation says it is read."""
+    words = [None if cell.strip().casefold() in tabular.MISSING else cell.strip() for cell in cells]
+    there = [word for word in words if word is not None]
+    if not any("_" in word for word in there):
+        with suppress(ValueError):
+            return [None if word is None else float(word) for word in words]
+    if all(word.casefold() in ("true", "false") for word in there):
+        return [None if word is None else word.casefold() == "true" for word in words]
+    if all(re.fullmatch(r"\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d(\.\d{6})?)?", word) for word in there):
+        with suppress(ValueError):
+            return [None if word is None else dt.datetime.fromisoformat(word) for word in words]
+    return words
+
+
+class TestCsv:
     @FEW
     @given(hnp.arrays("f8", hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
                       elements=st.floats(allow_nan=False)), st.booleans(),
@@ -400,16 +415,16 @@ class TestSeparated:
 
     @settings(max_examples=80)
     @given(tables())
-    def test_pyarrow_and_python_agree(self, rows: list[list[str]]) -> None:
+    def test_columns_are_what_all_their_fields_can_be(self, rows: list[list[str]]) -> None:
         with place("x.csv") as path:
             write_csv(path, rows)
-            dialect = dialect_of(path, header=True)
-            fast, slow = separated.fast(path, dialect), separated.slow(path, dialect)
-            assert fast is not None
-            assert list(fast) == list(slow) == rows[0]
-            for name, column in slow.items():
-                assert type(fast[name]) is type(column)
-                np.testing.assert_array_equal(fast[name], column)
+            table = tabular.load_csv(path, tabular.dialect_of(path, header=True))
+            assert table.column_names == rows[0]
+            for name, *cells in zip(*rows, strict=True):
+                wanted = by_hand(cells)
+                found = table[name].to_pylist()
+                assert [type(value) for value in found] == [type(value) for value in wanted]
+                assert found == wanted
 
     def test_a_data_frame_where_columns_are_text_or_have_gaps(self, tmp_path: Path) -> None:
         path = tmp_path / "x.csv"
@@ -423,10 +438,7 @@ class TestSeparated:
         assert data.X["income"].tolist()[:2] == [1.5, 2.0]
         assert len(data) == 3
 
-    @pytest.mark.parametrize("fast", [True, False])
-    def test_booleans_and_moments(self, tmp_path: Path, fast: bool, monkeypatch: Any) -> None:
-        if not fast:
-            monkeypatch.setattr(separated, "find_spec", lambda name: None)
+    def test_booleans_and_moments(self, tmp_path: Path) -> None:
         path = tmp_path / "x.csv"
         path.write_text(
             "member,paid,joined,seen,odd\n"
@@ -451,7 +463,7 @@ class TestSeparated:
     def test_what_is_read_can_be_learned(
         self, tmp_path: Path, library: str, monkeypatch: Any
     ) -> None:
-        monkeypatch.setattr(frames, "at_hand", lambda: library)
+        monkeypatch.setattr(tabular, "frame_library", lambda: library)
         path = tmp_path / "x.csv"
         rows = [
             (i, i % 7 or "", i % 2 == 0, i % 5 > 0 or "", f"2024-01-{i + 1:02}", "xyz"[i % 3])
@@ -459,7 +471,7 @@ class TestSeparated:
         ]
         write_csv(path, [list("abcdef"), *(list(map(str, row)) for row in rows)])
         X = read(path).X
-        kinds = {field.name: field.kind for field in TableEncoder.learn(X).schema.fields}
+        kinds = {field.name: field.kind for field in TableEncoder.learn(X)[0].schema.fields}
         assert kinds == {
             "a": "number", "b": "number", "c": "boolean", "d": "boolean", "e": "moment",
             "f": "category",
@@ -474,7 +486,7 @@ class TestSeparated:
 
     @pytest.mark.parametrize("library", ["polars", "pyarrow"])
     def test_other_frame_libraries(self, tmp_path: Path, library: str, monkeypatch: Any) -> None:
-        monkeypatch.setattr(frames, "at_hand", lambda: library)
+        monkeypatch.setattr(tabular, "frame_library", lambda: library)
         path = tmp_path / "x.csv"
         path.write_text("a,b\n1,x\n,y\n3,\n")
         data = read(path)
@@ -485,23 +497,8 @@ class TestSeparated:
         assert len(part) == 2
         assert type(part.X) is type(data.X)
 
-    def test_no_frame_library(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(frames, "at_hand", lambda: None)
-        path = tmp_path / "x.csv"
-        path.write_text("a,b\n1,x\n2,y\n")
-        told(MissingExtra, path, "'b' holds more than numbers", "pip install 'latente[frames]'")
-        path.write_text("a,b\n1,\n2,3\n")
-        told(MissingExtra, path, "missing values")
-        path.write_text("a,b\n1,4\n2,3\n")
-        assert read(path).X.tolist() == [[1, 4], [2, 3]]
-
-    @pytest.mark.parametrize("fast", [True, False])
     @pytest.mark.parametrize(("row", "count"), [("5", "1 field,"), ("5,6,7,8", "4 fields,")])
-    def test_a_broken_row_is_named(
-        self, tmp_path: Path, row: str, count: str, fast: bool, monkeypatch: Any
-    ) -> None:
-        if not fast:
-            monkeypatch.setattr(separated, "find_spec", lambda name: None)
+    def test_a_broken_row_is_named(self, tmp_path: Path, row: str, count: str) -> None:
         path = tmp_path / "x.csv"
         lines = ["a,b,c", *(f"{i},{i},{i}" for i in range(500))]
         lines[321] = row
@@ -601,14 +598,22 @@ class TestSeparated:
         path.write_bytes(content)
         told(error, path, word)
 
-    def test_columns_that_turn_to_text_late(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(separated, "BLOCK", 10)
-        monkeypatch.setattr(separated, "find_spec", lambda name: None)
+    def test_columns_that_turn_to_text_late(self, tmp_path: Path) -> None:
         path = tmp_path / "x.csv"
-        path.write_text("a,b\n" + "".join(f"{i},{i}\n" for i in range(40)) + "x,1\n")
+        path.write_text("a,b\n" + "".join(f"{i},{i}\n" for i in range(1000)) + "x,1\n")
         frame = read(path).X
-        assert frame["a"].tolist() == [*map(str, range(40)), "x"]
-        assert frame["b"].tolist() == [*range(40), 1]
+        assert frame["a"].tolist() == [*map(str, range(1000)), "x"]
+        assert frame["b"].tolist() == [*range(1000), 1]
+
+    def test_numbers_as_people_write_them(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a;b\n+1,5; 2 \n-,25;+2e1\n")
+        assert read(path).X.tolist() == [[1.5, 2], [-0.25, 20]]
+
+    def test_quotes_inside_a_field_are_text(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text('pipe,n\n5" wide,1\n"a, b",2\n')
+        assert read(path).X["pipe"].tolist() == ['5" wide', "a, b"]
 
 
 class TestParquet:
@@ -638,7 +643,7 @@ class TestParquet:
 
     @pytest.mark.parametrize("library", ["polars", "pyarrow"])
     def test_other_frame_libraries(self, tmp_path: Path, library: str, monkeypatch: Any) -> None:
-        monkeypatch.setattr(frames, "at_hand", lambda: library)
+        monkeypatch.setattr(tabular, "frame_library", lambda: library)
         pl.DataFrame({"a": [1, None], "b": ["x", "y"]}).write_parquet(tmp_path / "x.pq")
         X = read(tmp_path / "x.pq").X
         assert isinstance(X, pl.DataFrame if library == "polars" else pa.Table)
@@ -660,11 +665,6 @@ class TestParquet:
         told(DataError, path, "no rows")
         pq.write_table(pa.table([[1], [2]], names=["a", "a"]), path)
         told(DataError, path, "two columns are called 'a'")
-
-    def test_without_pyarrow(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr("latente.data.parquet.find_spec", lambda name: None)
-        (tmp_path / "x.parquet").write_bytes(b"PAR1")
-        told(MissingExtra, tmp_path / "x.parquet", "pip install 'latente[frames]'")
 
 
 def grey(*shape: int, seed: int = 0, dtype: str = "u1") -> NDArray[Any]:
@@ -882,7 +882,7 @@ class TestImages:
 
     def test_too_many_for_memory(self, tmp_path: Path, monkeypatch: Any) -> None:
         picture(tmp_path / "x.png", grey(4, 4))
-        monkeypatch.setattr(memory, "physical", lambda: 10**6)
+        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
         with pytest.raises(DataError, match=r"9\.0 MB"):
             read(tmp_path, size=(3000, 3000))
 

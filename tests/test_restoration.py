@@ -30,7 +30,7 @@ from latente import (
     restore,
 )
 from latente.cli.main import app
-from latente.corruptions import corrupt
+from latente.corruptions.base import corrupt
 from latente.figures.pictures import corrupted
 from latente.metrics import psnr
 from latente.restoration import blend, cut, raised_cosine, tile_corners

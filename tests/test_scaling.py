@@ -17,11 +17,17 @@ from sklearn.datasets import load_digits
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
 from latente import DataError, ParameterError
-from latente.data import learning
-from latente.data.intake import as_tensor
-from latente.data.learning import SCALINGS, Ranges
-from latente.data.restore import DTYPES, limits, restore, restore_tensor
-from latente.data.scaling import Scaling
+from latente.data import scaling as learning
+from latente.data.arrays import as_tensor
+from latente.data.scaling import (
+    DTYPES,
+    SCALINGS,
+    Ranges,
+    Scaling,
+    limits,
+    tensor_to_dtype,
+    to_dtype,
+)
 
 SHAPES = st.one_of(
     hnp.array_shapes(min_dims=2, max_dims=2, max_side=6),
@@ -291,7 +297,7 @@ def test_a_memory_map_is_read_in_blocks(tmp_path: Path, monkeypatch: pytest.Monk
     X = RNG.normal(size=(400, 3))
     np.save(tmp_path / "x.npy", X)
     whole = Scaling.learn(X, "standard")
-    monkeypatch.setattr("latente.data.blocks.blocks.__defaults__", (100,))
+    monkeypatch.setattr("latente.data.arrays.blocks.__defaults__", (100,))
     mapped = Scaling.learn(np.load(tmp_path / "x.npy", mmap_mode="r"), "standard")
     assert np.allclose(mapped.shift, whole.shift, rtol=1e-12)
     assert np.allclose(mapped.span, whole.span, rtol=1e-12)
@@ -334,7 +340,7 @@ def test_modules_compute_the_same(name: str, shape: tuple[int, ...]) -> None:
     st.sampled_from(NUMPY),
 )
 def test_restoring_rounds_and_clips(values: np.ndarray, dtype: str) -> None:
-    restored = restore(values, dtype)
+    restored = to_dtype(values, dtype)
     assert restored.dtype == dtype
     if dtype == "bool":
         assert np.array_equal(restored, values >= 0.5)
@@ -344,7 +350,7 @@ def test_restoring_rounds_and_clips(values: np.ndarray, dtype: str) -> None:
     wanted = wanted if dtype.startswith("float") else np.rint(wanted)
     assert np.allclose(restored.astype(np.float64), wanted, rtol=1e-3, atol=1e-7)
     assume(values.dtype == np.float64 or dtype not in ("float32", "float64"))
-    assert np.array_equal(restore_tensor(torch.from_numpy(values), dtype).numpy(), restored)
+    assert np.array_equal(tensor_to_dtype(torch.from_numpy(values), dtype).numpy(), restored)
 
 
 def test_bfloat16_comes_back_as_torch_knows_it() -> None:

@@ -260,7 +260,7 @@ class TestFile:
             ({"codes": None}, {}, "no codes"),
             ({"codes": CODES.astype(np.float64)}, {}, "no codes"),
             ({"codes": CODES[0]}, {}, "no codes"),
-            ({"codes": np.full((2, 2), np.nan, np.float32)}, {}, "no codes"),
+            ({"codes": np.full((2, 2), np.nan, np.float32)}, {}, "the tensor codes has NaN"),
             ({"more": CODES}, {}, "unknown names"),
             ({"paths": np.zeros(3, np.uint8)}, {}, "one path for each code"),
             ({"paths": np.zeros((299, 1), np.uint8)}, {}, "not bytes"),

@@ -52,7 +52,8 @@ class Outcome:
     `seconds` has one entry an epoch, from the end of one epoch to the end of the next (the first
     from the start of training, tracing and set-up included); `busy` likewise has the seconds that
     all processors together worked for the process. `peak` is the resident memory of the
-    process in MB at the end of training, `bce` the held-out error in nats per pixel.
+    process in MB at the end of training, `bce` the held-out error in nats per pixel. Where they are
+    measured, `mse` is the squared error per pixel and `log_likelihood` in nats per picture.
     """
 
     seconds: list[float]
@@ -64,6 +65,8 @@ class Outcome:
     versions: dict[str, str]
     precision: str = "float32"
     hardware: str = ""
+    mse: float | None = None
+    log_likelihood: float | None = None
 
 
 @dataclass

@@ -29,8 +29,8 @@ from sklearn.svm import SVC
 from torch import nn
 
 from latente import Autoencoder, Dense, GaussianNoise, datasets, latent, metrics
-from latente.data.images import pictures, read_folder
-from latente.datasets.places import folders
+from latente.data.pictures import pictures, read_folder
+from latente.datasets.download import folders
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"

@@ -35,7 +35,7 @@ from latente import (
     figures,
     metrics,
 )
-from latente.corruptions import corrupt
+from latente.corruptions.base import corrupt
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"
@@ -261,7 +261,7 @@ def exact_pca(train: Floats, size: int) -> PCA:
 
 def reconstruct(ae: Autoencoder, flat: Floats) -> Floats:
     """Return reconstructions of rows (n, 784) in [0, 1], unrounded, through the fitted module."""
-    shape = (-1, *ae.fitted_.given.shape)
+    shape = (-1, *ae.fitted_.input.shape)
     with torch.no_grad():
         parts = [
             ae.module_(part.view(shape)) for part in torch.from_numpy(flat).float().split(1000)

@@ -35,7 +35,7 @@ from latente import (
     datasets,
     metrics,
 )
-from latente.corruptions import Corruption
+from latente.corruptions.base import Corruption
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "images"

@@ -25,7 +25,7 @@ from PIL import Image
 from sklearn.decomposition import PCA
 
 from latente import Autoencoder, LatentIndex, datasets, near_duplicates
-from latente.data.images import pictures, resized
+from latente.data.pictures import pictures, resized
 from latente.figures import contact_sheet
 
 HERE = Path(__file__).parent

@@ -27,8 +27,8 @@ from .build import (
     resolve_parts,
 )
 from .corruptions.base import Corruption
+from .data.arrays import as_array, as_codes
 from .data.batches import Batches
-from .data.intake import as_array, as_codes, named
 from .data.preparation import Preparation
 from .errors import DataError, ParameterError, TrainingWarning
 from .families import FAMILIES
@@ -292,8 +292,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             wanted, stored_target = Preparation.learn(
                 target, scaling=self.scaling, name="target", layout=layout
             )
-        if source.layout.kind != "sequences":
-            validate_data(self, named(X), reset=True, skip_check_array=True)
+        validate_data(self, source.header(X), reset=True, skip_check_array=True)
         self.n_features_in_ = source.n_features
         self.columns_ = source.names
         parts = resolve_parts(params, source.space, wanted.space)
@@ -348,12 +347,10 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Return what was fitted, once X is known to have the columns it was fitted on."""
         check_is_fitted(self, "fitted_")
         fitted = self.fitted_
-        if fitted.input.layout.kind == "sequences":
-            return fitted
         widened = fitted.widened(X)
         fitted.input.check_features(widened)
         try:
-            validate_data(self, named(widened), reset=False, skip_check_array=True)
+            validate_data(self, fitted.input.header(widened), reset=False, skip_check_array=True)
         except ValueError as error:
             raise DataError(str(error)) from error
         return fitted

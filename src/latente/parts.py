@@ -128,12 +128,13 @@ class Table(Mapping[str, type[P]]):
         """Return the class of that name: of the table, or one that a user's code defines."""
         if name in self._lines:
             return self[name]
-        waiting, own = [self.base], []
+        waiting, own = [self.base], {}
         while waiting:
-            cls = waiting.pop()
+            cls = waiting.pop(0)
             waiting += cls.__subclasses__()
-            own += [cls] if cls.__name__ == name else []
-        return own[0] if len(own) == 1 else None
+            if cls.__name__ == name:
+                own[cls.__module__, cls.__qualname__] = cls  # the last, where it was defined again
+        return next(iter(own.values())) if len(own) == 1 else None
 
 
 def imported(line: str) -> Any:

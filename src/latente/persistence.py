@@ -136,7 +136,12 @@ def load(cls: type[S], path: StrPath, network: tuple[nn.Module, nn.Module] | Non
     FileError
         If the file cannot be read, is no model, is damaged, or comes from a later version.
     """
-    tensors, structure = read_tensors(path, kind=kind_of(cls), newest_format=FORMAT)
+    tensors, structure = read_tensors(
+        path,
+        kind=kind_of(cls),
+        newest_format=FORMAT,
+        finite=lambda name: not name.startswith("meta:"),
+    )
     own = {name: tensor for name, tensor in tensors.items() if not name.startswith("meta:")}
     inner = {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("meta:")}
     try:

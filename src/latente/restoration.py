@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .data.shapes import told
+from .data.preparation import describe_shape
 from .errors import DataError, ParameterError
 from .parts import is_number
 
@@ -72,7 +72,7 @@ def restore(
     if not is_number(overlap, 0, 0.9):
         raise ParameterError(f"overlap={overlap!r}: use a number from 0 to 0.9")
     fitted = model.fitted_
-    for layout in (fitted.given.layout, fitted.wanted.layout):
+    for layout in (fitted.input.layout, fitted.target.layout):
         if layout.kind != "pictures":
             raise ParameterError(f"this model was fitted on {layout.kind}, not on pictures")
     damaged = np.asarray(picture)
@@ -90,14 +90,14 @@ def _restored(
 ) -> NDArray[Any]:
     """Return a picture with the channels of the fit, of any size, restored."""
     fitted = model.fitted_
-    height, width = fitted.given.shape[1:]
+    height, width = fitted.input.shape[1:]
     size = picture.shape[:2]
     corners = tile_corners(size, (height, width), overlap)
     tiles = cut(picture, corners, (height, width))
     hidden = None if mask is None else cut(mask, corners, (height, width))
     whole = blend(fitted.restored(tiles, hidden), corners, size, overlap)
-    values: NDArray[Any] = fitted.wanted.scaling_map.inverse(whole[None])[0]
-    return values[0] if len(fitted.wanted.layout.shape) == 2 else np.moveaxis(values, 0, 2)
+    values: NDArray[Any] = fitted.target.scaling_map.inverse(whole[None])[0]
+    return values[0] if len(fitted.target.layout.shape) == 2 else np.moveaxis(values, 0, 2)
 
 
 def _checked_mask(mask: Any, picture: NDArray[Any]) -> NDArray[Any]:
@@ -117,13 +117,13 @@ def _inputs(picture: NDArray[Any], model: Autoencoder) -> Iterator[NDArray[Any]]
     That is the picture itself, with grey repeated for a model of colours, or one channel after the
     other for a model of greys.
     """
-    shape = model.fitted_.given.layout.shape
+    shape = model.fitted_.input.layout.shape
     channels = shape[2] if len(shape) == 3 else 1
     own = picture.shape[2] if picture.ndim == 3 else 1
     planes = picture.reshape(*picture.shape[:2], own)
     if own != channels and 1 not in (own, channels):
         raise DataError(
-            f"the picture has {own} channels, but the model was fitted on {told(shape)}"
+            f"the picture has {own} channels, but the model was fitted on {describe_shape(shape)}"
         )
     if own == channels or own == 1:
         whole = np.repeat(planes, channels // own, axis=2)
@@ -135,7 +135,8 @@ def _inputs(picture: NDArray[Any], model: Autoencoder) -> Iterator[NDArray[Any]]
 
 def _as_grey(restored: NDArray[Any], picture: NDArray[Any], model: Autoencoder) -> NDArray[Any]:
     """Return a restored picture grey again, where the model repeated a grey one as colours."""
-    if picture.ndim == 3 or restored.ndim == 2 or model.fitted_.colours:
+    coloured = np.ndim(model.fitted_.widened(picture[None])) == 4
+    if picture.ndim == 3 or restored.ndim == 2 or coloured:
         return restored
     grey: NDArray[Any] = restored.mean(axis=2)
     return (np.rint(grey) if restored.dtype.kind in "iu" else grey).astype(restored.dtype)

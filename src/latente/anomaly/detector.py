@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..choices import draw_seed
-from ..data.frames import rows as chosen_rows
-from ..data.intake import as_array, as_tensor, named
-from ..data.schema import is_frame
+from ..build import as_seed
+from ..data.arrays import as_array, as_tensor, is_frame, named
+from ..data.dataset import take_rows as chosen_rows
 from ..errors import DataError, ParameterError
 from ..estimator import Autoencoder
 from ..parts import from_json, is_number, is_whole, listed, resolve, to_json
@@ -307,7 +306,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             autoencoder=self.autoencoder,
             scores=scores,
             neighbors=int(self.n_neighbors),
-            seed=draw_seed(self.random_state),
+            seed=as_seed(self.random_state),
         )
 
     def _rule(self) -> Threshold | None:

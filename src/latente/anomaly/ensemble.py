@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 
-from ..corruptions import GaussianNoise
-from ..data.frames import rows as chosen_rows
+from ..corruptions.noise import GaussianNoise
+from ..data.arrays import is_frame
+from ..data.dataset import take_rows as chosen_rows
 from ..data.preparation import Preparation
-from ..data.schema import is_frame
 from ..estimator import Autoencoder
 from ..networks.dense import Dense
 from .scores import SCORES, VIEWS, Neighbors, Reconstruction, Score, View
@@ -312,7 +312,8 @@ def trimmed(
 
 def prepare(X: Any) -> Preparation:
     """Learn how data become numbers; a new level of a category is an anomaly, not an error."""
-    learned = Preparation.learn(X, "auto" if is_picture(X) else "standard", "X")
+    scaling = "auto" if is_picture(X) else "standard"
+    learned, _ = Preparation.learn(X, scaling=scaling, name="X")
     if learned.table is None:
         return learned
     return replace(learned, table=replace(learned.table, unseen="ignore"))

@@ -312,7 +312,7 @@ class Reconstruction(Score):
     @classmethod
     def from_state(cls, state: dict[str, Any], width: int, network: Any) -> Self:
         autoencoder = Autoencoder._from_state(state["meta"], state["tensors"], network)
-        if int(np.prod(autoencoder.fitted_.wanted.shape)) != width:
+        if int(np.prod(autoencoder.fitted_.target.shape)) != width:
             raise ValueError("an autoencoder does not fit the columns")
         return cls(autoencoder=autoencoder)
 

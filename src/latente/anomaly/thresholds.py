@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from ..parts import Part, is_number, require
+from ..parts import Part, Table, is_number, require
 
 Floats = NDArray[np.float64]
 
@@ -116,12 +116,13 @@ class Cost(Threshold):
         )
 
 
-THRESHOLDS: dict[str, type[Threshold]] = {
-    "quantile": Quantile,
-    "alerts": Alerts,
-    "f1": F1,
-    "cost": Cost,
-}
+THRESHOLDS: Table[Threshold] = Table(
+    "anomaly.thresholds.Threshold",
+    quantile="anomaly.thresholds.Quantile",
+    alerts="anomaly.thresholds.Alerts",
+    f1="anomaly.thresholds.F1",
+    cost="anomaly.thresholds.Cost",
+)
 
 
 def candidates(scores: Floats, anomalies: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:

@@ -12,6 +12,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -108,7 +109,9 @@ class Bottleneck(Part, ABC):
         return "bernoulli" if binary else "squared"
 
     @abstractmethod
-    def build(self, code_shape: Shape, input_shape: Shape) -> BottleneckModule:
+    def build(
+        self, code_shape: Shape, input_shape: Shape, generator: Generator
+    ) -> BottleneckModule:
         """Return the module that makes codes.
 
         Parameters
@@ -117,6 +120,8 @@ class Bottleneck(Part, ABC):
             Of one code: (numbers,), or (channels, h, w) where it is spatial.
         input_shape
             Of one sample as the encoder sees it.
+        generator
+            Source of the initial weights, on the CPU.
         """
 
 
@@ -246,6 +251,13 @@ class BottleneckModule(nn.Module):
         drawn = torch.from_numpy(sample_near(codes, n, np.random.default_rng(seed)))
         return self.nearest(drawn.to(generator.device).view(-1, *self.code_shape))
 
+    def quantiles(self, shares: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Return the value below which each share (k,) of a code's numbers lies under the prior.
+
+        None where there is no prior by which numbers of a code are independent and alike.
+        """
+        return None
+
     def posterior(self, h: Tensor, samples: int, generator: Generator) -> Tensor:
         """Draw codes from each sample's distribution, (samples · n, *code_shape).
 
@@ -289,6 +301,11 @@ def require_alone(owner: Part, needs_input: bool) -> None:
             f"bottleneck={name!r} makes codes to be decoded alone, which skips=True and "
             "residual=True do not allow; use bottleneck='plain'"
         )
+
+
+def normal_quantiles(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the quantiles of N(0, 1) at shares (k,) of its mass."""
+    return np.array([NormalDist().inv_cdf(share) for share in shares])
 
 
 FAR, NARROW, WIDE = 1.5, 0.2, 3.0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from ..data.space import Shape
@@ -20,6 +22,7 @@ from .base import (
     Floats,
     Moment,
     Terms,
+    normal_quantiles,
     prior_gap,
     require_alone,
 )
@@ -77,7 +80,9 @@ class Gaussian(Bottleneck):
     def default_loss(self, *, binary: bool, bounded: bool) -> str:
         return "bernoulli" if bounded or binary else "gaussian"
 
-    def build(self, code_shape: Shape, input_shape: Shape) -> BottleneckModule:
+    def build(
+        self, code_shape: Shape, input_shape: Shape, generator: Generator
+    ) -> BottleneckModule:
         return GaussianModule(code_shape, self)
 
 
@@ -156,6 +161,9 @@ class GaussianModule(BottleneckModule):
     def sample(self, n: int, generator: Generator, *, codes: Floats, encode: Encode) -> Tensor:
         shape = (n, *self.code_shape)
         return torch.randn(shape, generator=generator, device=generator.device)
+
+    def quantiles(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+        return normal_quantiles(shares)
 
     def describe(self, h: Tensor, generator: Generator) -> dict[str, object]:
         spread = self.code(h).flatten(1).var(0, unbiased=False)

@@ -73,7 +73,7 @@ def compress(
         rows.X,
         names=rows.file_names(data),
         effort=effort,
-        remember=os.path.relpath(Path(model).resolve(), path.resolve().parent),
+        model_path=os.path.relpath(Path(model).resolve(), path.resolve().parent),
     )
     with atomic(path) as temporary:
         temporary.write_bytes(packed)

@@ -273,9 +273,9 @@ def take(X: Any, index: Sequence[int] | Any) -> Any:
     """Return some rows of an array or a data frame, in the order asked for."""
     import numpy as np
 
-    from ..data import frames
+    from ..data.dataset import take_rows
 
-    return frames.rows(X, np.asarray(index))
+    return take_rows(X, np.asarray(index))
 
 
 def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> Any:
@@ -302,9 +302,9 @@ def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> An
         If a column, or the names of all of them, are missing, or a column has gaps or text
         where the model knows none.
     """
-    from ..data import frames
-    from ..data.intake import as_array
-    from ..data.schema import shortened
+    from ..data.arrays import as_array
+    from ..data.frames import shortened
+    from ..data.tabular import frame_of
 
     preparation = preparation_of(model)
     known = model.columns_ or []
@@ -319,7 +319,7 @@ def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> An
         X = select(X, data, known)
     if not wants_frame:
         return as_array(X, name=data.name) if is_frame(X) else X
-    return X if is_frame(X) else frames.frame(dict(zip(known, X.T, strict=True)), data.name)
+    return X if is_frame(X) else frame_of(dict(zip(known, X.T, strict=True)))
 
 
 def select(X: Any, data: Dataset, columns: Sequence[str]) -> Any:
@@ -339,7 +339,7 @@ def select(X: Any, data: Dataset, columns: Sequence[str]) -> Any:
     DataError
         If one of them is missing.
     """
-    from ..data.schema import shortened
+    from ..data.frames import shortened
 
     names = data.names or ()
     if tuple(columns) == names:

@@ -166,9 +166,9 @@ def _detector_facts(path: str) -> Facts:
 def _index_facts(path: str) -> Facts:
     """Return what an index holds; its model need not be there."""
     from ..search.engines import choose
-    from ..search.store import read
+    from ..search.index import IndexFile
 
-    stored = read(path)
+    stored = IndexFile.read(path)
     return {
         "rows": len(stored.codes),
         "latent_dim": stored.codes.shape[1],

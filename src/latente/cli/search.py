@@ -145,7 +145,7 @@ def search(
     found = opened.query(rows.X, k)
     queries = as_records(found, index, rows)
     if path is not None:
-        from ..figures.contact import contact_sheet
+        from ..figures import contact_sheet
 
         save_figure(contact_sheet(rows.X, pictures_of(opened, index, found), found.distances), path)
         say(f"contact sheet → {path}")

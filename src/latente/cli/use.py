@@ -201,8 +201,7 @@ def restored_singly(folder: Path, model: Autoencoder) -> list[Path]:
     shape = model.fitted_.input.layout.shape
     if not folder.is_dir() or len(shape) == 1:
         return []
-    from ..data.images import pictures
-    from ..data.pictures import look
+    from ..data.pictures import look, pictures
 
     found = pictures(folder)
     alike = all(look(path).shape == shape for path in found)

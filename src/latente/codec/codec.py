@@ -114,9 +114,9 @@ class Codec:
     def fingerprint(self) -> str:
         """Digits that identify the model: a digest of all that decoding depends on."""
         fitted, tables = self.fitted, self.table.frequencies
-        _, arrays = fitted.wanted.state()
+        _, arrays = fitted.target.state()
         # Numbers alone: a description in words may change from one release to the next.
-        described = [fitted.code_shape, fitted.wanted.layout.to_json()]
+        described = [fitted.code_shape, fitted.target.layout.to_json()]
         counted = [("lowest", tables.lowest), ("counts", tables.counts)]
         unit = [("unit", _unit_codes(fitted, self.numbers).cpu().numpy())]
         learned = fitted.model.state_dict()
@@ -284,7 +284,7 @@ def requantised(model: Autoencoder, X: Any, factor: float) -> Autoencoder:
     check_is_fitted(model, "fitted_")
     changed = copy.deepcopy(model)
     changed.fitted_.model.bottleneck.rescale(factor)
-    changed.fitted_.look(changed.fitted_.batches(X))
+    changed.fitted_.study(changed.fitted_.batches(X))
     return changed
 
 
@@ -329,7 +329,7 @@ def _descended(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, rounds, eta_min=0.1 * rate)
     for _ in range(rounds + 1):
         allowed = free + (model.bottleneck.nearest(free) - free).detach()
-        total = model.code_objective(x, target, allowed)
+        total = model.code_objective(allowed, target)
         better = total.detach() < least
         best[better], least[better] = allowed.detach()[better], total.detach()[better]
         (free.grad,) = torch.autograd.grad(total.sum(), free)

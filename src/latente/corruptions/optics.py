@@ -75,7 +75,7 @@ class GrayscaleModule(CorruptionModule):
         return grey[:, None].repeat(1, self.seen_shape[0], 1, 1)
 
     def widened(self, X: Any, shape: Shape) -> Any:
-        if tuple(getattr(X, "shape", ())[1:]) != tuple(shape[:2]):
+        if len(getattr(X, "shape", ())) != len(shape):
             return X
         if isinstance(X, Tensor):
             return X[..., None].expand(*X.shape, len(LUMA))

@@ -1,21 +1,25 @@
-"""What a reader or a loader hands over: samples, and whatever is known about them."""
+"""What a reader or a loader hands over: samples, and whatever is known about them.
+
+Below are the checks that all readers share: of numbers, of labels, and of what fits in memory.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError
 from ..parts import is_whole
-from .frames import rows
-from .order import natural
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[Any]
+DIGITS = re.compile(r"([0-9]{1,18})")
+LARGE = 256 * 2**20
+"""From this many bytes on, an array that can be mapped into memory is not read as a whole."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -50,9 +54,9 @@ class Dataset:
     """
 
     X: Any
-    y: Array | None = None
+    y: NDArray[Any] | None = None
     X_test: Any = None
-    y_test: Array | None = None
+    y_test: NDArray[Any] | None = None
     names: tuple[str, ...] | None = None
     name: str = "data"
     paths: tuple[str, ...] | None = None
@@ -101,13 +105,13 @@ class Dataset:
         index = np.sort(np.random.default_rng(random_state).permutation(len(self))[:n])
         return replace(
             self,
-            X=rows(self.X, index),
+            X=take_rows(self.X, index),
             y=None if self.y is None else self.y[index],
             paths=None if self.paths is None else tuple(self.paths[i] for i in index),
         )
 
 
-def labelled(values: Array) -> tuple[Array, tuple[str, ...] | None]:
+def labelled(values: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...] | None]:
     """Turn labels as found into numbers and, where they were text, the classes they index.
 
     Parameters
@@ -129,3 +133,110 @@ def labelled(values: Array) -> tuple[Array, tuple[str, ...] | None]:
     place = np.empty(len(classes), dtype=np.int64)
     place[order] = np.arange(len(classes))
     return place[codes.reshape(-1)], tuple(str(classes[i]) for i in order)
+
+
+def take_rows(X: Any, index: NDArray[np.int64]) -> Any:
+    """Return some samples of an array, a list or a data frame of any library, in that order."""
+    if isinstance(X, list | tuple):
+        return [X[i] for i in index]
+    if hasattr(X, "iloc"):
+        return X.iloc[index].reset_index(drop=True)
+    if hasattr(X, "take") and not isinstance(X, np.ndarray):
+        return X.take(index)
+    return X[index]
+
+
+def natural(text: str) -> tuple[tuple[str | int, ...], str]:
+    """Return a sorting key that takes runs of digits as numbers and ignores case.
+
+    >>> sorted(["s10", "s2", "S1"], key=natural)
+    ['S1', 's2', 's10']
+    """
+    parts = DIGITS.split(text)
+    return tuple(int(p) if i % 2 else p.casefold() for i, p in enumerate(parts)), text
+
+
+def as_samples(array: NDArray[Any], what: str) -> NDArray[Any]:
+    """Return samples as an array that can be learned from, without copying where that can be.
+
+    Parameters
+    ----------
+    array
+        Shape ``(n, features)``, ``(n, h, w)`` or ``(n, h, w, c)``; booleans become uint8 and
+        numbers wider than float64 become float64.
+    what
+        What the array is called in errors.
+
+    Raises
+    ------
+    DataError
+        If it holds something else than real numbers, has no samples, or is not of such a shape.
+    """
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"{what} holds {array.dtype} values; real numbers are needed")
+    if array.ndim < 2:
+        raise DataError(
+            f"{what} has shape {array.shape}; rows of columns (n, features) or pictures (n, h, w) "
+            "are needed"
+        )
+    if array.ndim > 4:
+        raise DataError(
+            f"{what} has shape {array.shape}; at most four axes (n, h, w, channels) can be used"
+        )
+    if array.size == 0:
+        raise DataError(f"{what} has shape {array.shape}: it holds no values")
+    return native(array)
+
+
+def native(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array in the machine's byte order, of at most 8 bytes a number, never of bool."""
+    if array.dtype.kind == "b":
+        return array.astype(np.uint8)
+    if array.dtype.itemsize > 8:
+        return array.astype(np.float64)
+    if not array.dtype.isnative:
+        return array.astype(array.dtype.newbyteorder("="))
+    return array
+
+
+def as_labels(array: NDArray[Any], what: str) -> NDArray[Any]:
+    """Return labels as a flat array of numbers or text, whatever their axes of length one.
+
+    Raises
+    ------
+    DataError
+        If they are neither numbers nor text, or more than one a sample.
+    """
+    if array.ndim == 0 or array.size != array.shape[0]:
+        raise DataError(f"{what} has shape {array.shape}; one label a sample (n,) is needed")
+    if array.dtype.kind not in "biufU":
+        raise DataError(f"{what} holds {array.dtype} values; labels are numbers or text")
+    flat = array.reshape(-1)
+    return flat if flat.dtype.kind == "U" else native(flat)
+
+
+def physical_memory() -> int | None:
+    """Return the machine's memory in bytes, or None where the system does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def check_memory(nbytes: int, path: str | Path) -> None:
+    """Raise `DataError` where a file would unpack to more bytes than the machine has memory."""
+    available = physical_memory()
+    if available is not None and nbytes > available:
+        raise DataError(
+            f"{path} unpacks to {amount(nbytes)}, more than the {amount(available)} of memory "
+            "here; give it as an uncompressed .npy file, which is read piece by piece"
+        )
+
+
+def amount(nbytes: float) -> str:
+    """Return a number of bytes as a person reads it: ``"11.2 MB"``."""
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if nbytes < 1000 or unit == "TB":
+            break
+        nbytes /= 1000
+    return f"{nbytes:.0f} {unit}" if unit == "bytes" or nbytes >= 100 else f"{nbytes:.1f} {unit}"

@@ -6,7 +6,7 @@
     boolean        ──▶ flag                       │ flag "missing", where there were any
     category       ──▶ a flag for each level, one of which may be "missing"
 
-`ENCODERS` is the table, by the kinds of `schema.Field`.
+`ENCODERS` is the table, by the kinds of `frames.Field`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,27 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
+import narwhals as nw
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError
-from .libraries import as_json
-from .schema import Field, classify, kind_of, numbers, shortened
+from .arrays import numbers
+from .frames import (
+    Bools,
+    Column,
+    Field,
+    Series,
+    as_json,
+    classify,
+    kind_of,
+    present,
+    shortened,
+)
 
-if TYPE_CHECKING:
-    import narwhals as nw
-    from numpy.typing import NDArray
-
-    Series = nw.Series[Any]
-    Bools = NDArray[np.bool_]
-    Floats = NDArray[np.float64]
-    Column = tuple[NDArray[Any], Bools]
+Floats = NDArray[np.float64]
 
 MOST_LEVELS = 255
 """More levels than these are no category."""
@@ -162,7 +167,7 @@ class Moment(Encoder):
             missing=bool(gaps.any()),
             fill=fill,
             step=step,
-            duration=type(series.dtype).__name__ == "Duration",
+            duration=series.dtype == nw.Duration,
             nanoseconds=getattr(series.dtype, "time_unit", "us") == "ns",
         )
 
@@ -178,10 +183,9 @@ class Moment(Encoder):
     @staticmethod
     def read(series: Series) -> Floats:
         """Return the microseconds, since 1970 in UTC or as they last, NaN where missing."""
-        name = type(series.dtype).__name__
-        if name in ("Datetime", "Date"):
+        if series.dtype in (nw.Datetime, nw.Date):
             ticks = series.dt.timestamp("us")
-        elif name == "Duration":
+        elif series.dtype == nw.Duration:
             ticks = series.dt.total_microseconds()
         elif is_empty(series):
             return np.full(len(series), np.nan)
@@ -250,8 +254,8 @@ class Category(Encoder):
         known = [value for value, gap in zip(values, gaps.tolist(), strict=True) if not gap]
         counts: Counter[tuple[str, Any]] = Counter()
         for (_, value), count in Counter(zip(map(type, known), known, strict=True)).items():
-            counts[told_apart(value)] += count
-        text = type(series.dtype).__name__ in ("String", "Object")
+            counts[distinct(value)] += count
+        text = series.dtype in (nw.String, nw.Object)
         check_levels(series.name, len(counts), len(known), known, text=text)
         order = sorted(counts, key=lambda key: (key[0], key[1]))
         fill = max(range(len(order)), key=lambda i: counts[order[i]]) if order else 0
@@ -281,8 +285,8 @@ class Category(Encoder):
         if len(set(self.levels)) == len(self.levels):
             place: dict[Any, int] = {level: i for i, level in enumerate(self.levels)}
             return np.fromiter((place.get(v, -1) for v in values), np.int64, len(values))
-        place = {told_apart(level): i for i, level in enumerate(self.levels)}
-        return np.fromiter((place.get(told_apart(v), -1) for v in values), np.int64, len(values))
+        place = {distinct(level): i for i, level in enumerate(self.levels)}
+        return np.fromiter((place.get(distinct(v), -1) for v in values), np.int64, len(values))
 
     def decode(self, values: Floats | None, flags: NDArray[np.float32]) -> Column:
         objects = np.empty(self.flags, object)
@@ -315,7 +319,7 @@ def is_empty(series: Series) -> bool:
     return classify(series)[0] == "category" and bool(series.is_null().all())
 
 
-def told_apart(value: Any) -> tuple[str, Any]:
+def distinct(value: Any) -> tuple[str, Any]:
     """Return a key that keeps 1, "1", 1.0 and True apart, as Python's own equality does not."""
     plain = as_json(value)
     return type(plain).__name__, plain
@@ -338,9 +342,7 @@ def check_levels(name: Any, levels: int, rows: int, known: list[Any], *, text: b
 
 def changed(series: Series, held: str) -> str:
     """Return the sentence on a column that is of another kind than at fit."""
-    gaps = series.is_null().to_list()
-    values = zip(range(len(series)), series.to_list(), gaps, strict=True)
-    row, first = next(((i, value) for i, value, gap in values if not gap), (0, None))
+    row, first = next(iter(present(series)), (0, None))
     return (
         f"column {series.name!r} held {held} at fit, and holds {kind_of(series)} now: "
         f"{first!r:.40} at row {row}"

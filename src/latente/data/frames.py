@@ -1,103 +1,492 @@
-"""Data frames, made with whichever library is at hand."""
+"""Frames: a data frame's column names and types, from which one like it can be made again.
+
+Frames are read through narwhals, https://narwhals-dev.github.io/narwhals/. Column types are kept
+as a serialised Arrow schema, https://arrow.apache.org/docs/format/Columnar.html, with a note for
+what a library adds to it: the categories of pandas, its types for missing values, and whether a
+missing number is NaN or null.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+import base64
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self
 
+import narwhals as nw
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
-from ..errors import MissingExtra
+from ..errors import DataError, MissingExtra
+from .arrays import is_frame, open_frame
+from .scaling import DTYPES, to_dtype
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    import pandas as pd
 
-    from .fields import Column
+Frame = nw.DataFrame[Any]
+Series = nw.Series[Any]
+Bools = NDArray[np.bool_]
+Column = tuple[NDArray[Any], Bools]
+Note = dict[str, Any]
+
+KINDS = ("number", "boolean", "moment", "category")
+NULLABLE = re.compile(r"U?Int(8|16|32|64)|Float(32|64)|boolean")
+"""What pandas calls its types of numbers and booleans that may be missing."""
+
+NOTES: dict[str, type] = {
+    "nan": bool, "arrow": bool, "object": bool, "ordered": bool, "gap": str, "storage": str,
+    "nullable": str, "levels": list, "of": dict,
+}  # fmt: skip
+"""What a note may hold."""
 
 
-def at_hand() -> str | None:
-    """Return the data-frame library to use: pandas, else polars, else pyarrow; or None."""
-    for library in ("pandas", "polars", "pyarrow"):
-        if find_spec(library) is not None:
-            return library
-    return None
-
-
-def frame(columns: Mapping[str, Column], what: str) -> Any:
-    """Make a data frame of columns as `fields.typed` returns them.
+@dataclass(frozen=True)
+class Field:
+    """One column.
 
     Parameters
     ----------
-    columns
-        The columns by name; numbers become whole numbers where all of them are whole.
-    what
-        The file they come from, to be named in errors.
-
-    Raises
-    ------
-    MissingExtra
-        If no data-frame library is installed.
+    name
+        As in the frame.
+    kind
+        "number", "boolean", "moment" (dates, times of day excluded, and durations), "category".
+    cast
+        The type of its numbers or booleans as NumPy calls it; None for the other kinds.
+    note
+        What the library adds to the column's Arrow type.
     """
-    tidy = {name: narrowed(column) for name, column in columns.items()}
-    library = at_hand()
-    if library == "pandas":
-        import pandas as pd
 
-        boolean = {name: "boolean" for name, column in tidy.items() if has_gaps(column)}
-        return pd.DataFrame(tidy).astype(boolean)
-    if library == "polars":
-        import polars as pl
+    name: str | int
+    kind: str
+    cast: str | None
+    note: Note = field(default_factory=dict)
 
-        return pl.DataFrame(tidy, nan_to_null=True)
-    if library == "pyarrow":
-        import pyarrow as pa
 
-        return pa.table({name: pa.array(c, from_pandas=True) for name, c in tidy.items()})
-    raise MissingExtra(
-        f"{what} needs a data-frame library, as {reason(columns)}: pip install 'latente[frames]'"
+@dataclass(frozen=True)
+class Schema:
+    """The library and the columns of a data frame.
+
+    Parameters
+    ----------
+    library
+        "pandas", "polars" or "pyarrow".
+    fields
+        The columns.
+    arrow
+        Their Arrow types: a serialised schema whose fields are called by their place.
+    """
+
+    library: str
+    fields: tuple[Field, ...]
+    arrow: bytes
+
+    @classmethod
+    def of(cls, X: Any) -> Self:
+        """Return the schema of a data frame, or raise `DataError` at a column of another kind."""
+        frame = open_frame(X)
+        library = str(frame.implementation.value)
+        fields, types = [], []
+        for i, series in enumerate(frame.iter_columns()):
+            described, dtype = field_of(series, library)
+            fields.append(described)
+            types.append(dtype.with_name(str(i)))
+        return cls(library, tuple(fields), pa.schema(types).serialize().to_pybytes())
+
+    @property
+    def names(self) -> tuple[str | int, ...]:
+        """The columns' names."""
+        return tuple(field.name for field in self.fields)
+
+    def check(self, X: Any) -> Frame:
+        """Return a data frame opened, once it has these columns; errors in scikit-learn's words."""
+        if not is_frame(X):
+            raise DataError(
+                f"X is {type(X).__name__}, but the model was fitted on a data frame; "
+                f"give one with the columns {shortened(self.names)}"
+            )
+        frame = open_frame(X)
+        names = tuple(frame.columns)
+        if names != self.names:
+            raise DataError(mismatch(names, self.names))
+        return frame
+
+    def frame(self, columns: Sequence[Column], index: Any = None) -> Any:
+        """Return a data frame of the same library, names and types.
+
+        Parameters
+        ----------
+        columns
+            For each field its values and where they are missing: floats where it has a `cast`;
+            moments as ``datetime64[us]`` in UTC or ``timedelta64[us]``; or objects.
+        index
+            For a pandas frame, its index.
+
+        Raises
+        ------
+        MissingExtra
+            If the library is not installed here.
+        """
+        types = pa.ipc.read_schema(pa.py_buffer(self.arrow))
+        cast = [
+            (values if field.cast is None else to_dtype(values, field.cast), missing)
+            for field, (values, missing) in zip(self.fields, columns, strict=True)
+        ]
+        notes = [field.note for field in self.fields]
+        make = {"pandas": to_pandas, "polars": to_polars, "pyarrow": to_arrow}[self.library]
+        try:
+            return make(list(self.names), cast, types, notes, index)
+        except ModuleNotFoundError as error:
+            raise MissingExtra(
+                f"the model gives back {self.library} data frames, but {error.name} is not "
+                f"installed: pip install {error.name}"
+            ) from error
+
+    def from_matrix(self, values: NDArray[Any], index: Any = None) -> Any:
+        """Return the data frame of a plain one's numbers (n, columns), none of them missing."""
+        complete = np.zeros(len(values), np.bool_)
+        return self.frame([(values[:, i], complete) for i in range(len(self.fields))], index)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the schema as plain JSON values."""
+        arrow = base64.b64encode(self.arrow).decode("ascii")
+        fields = [asdict(field) for field in self.fields]
+        return {"library": self.library, "fields": fields, "arrow": arrow}
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """Return the schema of what `to_json` returned; anything else is a `DataError`."""
+        wrong = DataError(f"{value!r:.80} is not the schema of a data frame")
+        try:
+            fields = tuple(Field(**field) for field in value["fields"])
+            arrow = base64.b64decode(value["arrow"], validate=True)
+            types = pa.ipc.read_schema(pa.py_buffer(arrow))
+            sound = value["library"] in ("pandas", "polars", "pyarrow")
+        except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
+            raise wrong from error
+        flat = not any(
+            pa.types.is_nested(t.type) or isinstance(t.type, pa.BaseExtensionType) for t in types
+        )
+        if not (sound and flat and len(types) == len(fields) and all(map(is_sound, fields))):
+            raise wrong
+        return cls(value["library"], fields, arrow)
+
+
+def is_sound(field: Field) -> bool:
+    """Whether what a file tells of a column can be."""
+    named = isinstance(field.name, str | int) and not isinstance(field.name, bool)
+    cast = field.cast in DTYPES if field.kind in ("number", "boolean") else field.cast is None
+    return named and field.kind in KINDS and cast and is_sound_note(field.note)
+
+
+def is_sound_note(note: Any) -> bool:
+    """Whether what a file adds to a column's Arrow type can be."""
+    if not isinstance(note, Mapping):
+        return False
+    known = all(key in NOTES and type(value) is NOTES[key] for key, value in note.items())
+    return (
+        known
+        and note.get("gap") in (None, "NA", "None", "NaN")
+        and ("levels" not in note or ("ordered" in note and is_sound_note(note.get("of"))))
     )
 
 
-def reason(columns: Mapping[str, Column]) -> str:
-    """Return why columns cannot be a plain array of numbers."""
-    for name, column in columns.items():
-        if isinstance(column, list) or column.dtype.kind != "f":
-            return f"column {name!r} holds more than numbers"
-    return "it has missing values"
+# ── what a column is ─────────────────────────────────────────────────────────────────────────
 
 
-def has_gaps(column: Column) -> bool:
-    """Whether a column is of booleans with gaps, which pandas has a type of its own for."""
-    kinds = {type(value) for value in column} if isinstance(column, list) else set()
-    return kinds == {bool, type(None)}
+def field_of(series: Series, library: str) -> tuple[Field, pa.Field]:
+    """Return a column and its Arrow type, or raise `DataError` where nothing can be learned."""
+    name = as_json(series.name)
+    if isinstance(name, bool | float) or name is None:
+        raise DataError(f"column name {series.name!r} cannot be kept; name columns by text")
+    kind, cast = classify(series)
+    native = series.to_native()
+    found: tuple[pa.Field, Note] | None = None
+    if kind is not None:
+        try:
+            found = {"pandas": of_pandas, "polars": of_polars, "pyarrow": of_arrow}[library](native)
+        except (pa.ArrowException, TypeError):
+            found = None
+    if kind is None or found is None:
+        raise DataError(
+            f"column {name!r} holds {kind_of(series)} values, which cannot be learned from; "
+            "turn them into numbers, dates or text, or drop the column"
+        )
+    dtype, note = found
+    return Field(name, kind, cast, note), dtype
 
 
-def narrowed(column: Column) -> Column:
-    """Return numbers as int64 where all are whole; any other column as it is."""
-    if isinstance(column, list) or column.dtype.kind != "f":
-        return column
-    whole = np.abs(column) < 2**53
-    whole &= column == np.rint(column)
-    return column.astype(np.int64) if bool(np.all(whole)) else column
+def classify(series: Series) -> tuple[str | None, str | None]:
+    """Return a column's kind, and the type of its numbers; None for what cannot be learned from."""
+    dtype = series.dtype
+    if dtype.is_decimal():
+        return "number", "float64"
+    if dtype.is_numeric():
+        return "number", type(dtype).__name__.lower().replace("128", "64")
+    if dtype == nw.Boolean:
+        return "boolean", "bool"
+    if dtype in (nw.Datetime, nw.Date, nw.Duration):
+        return "moment", None
+    if dtype in (nw.String, nw.Categorical, nw.Enum):
+        return "category", None
+    return classify_objects(series) if dtype in (nw.Object, nw.Unknown) else (None, None)
 
 
-def from_arrow(table: Any) -> Any:
-    """Return an Arrow table as a data frame of the library at hand."""
-    library = at_hand()
-    if library == "pandas":
-        return table.to_pandas(ignore_metadata=True)
-    if library == "polars":
-        import polars as pl
-
-        return pl.from_arrow(table)
-    return table
+def classify_objects(series: Series) -> tuple[str | None, str | None]:
+    """Return the kind of a column of Python objects: what all of them are."""
+    types = {type(as_json(value)) for _, value in present(series)}
+    if types == {bool}:
+        return "boolean", "bool"
+    if types in ({int}, {float}, {int, float}):
+        return "number", "int64" if types == {int} else "float64"
+    return (None, None) if type(None) in types else ("category", None)
 
 
-def rows(X: Any, index: NDArray[np.int64]) -> Any:
-    """Return some rows of an array or of a data frame of any library, in the order asked for."""
-    if hasattr(X, "iloc"):
-        return X.iloc[index].reset_index(drop=True)
-    if hasattr(X, "take") and not isinstance(X, np.ndarray):
-        return X.take(index)
-    return X[index]
+def present(series: Series) -> list[tuple[int, Any]]:
+    """Return the values that are not missing, each with its row."""
+    gaps = series.is_null().to_list()
+    values = zip(series.to_list(), gaps, strict=True)
+    return [(row, value) for row, (value, gap) in enumerate(values) if not gap]
+
+
+def kind_of(series: Series) -> str:
+    """Return what a column holds, for a sentence."""
+    name = str(series.dtype)
+    if series.dtype not in (nw.Object, nw.Unknown):
+        return name
+    odd = next((value for _, value in present(series) if as_json(value) is None), None)
+    return name if odd is None else type(odd).__name__
+
+
+def is_plain(X: Any) -> bool:
+    """Whether a data frame is an array with names: all numbers or all booleans, none missing."""
+    columns = list(open_frame(X).iter_columns())
+    numeric = all(s.dtype.is_numeric() and not s.dtype.is_decimal() for s in columns)
+    if not numeric and not all(s.dtype == nw.Boolean for s in columns):
+        return False
+    return not any(has_gaps(series) for series in columns)
+
+
+def has_gaps(series: Series) -> bool:
+    """Whether a column of numbers or booleans has missing values, NaN among them."""
+    if not len(series):
+        return False
+    if series.is_null().any():
+        return True
+    return bool(series.dtype.is_float() and np.isnan(series.to_numpy().min()))
+
+
+def as_json(value: Any) -> str | int | float | bool | None:
+    """Return a level as the plain value that JSON keeps apart from any other; None if it has none.
+
+    >>> [as_json(v) for v in (1, "1", True, np.float32(1), b"1")]
+    [1, '1', True, 1.0, None]
+    """
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating) and np.isfinite(value):
+        return float(value)
+    return None
+
+
+def mismatch(names: Sequence[Any], wanted: Sequence[Any]) -> str:
+    """Return scikit-learn's sentence on columns that are not those of the fit."""
+    lines = ["The feature names should match those that were passed during fit."]
+    unseen = sorted(set(names) - set(wanted), key=str)
+    gone = sorted(set(wanted) - set(names), key=str)
+    for title, odd in (
+        ("Feature names unseen at fit time:", unseen),
+        ("Feature names seen at fit time, yet now missing:", gone),
+    ):
+        if odd:
+            lines += [title, *(f"- {name}" for name in odd[:5]), *(["- ..."] if odd[5:] else [])]
+    if not unseen and not gone:
+        lines.append("Feature names must be in the same order as they were in fit.")
+    return "\n".join(lines) + "\n"
+
+
+def shortened(items: Sequence[Any], most: int = 5) -> str:
+    """Return some items for a sentence: ``"'a', 'b', 'c' and 12 more"``."""
+    shown = ", ".join(f"{item!r:.40}" for item in items[:most])
+    return f"{shown} and {len(items) - most:,} more" if len(items) > most else shown
+
+
+# ── pyarrow: the type is the type ────────────────────────────────────────────────────────────
+
+
+def of_arrow(column: Any) -> tuple[pa.Field, Note]:
+    """Return a column's type, and whether missing floats are NaN."""
+    nan = pa.types.is_floating(column.type) and not column.null_count
+    return pa.field("", column.type), {"nan": True} if nan else {}
+
+
+def to_arrow(
+    names: list[Any], columns: list[Column], types: pa.Schema, notes: list[Note], index: Any
+) -> pa.Table:
+    """Return a table of pyarrow."""
+    arrays = [
+        arrow_array(values, missing, dtype, nan="nan" in note)
+        for (values, missing), dtype, note in zip(columns, types.types, notes, strict=True)
+    ]
+    return pa.table(arrays, names=names)
+
+
+def arrow_array(values: NDArray[Any], missing: Bools, dtype: pa.DataType, *, nan: bool) -> pa.Array:
+    """Return values as an Arrow array of a type."""
+    if nan:
+        return pa.array(np.where(missing, np.nan, values)).cast(dtype)
+    if values.dtype.kind == "M" and getattr(dtype, "tz", None):
+        instants = pa.array(values.astype(np.int64), mask=missing)
+        return instants.cast(pa.timestamp("us", dtype.tz)).cast(dtype, safe=False)
+    if pa.types.is_dictionary(dtype):
+        encoded = pa.array(values, mask=missing, type=dtype.value_type).dictionary_encode()
+        return encoded.cast(dtype)
+    if values.dtype.kind == "O":
+        return pa.array(values, mask=missing, type=dtype)
+    if pa.types.is_decimal(dtype):
+        values = np.round(values, dtype.scale)
+    return pa.array(values, mask=missing).cast(dtype, safe=False)
+
+
+# ── polars: it makes of an empty Arrow table its own types ───────────────────────────────────
+
+
+def of_polars(column: Any) -> tuple[pa.Field, Note]:
+    """Return a column's Arrow type, and whether missing floats are NaN."""
+    nan = column.dtype.is_float() and not column.null_count()
+    return column.clear().to_frame().to_arrow().schema.field(0), {"nan": True} if nan else {}
+
+
+def to_polars(
+    names: list[Any], columns: list[Column], types: pa.Schema, notes: list[Note], index: Any
+) -> Any:
+    """Return a data frame of polars."""
+    import polars as pl
+
+    dtypes = pl.DataFrame(pl.from_arrow(types.empty_table())).dtypes
+    made = [
+        polars_series(values, missing, dtype, nan="nan" in note)
+        for (values, missing), dtype, note in zip(columns, dtypes, notes, strict=True)
+    ]
+    return pl.DataFrame(dict(zip(names, made, strict=True)))
+
+
+def polars_series(values: NDArray[Any], missing: Bools, dtype: Any, *, nan: bool) -> Any:
+    """Return values as a series of polars of a type."""
+    import polars as pl
+
+    if values.dtype.kind == "O":
+        items = [None if gap else v for v, gap in zip(values, missing.tolist(), strict=True)]
+        return pl.Series(items, dtype=dtype if dtype == pl.Enum else None).cast(dtype)
+    if nan:
+        return pl.Series(np.where(missing, np.nan, values)).cast(dtype)
+    column = pl.Series(values)
+    zone = getattr(dtype, "time_zone", None)
+    if zone:
+        column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    return column.cast(dtype).zip_with(pl.Series(~missing), pl.Series([None], dtype=dtype))
+
+
+# ── pandas: several types of its own for one of Arrow's ──────────────────────────────────────
+
+
+def of_pandas(column: pd.Series[Any]) -> tuple[pa.Field, Note] | None:
+    """Return a column's Arrow type, or that of its categories, and which of its own types it has.
+
+    ::
+
+        int64, float32, datetime64[us, UTC] ...  nothing to add      object    {"gap": "None"}
+        Int64, boolean ...  {"nullable": "Int64"}    string    {"storage": "python", "gap": "NaN"}
+        int64[pyarrow] ...  {"arrow": True}          category  {"levels": [...], "ordered": False}
+    """
+    import pandas as pd
+
+    dtype, note = column.dtype, {}
+    if isinstance(dtype, pd.CategoricalDtype):
+        levels = [as_json(level) for level in dtype.categories]
+        inner = of_pandas(pd.Series(dtype.categories[:0]))
+        if inner is None or None in levels:
+            return None
+        note = {"levels": levels, "ordered": bool(dtype.ordered), "of": inner[1]}
+        return inner[0], note
+    if isinstance(dtype, pd.ArrowDtype):
+        return pa.field("", dtype.pyarrow_dtype), {"arrow": True}
+    if isinstance(dtype, np.dtype) and dtype.kind == "O":
+        gaps = column[column.isna()]
+        first = gaps.iloc[0] if len(gaps) else None
+        gap = "NA" if first is pd.NA else "None" if first is None else "NaN"
+        return pa.field("", pa.null()), {"object": True, "gap": gap}
+    if isinstance(dtype, pd.StringDtype):
+        note = {"storage": dtype.storage, "gap": "NA" if dtype.na_value is pd.NA else "NaN"}
+        return pa.field("", pa.string()), note
+    if NULLABLE.fullmatch(str(dtype)):
+        note = {"nullable": str(dtype)}
+    found = pa.array(column.iloc[:0], from_pandas=True).type
+    plain = not isinstance(found, pa.BaseExtensionType)
+    return (pa.field("", found), note) if plain else None
+
+
+def pandas_dtype(dtype: pa.DataType, note: Note) -> Any:
+    """Return pandas's type of a column."""
+    import pandas as pd
+
+    if "levels" in note:
+        categories = pd.Index(note["levels"], dtype=pandas_dtype(dtype, note["of"]))
+        return pd.CategoricalDtype(categories, ordered=note["ordered"])
+    if "arrow" in note:
+        return pd.ArrowDtype(dtype)
+    if "object" in note:
+        return np.dtype(object)
+    if "storage" in note:
+        gap = {} if note["gap"] == "NA" else {"na_value": np.nan}
+        return pd.StringDtype(note["storage"], **gap)
+    if NULLABLE.fullmatch(note.get("nullable", "")):
+        return pd.api.types.pandas_dtype(note["nullable"])
+    return pa.array([], dtype).to_pandas().dtype
+
+
+def to_pandas(
+    names: list[Any], columns: list[Column], types: pa.Schema, notes: list[Note], index: Any
+) -> Any:
+    """Return a data frame of pandas."""
+    import pandas as pd
+
+    made = [
+        pandas_series(values, missing, dtype, note)
+        for (values, missing), dtype, note in zip(columns, types.types, notes, strict=True)
+    ]
+    frame = pd.concat(made, axis=1) if made else pd.DataFrame()
+    frame.columns = pd.Index(names, dtype=None if names else object)
+    return frame if index is None else frame.set_axis(index, axis=0)
+
+
+def pandas_series(values: NDArray[Any], missing: Bools, dtype: pa.DataType, note: Note) -> Any:
+    """Return values as a series of pandas of a type."""
+    import pandas as pd
+
+    if "arrow" in note:
+        array = arrow_array(values, missing, dtype, nan=False)
+        return pd.Series(pd.arrays.ArrowExtensionArray(array))
+    target = pandas_dtype(dtype, note)
+    if values.dtype.kind == "M":
+        column = pd.Series(np.where(missing, np.datetime64("NaT"), values))
+        zoned = column.dt.tz_localize("UTC") if isinstance(target, pd.DatetimeTZDtype) else column
+        return zoned.astype(target)
+    if "object" in note:
+        objects = values.astype(object)
+        objects[missing] = {"NA": pd.NA, "None": None, "NaN": np.nan}[note["gap"]]
+        return pd.Series(objects, dtype=object)
+    if values.dtype.kind == "O":
+        objects = values.copy()
+        objects[missing] = None
+        return pd.Series(pd.array(objects, dtype=target))
+    column = pd.Series(values).astype(target)
+    if missing.any():
+        column[missing] = None
+    return column

@@ -11,17 +11,14 @@ import struct
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError, FileError
-from . import memory
-from .dataset import Dataset, labelled
-from .samples import labels, native, numeric
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from . import dataset
+from .dataset import Dataset, as_labels, as_samples, check_memory, labelled, native
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP = b"\x1f\x8b"
@@ -38,9 +35,9 @@ def read_idx(path: Path) -> Dataset:
     The labels of ``train-images-idx3-ubyte.gz`` are in ``train-labels-idx1-ubyte.gz``, as MNIST
     names them; either may be gzipped or not.
     """
-    X = numeric(load_idx(path), str(path))
+    X = as_samples(load_idx(path), str(path))
     beside = labels_beside(path)
-    y = None if beside is None else labels(load_idx(beside), str(beside))
+    y = None if beside is None else as_labels(load_idx(beside), str(beside))
     if y is not None and len(y) != len(X):
         raise DataError(f"{beside} holds {len(y)} labels for the {len(X)} samples of {path.name}")
     y, classes = (None, None) if y is None else labelled(y)
@@ -129,7 +126,7 @@ def load_idx(path: Path) -> NDArray[Any]:
     size, need = path.stat().st_size, start + math.prod(shape) * dtype.itemsize
     if size != need:
         raise FileError(f"{path} {wrong(size < need)}: {size:,} bytes, where it says {need:,}")
-    if size >= memory.LARGE and dtype.isnative:
+    if size >= dataset.LARGE and dtype.isnative:
         return np.memmap(path, dtype, "r", start, shape)
     return native(np.fromfile(path, dtype, offset=start).reshape(shape))
 
@@ -139,7 +136,7 @@ def load_gzipped(path: Path) -> NDArray[Any]:
     data = path.read_bytes()
     shape, dtype, start = parse(unpacked(data, HEADER, path)[0], path)
     need = start + math.prod(shape) * dtype.itemsize
-    memory.guard(need, path)
+    check_memory(need, path)
     if need > RATIO * len(data):
         raise FileError(f"{path} is cut short")
     values, complete = unpacked(data, need + 1, path)

@@ -1,20 +1,28 @@
-"""One picture: its size and kind as its header tells them, and its pixels as asked for."""
+"""Pictures: one file, or a folder of them; class folders become labels, sizes are compared.
+
+One picture is described by a `Look`: its size and kind as its header tells them. Its pixels are
+decoded in the look that is asked for.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import warnings
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
-from ..errors import FileError, LatenteError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-    from PIL.Image import Image
+from ..errors import DataError, FileError, LatenteError, ParameterError
+from ..parts import is_whole
+from .dataset import Dataset, check_memory, natural
 
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "GIF", "TIFF", "WEBP")
 SUFFIXES = (
@@ -25,6 +33,230 @@ SIDEWAYS = (5, 6, 7, 8)
 """The EXIF orientations that swap height and width."""
 ORIENTATION = 0x0112
 GREY = ("1", "L", "LA", "La", "I", "F")
+SHOWN = 8
+"""How many sizes an error lists."""
+SMALL = 128 * 128
+"""Below this many pixels a picture is opened in more time than decoded: threads do not help."""
+SPLIT = ("train", "test")
+"""Folders so called hold the samples to learn from and those to test with."""
+
+
+def read_picture(
+    path: Path, *, size: tuple[int, int] | None = None, channels: int | None = None
+) -> Dataset:
+    """Read one picture as a data set of one sample."""
+    with decoder_warnings():
+        wanted = agreed([path], [look(path)], path.parent, size, channels)
+        X = pixels(path, wanted)[None]
+    return Dataset(X=X, name=path.stem, paths=(str(path),), source=str(path))
+
+
+def read_folder(
+    folder: Path, *, size: tuple[int, int] | None = None, channels: int | None = None
+) -> Dataset:
+    """Read all pictures of a folder and of the folders in it.
+
+    ::
+
+        folder/cat/1.png, folder/dog/2.png ──▶ X (n, h, w) or (n, h, w, 3); y; classes cat, dog
+
+    The first folder below is the class; where pictures lie directly in the folder, or there is
+    one class only, there are no labels. Where the first folders are ``train`` and ``test``, the
+    pictures of `test` are for testing and the classes are the folders below those. Pictures come
+    in natural order (s2 before s10); hidden files, those that are no pictures, and renderings of
+    another (1.pgm.png beside 1.pgm) are passed over.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    size
+        Height and width to which all are stretched; None where all are of one size.
+    channels
+        1 grey, 3 colour, 4 colour with alpha; None: colour where any picture has colours.
+
+    Raises
+    ------
+    DataError
+        If there are no pictures, or their sizes differ and none is asked for.
+    FileError
+        If a picture is broken.
+    """
+    paths = pictures(folder)
+    if not paths:
+        raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}){instead(folder)}")
+    with decoder_warnings():
+        wanted = agreed(paths, [look(path) for path in paths], folder, size, channels)
+        X = decoded(paths, wanted)
+    parts = [path.relative_to(folder).parts for path in paths]
+    split = all(len(p) > 1 for p in parts) and {p[0].casefold() for p in parts} == set(SPLIT)
+    y, classes = classed([p[1:] for p in parts] if split else parts)
+    first = np.array([not split or p[0].casefold() == "train" for p in parts])
+    return Dataset(
+        X=X[first] if split else X,
+        y=None if y is None else y[first],
+        X_test=X[~first] if split else None,
+        y_test=y[~first] if split and y is not None else None,
+        name=folder.resolve().name,
+        paths=tuple(str(path) for path, own in zip(paths, first, strict=True) if own),
+        classes=classes,
+        source=str(folder),
+    )
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and below, in natural order; links are followed once."""
+    found, seen = [], set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        status = os.stat(parent)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        names = {n for n in files if n.lower().endswith(SUFFIXES) and not is_hidden(n)}
+        found += [Path(parent, n) for n in names if n.rpartition(".")[0] not in names]
+    return sorted(found, key=lambda path: [natural(p) for p in path.relative_to(folder).parts])
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a name is one that systems hide: a dot first, or what macOS packs beside files."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def instead(folder: Path) -> str:
+    """Return what a folder without pictures holds, as the end of a sentence."""
+    kinds = Counter(p.suffix.lower() or p.name for p in folder.rglob("*") if p.is_file())
+    most = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(3))
+    return f"; it holds {most}" if most else "; it is empty"
+
+
+def classed(
+    parts: Sequence[tuple[str, ...]],
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...] | None]:
+    """Return labels and classes by the first folder of each path, or None where that tells none."""
+    if any(len(p) < 2 for p in parts):
+        return None, None
+    classes = tuple(sorted({p[0] for p in parts}, key=natural))
+    if len(classes) < 2:
+        return None, None
+    place = {name: i for i, name in enumerate(classes)}
+    return np.array([place[p[0]] for p in parts], dtype=np.int64), classes
+
+
+def agreed(
+    paths: Sequence[Path],
+    looks: Sequence[Look],
+    folder: Path,
+    size: tuple[int, int] | None,
+    channels: int | None,
+) -> Look:
+    """Return the one size and kind in which all the pictures are to be decoded."""
+    if channels not in (None, 1, 3, 4):
+        raise ParameterError(f"channels={channels!r}: channels must be 1, 3, 4 or None")
+    if size is None:
+        size = common([(each.height, each.width) for each in looks], paths, folder)
+    height, width = checked(size)
+    depths = {each.dtype for each in looks}
+    if "float32" in depths and len(depths) > 1:
+        odd = next(p for p, each in zip(paths, looks, strict=True) if each.dtype == "float32")
+        raise DataError(f"{odd} holds floating-point or 32-bit values, others in {folder} do not")
+    channels = channels or max(each.channels for each in looks)
+    if "float32" in depths and channels > 1:
+        raise ParameterError(
+            f"channels={channels}: the pictures of {folder} are grey, with 32 bits"
+        )
+    deepest = max(depths, key=("uint8", "uint16", "float32").index)
+    return Look(height, width, channels, "uint8" if channels > 1 else deepest)
+
+
+def checked(size: tuple[int, int]) -> tuple[int, int]:
+    """Return height and width, or raise `ParameterError` where they are not such."""
+    if len(tuple(size)) != 2 or not all(is_whole(length, 1, 2**16) for length in size):
+        raise ParameterError(f"size={size!r}: size must be (height, width) in pixels")
+    return int(size[0]), int(size[1])
+
+
+def common(
+    sizes: Sequence[tuple[int, int]], paths: Sequence[Path], folder: Path
+) -> tuple[int, int]:
+    """Return the size all have; otherwise raise an error that lists the sizes there are."""
+    counts = Counter(sizes)
+    if len(counts) == 1:
+        return sizes[0]
+    lines = [
+        f"{height}×{width} ({count:,}, such as {paths[sizes.index((height, width))]})"
+        for (height, width), count in counts.most_common(SHOWN)
+    ]
+    top = counts.most_common(1)[0][0]
+    more = f", and {len(counts) - SHOWN:,} more" if len(counts) > SHOWN else ""
+    raise DataError(
+        f"{folder} holds pictures of {len(counts):,} sizes (height×width): {', '.join(lines)}"
+        f"{more}; bring them to one size, such as size=({top[0]}, {top[1]}) or --size "
+        f"{top[1]}x{top[0]}"
+    )
+
+
+def decoded(paths: Sequence[Path], wanted: Look) -> NDArray[Any]:
+    """Decode all pictures into one array, shape ``(n, *wanted.shape)``."""
+    nbytes = len(paths) * int(np.prod(wanted.shape)) * np.dtype(wanted.dtype).itemsize
+    check_memory(nbytes, paths[0].parent)
+    X = np.empty((len(paths), *wanted.shape), dtype=wanted.dtype)
+
+    def place(i: int) -> None:
+        X[i] = pixels(paths[i], wanted)
+
+    threads = 1 if wanted.height * wanted.width < SMALL else min(8, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            deque(pool.map(place, range(len(paths))), maxlen=0)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return X
+
+
+@contextmanager
+def decoder_warnings() -> Iterator[None]:
+    """Keep decoders' remarks on odd metadata quiet; make a claim of too many pixels an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def resized(X: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return pictures stretched to another size.
+
+    Parameters
+    ----------
+    X
+        Shape ``(n, h, w)`` or ``(n, h, w, c)``.
+    size
+        Height and width, in pixels.
+
+    Returns
+    -------
+    Shape ``(n, height, width)`` or ``(n, height, width, c)``, of the same type.
+    """
+    height, width = checked(size)
+    if X.ndim < 3:
+        raise ParameterError(f"size={size!r}: the samples have shape {X.shape[1:]}: no pictures")
+    if X.shape[1:3] == (height, width):
+        return X
+    planes = X[..., None] if X.ndim == 3 else X
+    out = np.empty((len(X), height, width, planes.shape[-1]), dtype=np.float32)
+    wanted = Look(height, width, 1, "float32")
+    for i, channel in np.ndindex(len(X), planes.shape[-1]):
+        plane = Image.fromarray(planes[i, :, :, channel].astype(np.float32))
+        out[i, :, :, channel] = np.asarray(stretched(plane, wanted))
+    if X.dtype.kind in "iu":
+        limits = np.iinfo(X.dtype)
+        out = np.rint(np.clip(out, limits.min, limits.max))
+    return out.astype(X.dtype).reshape(len(X), height, width, *X.shape[3:])
+
+
+# ── one picture ──────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
@@ -48,7 +280,7 @@ class Look:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
     """Open a picture; whatever is wrong with it becomes one sentence that names it.
 
     Raises
@@ -57,8 +289,6 @@ def opened(path: Path) -> Iterator[Image]:
         If it cannot be opened, is no picture of a known kind, is cut short, or would unpack to
         more pixels than a picture has.
     """
-    from PIL import Image
-
     try:
         # Not by its name: Pillow 13 maps a file it knows by name, and then a TIFF turned sideways
         # is scrambled.
@@ -90,7 +320,7 @@ def look(path: Path) -> Look:
         return Look(height, width, 1 if is_grey(image) else 3, depth(image))
 
 
-def is_grey(image: Image) -> bool:
+def is_grey(image: Image.Image) -> bool:
     """Whether the picture's kind has no colours; one with a palette of greys has none."""
     if image.mode in ("P", "PA"):
         palette = image.getpalette("RGB") or []
@@ -98,7 +328,7 @@ def is_grey(image: Image) -> bool:
     return image.mode in GREY or image.mode.startswith("I;16")
 
 
-def depth(image: Image) -> str:
+def depth(image: Image.Image) -> str:
     """Return the type that holds the picture's values without loss."""
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         return "uint16"
@@ -122,8 +352,6 @@ def pixels(path: Path, wanted: Look) -> NDArray[Any]:
     -------
     Shape ``wanted.shape``.
     """
-    from PIL import ImageOps
-
     with opened(path) as image:
         if image.format == "JPEG":  # decode at about the size wanted: the rest is thrown away
             longest = 2 * max(wanted.height, wanted.width)
@@ -138,10 +366,8 @@ def pixels(path: Path, wanted: Look) -> NDArray[Any]:
         return values if wanted.dtype == "uint8" else values * np.uint16(257)
 
 
-def converted(image: Image, channels: int) -> Image:
+def converted(image: Image.Image, channels: int) -> Image.Image:
     """Return an 8-bit picture in grey (1 channel), colour (3) or colour with alpha (4)."""
-    from PIL import Image
-
     mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
     if channels < 4 and image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
@@ -149,10 +375,8 @@ def converted(image: Image, channels: int) -> Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def deep(image: Image, wanted: Look) -> NDArray[Any]:
+def deep(image: Image.Image, wanted: Look) -> NDArray[Any]:
     """Return a grey picture of more than 8 bits; where 8 bits are wanted, the upper ones."""
-    from PIL import Image
-
     values = np.asarray(image, dtype=np.float32)
     if values.shape != (wanted.height, wanted.width):
         values = np.asarray(stretched(Image.fromarray(values), wanted))
@@ -169,9 +393,7 @@ def deep(image: Image, wanted: Look) -> NDArray[Any]:
     return colours
 
 
-def stretched(image: Image, wanted: Look) -> Image:
+def stretched(image: Image.Image, wanted: Look) -> Image.Image:
     """Return the picture in the size wanted, stretched where the proportions differ."""
-    from PIL.Image import Resampling
-
     size = (wanted.width, wanted.height)
-    return image if image.size == size else image.resize(size, Resampling.LANCZOS)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)

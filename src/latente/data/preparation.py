@@ -2,13 +2,22 @@
 
 ::
 
-    X ──store──▶ compact tensor ──convert──▶ x (n, *shape), model scale
-                                             x̂ (n, *shape) ──restore──▶ X̂, as X was
+    X ──learn, store──▶ compact tensor ──convert──▶ x (n, *shape), model scale
+                                                    x̂ (n, *shape) ──restore──▶ X̂, as X was
+
+    rows       (n, features)           ◀──▶ (n, features)
+    pictures   (n, h, w)               ◀──▶ (n, 1, h, w)
+    pictures   (n, h, w, c)            ◀──▶ (n, c, h, w)
+    sequences  (n, T, d)               ◀──▶ (n, T, d)
+    sequences  list of (Tᵢ, d) or str  ◀──▶ (n, T, d + 1), see `sequences`
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -16,19 +25,141 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import DataError
-from .intake import as_array, as_tensor, check_shape
+from ..errors import DataError, ParameterError
+from ..parts import is_whole, listed
+from .arrays import (
+    STEPS,
+    A,
+    Array,
+    as_array,
+    as_numpy,
+    as_tensor,
+    check_shape,
+    is_frame,
+    named,
+)
+from .frames import Schema, is_plain
 from .scaling import Scaling
-from .schema import Schema, is_frame, is_plain
-from .shapes import Layout
+from .sequences import (
+    NumberSequences,
+    Sequences,
+    TextSequences,
+    are_texts,
+    differ_in_length,
+    items_of,
+    own_scale,
+    sequences_from_json,
+)
+from .space import Space
 from .tables import TableEncoder
 
+LAYOUTS = ("auto", "rows", "pictures", "sequences")
 ROUNDING = 2.0**-24
 """Relative error of a number rounded to float32."""
 TOLERATED = 1e-4
 """Error that rounding may bring, in the model's scale."""
+UNEVEN = 10.0
+"""Ratio of scales along the last of three axes from which they are hardly those of a picture."""
+LOOKED_AT = 256
+"""Samples that are looked at for that."""
 
 Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The shape and type of one sample, as it was given.
+
+    Parameters
+    ----------
+    kind
+        "rows", "pictures" or "sequences".
+    shape
+        One sample's: (features,); (h, w) or (h, w, c); (T, d), or (T,) of a series or a text.
+    dtype
+        The name of its type: "uint8", "float32" ..., "str" of a text.
+    """
+
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+
+    @classmethod
+    def of(cls, array: Array, kind: str = "auto") -> Self:
+        """Return the layout of checked samples: what `as_array` returned."""
+        shape = tuple(int(length) for length in array.shape[1:])
+        if kind == "auto":
+            kind = "rows" if len(shape) == 1 else "pictures"
+        return cls(kind, shape, str(array.dtype).removeprefix("torch."))
+
+    @property
+    def size(self) -> int:
+        """How many numbers a sample has."""
+        return int(np.prod(self.shape))
+
+    @property
+    def model_shape(self) -> tuple[int, ...]:
+        """One sample's shape as the model takes it: (features,), (channels, h, w) or (T, d)."""
+        if self.kind != "pictures":
+            return self.shape
+        return (*self.shape[2:], *self.shape[:2]) if len(self.shape) == 3 else (1, *self.shape)
+
+    def to_model_shape(self, array: A) -> A:
+        """Return samples as the model takes them, a view of what is given."""
+        if self.kind != "pictures":
+            return array
+        if len(self.shape) == 2:
+            return array[:, None]
+        return np.moveaxis(array, 3, 1) if isinstance(array, np.ndarray) else array.movedim(3, 1)
+
+    def from_model_shape(self, array: A) -> A:
+        """Return samples as they were given, contiguous, from how the model gives them."""
+        if len(self.shape) < 3:
+            return array.reshape(len(array), *self.shape)
+        if isinstance(array, np.ndarray):
+            return np.ascontiguousarray(np.moveaxis(array, 1, 3))
+        return array.movedim(1, 3).contiguous()
+
+    def check(self, array: Array, *, name: str = "X", owner: str = "Autoencoder") -> None:
+        """Raise `DataError` unless samples have this shape; rows in scikit-learn's words."""
+        shape = tuple(array.shape[1:])
+        if shape == self.shape:
+            return
+        if len(shape) == len(self.shape) == 1:
+            raise DataError(
+                f"{name} has {shape[0]} features, but {owner} is expecting {self.size} features "
+                "as input"
+            )
+        found = describe_shape(shape, self.kind)
+        known = describe_shape(self.shape, self.kind)
+        raise DataError(f"{name} has {found}, but {owner} was fitted on {known}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the layout as plain JSON values."""
+        return {**asdict(self), "shape": list(self.shape)}
+
+    @classmethod
+    def from_json(cls, value: object) -> Self:
+        """Return the layout of what `to_json` returned; anything else is a `DataError`."""
+        wrong = DataError(f"{value!r:.80} is not the layout of rows, pictures or sequences")
+        if not isinstance(value, Mapping) or set(value) != {"kind", "shape", "dtype"}:
+            raise wrong
+        kind, shape, dtype = value["kind"], value["shape"], value["dtype"]
+        if not isinstance(shape, list | tuple) or not isinstance(dtype, str):
+            raise wrong
+        kinds = {1: ("rows", "sequences"), 2: ("pictures", "sequences"), 3: ("pictures",)}
+        if kind not in kinds.get(len(shape), ()) or not all(is_whole(n, 1, 2**40) for n in shape):
+            raise wrong
+        return cls(kind, tuple(int(side) for side in shape), dtype)
+
+
+def describe_shape(shape: tuple[int, ...], kind: str = "pictures") -> str:
+    """Return what samples of a shape are called: ``"pictures of 28 × 28"``."""
+    if len(shape) == 1:
+        return f"rows of {shape[0]} columns"
+    if kind == "sequences" and len(shape) == 2:
+        return f"sequences of {shape[0]} steps × {shape[1]} features"
+    return f"pictures of {' × '.join(str(side) for side in shape)}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -38,35 +169,26 @@ class Preparation:
     Parameters
     ----------
     layout
-        Shape and type of the samples as arrays.
+        Shape and type of the samples as given.
     scaling_map
         From their scale to the model's.
     schema
         The columns, where a data frame of numbers was given.
     table
         The encoding, where a data frame of mixed columns was given.
+    sequences
+        The padding, where a list of sequences or texts was given.
     """
 
     layout: Layout
     scaling_map: Scaling
     schema: Schema | None = None
     table: TableEncoder | None = None
+    sequences: Sequences | None = None
 
     @classmethod
     def learn(cls, X: Any, *, scaling: str, name: str, layout: str = "auto") -> tuple[Self, Tensor]:
-        """Shim."""
-        prep = cls._learn(X, scaling, name)
-        return prep, prep.store(X, name)
-
-    @property
-    def space(self):
-        from .space import Space
-        low, high = self.range
-        return Space(shape=self.shape, layout=self.layout.kind, low=low, high=high, bounds=self.bounds, binary=self.binary)
-
-    @classmethod
-    def _learn(cls, X: Any, scaling: str, name: str) -> Self:
-        """Learn shape, type and scale of samples.
+        """Learn shape, type and scale of samples; return them too, as `store` would.
 
         Parameters
         ----------
@@ -76,19 +198,74 @@ class Preparation:
             A name of `SCALINGS`, or "auto".
         name
             What X is called in errors.
+        layout
+            "rows", "pictures" or "sequences"; "auto" takes texts and arrays of different lengths
+            for sequences, three and four axes for pictures, and all else for rows.
+
+        Raises
+        ------
+        DataError
+            If X cannot be learned from, or not in that layout.
         """
-        if is_frame(X) and not is_plain(X):
-            table = TableEncoder.learn(X, scaling)
-            encoded = table.transform(X)
-            return cls(
-                layout=Layout.of(encoded), scaling_map=Scaling.learn(encoded, "none"), table=table
+        if layout not in LAYOUTS:
+            raise ParameterError(f"layout={layout!r}: layout must be {listed(map(repr, LAYOUTS))}")
+        if is_frame(X):
+            return cls._learn_frame(X, scaling, name, layout)
+        items = items_of(X) if layout in ("auto", "sequences") else None
+        if items is not None:
+            if are_texts(items):
+                return cls._learn_sequences(TextSequences, X, scaling, name)
+            if layout == "sequences" or differ_in_length(items):
+                return cls._learn_sequences(NumberSequences, X, scaling, name)
+        axes = STEPS if layout == "sequences" and getattr(X, "ndim", 0) == 3 else ()
+        array: Any = as_array(X, name=name, axes=axes)
+        check_layout(array, layout, name)
+        found = Layout.of(array, layout)
+        if layout == "auto" and is_uneven(array):
+            warnings.warn(
+                f"{name} is taken for {describe_shape(found.shape)} with one scale for all values, "
+                "but its last axis differs much in scale; if these are features of sequences "
+                "(n, T, d), say layout='sequences', which gives each its own",
+                stacklevel=3,
             )
-        array: Any = as_array(X, name=name)
-        layout = Layout.of(array)
-        schema = Schema.of(X) if is_frame(X) else None
-        names = schema.names if schema else None
-        learned = Scaling.learn(layout.to_model_shape(array), scaling, names=names)
-        return cls(layout=layout, scaling_map=learned, schema=schema)
+        if found.kind == "sequences":
+            steps = array.reshape(-1, found.shape[1])
+            learned = Scaling.learn(steps, own_scale(array.dtype, scaling))
+        else:
+            learned = Scaling.learn(found.to_model_shape(array), scaling)
+        made = cls(layout=found, scaling_map=learned)
+        return made, made._tensor(array)
+
+    @classmethod
+    def _learn_frame(cls, X: Any, scaling: str, name: str, layout: str) -> tuple[Self, Tensor]:
+        if layout in ("pictures", "sequences"):
+            raise DataError(
+                f"layout={layout!r} does not go with a data frame, whose rows are samples; give "
+                "an array (n, h, w) or (n, T, d), or a list"
+            )
+        if not is_plain(X):
+            table, encoded = TableEncoder.learn(X, scaling)
+            unscaled = Scaling.learn(encoded, "none")
+            made = cls(layout=Layout.of(encoded), scaling_map=unscaled, table=table)
+            return made, torch.from_numpy(encoded)
+        array = as_array(X, name=name)
+        schema = Schema.of(X)
+        learned = Scaling.learn(array, scaling, names=schema.names)
+        made = cls(layout=Layout.of(array), scaling_map=learned, schema=schema)
+        return made, made._tensor(array)
+
+    @classmethod
+    def _learn_sequences(
+        cls, kind: type[Sequences], X: Any, scaling: str, name: str
+    ) -> tuple[Self, Tensor]:
+        found, learned, stored = kind.learn(X, scaling, name)
+        if isinstance(found, TextSequences):
+            layout = Layout("sequences", (found.steps,), "str")
+        else:
+            shape = (found.steps,) if found.flat else (found.steps, found.features)
+            layout = Layout("sequences", shape, learned.dtype)
+        made = cls(layout=layout, scaling_map=learned, sequences=found)
+        return made, made._tensor(stored)
 
     def store(self, X: Any, name: str) -> Tensor:
         """Return samples, checked to be like those of the fit, as a tensor of their compact type.
@@ -102,13 +279,18 @@ class Preparation:
         """
         if self.table is not None:
             return torch.from_numpy(self.table.transform(X))
-        array = as_array(X, name=name, names=self.schema.names if self.schema else None)
-        self.layout.check(array)
-        tensor = as_tensor(array)
-        return tensor.float() if tensor.dtype == torch.float64 and self._narrows else tensor
+        if self.sequences is not None:
+            return self._tensor(self.sequences.store(X, name))
+        names = self.schema.names if self.schema is not None else None
+        axes = STEPS if self.layout.kind == "sequences" and getattr(X, "ndim", 0) == 3 else ()
+        array = as_array(X, name=name, names=names, axes=axes)
+        self.layout.check(array, name=name)
+        return self._tensor(array)
 
     def convert(self, stored: Tensor) -> Tensor:
         """Return stored samples in the model's scale and shape, float32, on their device."""
+        if self.sequences is not None:
+            return self.sequences.convert(stored, self.scaling_map)
         return self.scaling_map.to_torch(self.layout.to_model_shape(stored))
 
     def restore(self, values: NDArray[np.float32], like: Any = None) -> Any:
@@ -121,6 +303,8 @@ class Preparation:
         like
             What they were made from: a pandas frame gives its index to the rows.
         """
+        if self.sequences is not None:
+            return self.sequences.restore(values, self.scaling_map)
         index = getattr(like, "index", None) if is_frame(like) else None
         if self.table is not None:
             return self.table.inverse(values, index=index)
@@ -129,18 +313,46 @@ class Preparation:
 
     def check_features(self, X: Any) -> None:
         """Raise `DataError` where arrays have another shape than those of the fit."""
-        if self.table is None and not is_frame(X) and hasattr(X, "shape"):
+        encoded = self.table is not None or self.sequences is not None
+        if not encoded and not is_frame(X) and hasattr(X, "shape"):
             check_shape(X, "X")
             self.layout.check(X)
 
+    def header(self, X: Any) -> Any:
+        """Return what scikit-learn reads the names and the number of columns of X from."""
+        if self.sequences is None:
+            return named(X)
+        return np.broadcast_to(np.uint8(0), (len(X), self.n_features))
+
+    @cached_property
+    def space(self) -> Space:
+        """What a model is told of the samples."""
+        found, scaling = self.sequences, self.scaling_map
+        low, high, binary = scaling.low, scaling.high, scaling.binary
+        if isinstance(found, NumberSequences):  # the padding is 0, the flag is 0 or 1
+            low, high = min(low, 0.0), max(high, 1.0)
+        elif found is not None:
+            binary = True
+        categories = () if self.table is None else self.table.categories
+        return Space(
+            shape=self.layout.model_shape if found is None else (found.steps, found.width),
+            layout=self.layout.kind,
+            low=low,
+            high=high,
+            bounds=scaling.bounds,
+            binary=binary,
+            categories=categories if found is None else found.categories,
+            ragged=found is not None,
+        )
+
     @property
     def shape(self) -> tuple[int, ...]:
-        """One sample's shape in the model: (features,) or (channels, h, w)."""
-        return self.layout.model_shape
+        """One sample's shape in the model: (features,), (channels, h, w) or (T, d)."""
+        return self.space.shape
 
     @property
     def n_features(self) -> int:
-        """Columns, or numbers in a picture, as given."""
+        """Columns, or numbers in a picture or sequence, as given."""
         return len(self.table.schema.fields) if self.table is not None else self.layout.size
 
     @property
@@ -152,17 +364,17 @@ class Preparation:
     @property
     def bounds(self) -> tuple[float, float] | None:
         """(0, 1) where the model's scale is known to lie in there, else None."""
-        return self.scaling_map.bounds
+        return self.space.bounds
 
     @property
     def range(self) -> tuple[float, float]:
         """Lowest and highest value of the fit's data in the model's scale."""
-        return self.scaling_map.low, self.scaling_map.high
+        return self.space.low, self.space.high
 
     @property
     def binary(self) -> bool:
         """Whether the fit's data are 0 and 1 only."""
-        return self.scaling_map.binary
+        return self.space.binary
 
     @property
     def scaling(self) -> str:
@@ -174,6 +386,7 @@ class Preparation:
         plain, arrays = self.scaling_map.state()
         meta: dict[str, Any] = {"layout": self.layout.to_json(), "scaling": plain}
         meta["schema"] = None if self.schema is None else self.schema.to_json()
+        meta["sequences"] = None if self.sequences is None else self.sequences.to_json()
         meta["table"] = None
         if self.table is not None:
             meta["table"], inner = self.table.state()
@@ -183,19 +396,27 @@ class Preparation:
     @classmethod
     def from_state(cls, meta: dict[str, Any], arrays: Arrays) -> Self:
         """Return the preparation of what `state` returned; anything else is a `DataError`."""
-        table = None
+        table, found = None, None
         if meta["table"] is not None:
             inner = {k[6:]: v for k, v in arrays.items() if k.startswith("table.")}
             table = TableEncoder.from_state(meta["table"], inner)
+        if meta["sequences"] is not None:
+            found = sequences_from_json(meta["sequences"])
         schema = None if meta["schema"] is None else Schema.from_json(meta["schema"])
         layout = Layout.from_json(meta["layout"])
         scaling_map = Scaling.from_state(meta["scaling"], arrays)
-        fits = (
-            np.broadcast_shapes(scaling_map.shift.shape, layout.model_shape) == layout.model_shape
-        )
-        if not fits:
+        shape = layout.model_shape if found is None else (found.steps, found.width - 1)
+        sized = layout.size == int(np.prod(shape)) or isinstance(found, TextSequences)
+        if not sized or not scaling_map.fits(shape):
             raise DataError("the scaling does not fit the shape of the samples")
-        return cls(layout=layout, scaling_map=scaling_map, schema=schema, table=table)
+        return cls(
+            layout=layout, scaling_map=scaling_map, schema=schema, table=table, sequences=found
+        )
+
+    def _tensor(self, array: Array) -> Tensor:
+        """Return checked samples as a tensor, of half the width where that is close enough."""
+        tensor = as_tensor(array)
+        return tensor.float() if tensor.dtype == torch.float64 and self._narrows else tensor
 
     @property
     def _narrows(self) -> bool:
@@ -203,3 +424,37 @@ class Preparation:
         scaling = self.scaling_map
         largest = np.abs(scaling.shift / scaling.span).max() + max(map(abs, self.range))
         return bool(largest * ROUNDING < TOLERATED)
+
+
+def check_layout(array: Array, layout: str, name: str) -> None:
+    """Raise `DataError` unless an array's axes are those of a layout."""
+    shape = tuple(array.shape)
+    wanted = {
+        "rows": ((2,), "X of shape (n, features): X.reshape(len(X), -1)"),
+        "pictures": ((3, 4), "X of shape (n, h, w) or (n, h, w, channels)"),
+        "sequences": ((3,), "X of shape (n, T, d), X[..., None] where a step is one number, or a "
+                            "list of arrays or strings"),
+    }  # fmt: skip
+    if layout in wanted and len(shape) not in wanted[layout][0]:
+        right = wanted[layout][1].replace("X", name)
+        raise DataError(f"{name} has shape {shape}, but layout={layout!r} needs {right}")
+
+
+def is_uneven(array: Array) -> bool:
+    """Whether samples (n, T, d) of floats have features of very different scales.
+
+    Pictures are spared whose columns share the value of their ground: those at a border are as
+    good as empty.
+    """
+    if len(array.shape) != 3:
+        return False
+    sample = as_numpy(array[:: max(1, len(array) // LOOKED_AT)][:LOOKED_AT])
+    if sample.dtype.kind != "f" or (sample == np.rint(sample)).all():
+        return False
+    sample = sample.astype(np.float64)
+    low, high, deviation = sample.min((0, 1)), sample.max((0, 1)), sample.std((0, 1))
+    varying = high > low
+    if np.count_nonzero(varying) < 2 or (low == low.min()).mean() >= 0.9:
+        return False
+    spread, span = deviation[varying], (high - low)[varying]
+    return bool(spread.max() > UNEVEN * spread.min() and span.max() > UNEVEN * span.min())

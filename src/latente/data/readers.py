@@ -13,15 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, FileError, LatenteError, ParameterError
-from .arrays import load_npy, read_npy, read_npz
-from .dataset import Dataset, labelled
-from .dialect import text
+from .dataset import Dataset, as_labels, labelled
 from .idx import is_idx, load_idx, read_idx, read_idx_folder, train_images
-from .images import pictures, read_folder, read_picture
-from .parquet import read_parquet
-from .pictures import SUFFIXES
-from .samples import labels as flat
-from .separated import read_separated
+from .npy import load_npy, read_npy, read_npz
+from .pictures import SUFFIXES, pictures, read_folder, read_picture
+from .tabular import open_text, read_csv, read_parquet
 
 
 @dataclass(frozen=True)
@@ -54,7 +50,7 @@ class Reader:
 READERS: Mapping[str, Reader] = {
     "npy": Reader("a NumPy array", read_npy, (".npy",), b"\x93NUMPY"),
     "npz": Reader("NumPy arrays", read_npz, (".npz",), b"PK\x03\x04"),
-    "csv": Reader("a table as text", read_separated, (".csv", ".tsv")),
+    "csv": Reader("a table as text", read_csv, (".csv", ".tsv")),
     "parquet": Reader("a Parquet table", read_parquet, (".parquet", ".pq"), b"PAR1"),
     "picture": Reader("a picture", read_picture, SUFFIXES),
     "idx": Reader("an IDX file", read_idx, ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")),
@@ -180,11 +176,11 @@ def with_labels(data: Dataset, path: Path) -> Dataset:
         If there are not as many labels as samples.
     """
     if path.suffix.lower() == ".npy":
-        values = flat(load_npy(path), str(path))
+        values = as_labels(load_npy(path), str(path))
     elif is_idx(path):
-        values = flat(load_idx(path), str(path))
+        values = as_labels(load_idx(path), str(path))
     else:
-        with text(path) as file:
+        with open_text(path) as file:
             lines = [line.strip() for line in file if line.strip()]
         try:
             values = np.array([float(line) for line in lines])

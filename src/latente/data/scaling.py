@@ -3,37 +3,53 @@
 ::
 
     x ──(x - shift) / span──▶ model's scale, float32 ──x * span + shift──▶ x, in its own type
+
+`SCALINGS` is the table of how shift and span are learned. Every function takes samples and their
+ranges, and returns two arrays, of shape () for one range over all columns or (columns,); for
+pictures a column is a channel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor, nn
 
 from ..errors import DataError, ParameterError
 from ..parts import listed
-from .blocks import as_numpy, blocks
-from .learning import SCALINGS, Ranges, choose
-from .restore import DTYPES, EXACT, restore, restore_tensor
+from .arrays import STEPS, Array, as_numpy, at, blocks
 
-if TYPE_CHECKING:
-    import torch
-    from numpy.typing import NDArray
-    from torch import Tensor, nn
-
-    Array = NDArray[Any] | Tensor
-    Floats = NDArray[np.float64]
+Floats = NDArray[np.float64]
 
 LARGEST = float(np.finfo(np.float32).max)
+SAMPLE = 2**24
+"""From how many values on quantiles are those of a random sample of the rows."""
+TINY = 1e-300
+"""Spans below this are taken for none: their inverse is not a float64 number."""
+UNEQUAL = 0.1
+"""A channel whose span is below this share of the whole range has a scale of its own."""
+DTYPES = (
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
+    "float16", "bfloat16", "float32", "float64",
+)  # fmt: skip
+"""The types that data can have."""
+EXACT = ("bool", "uint8", "int8", "uint16", "int16", "float16", "bfloat16", "float32")
+"""The types whose every value float32 holds exactly."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Scaling:
-    """A learned affine map of samples in the model's shape: (n, features) or (n, channels, h, w).
+    """A learned affine map of samples in the model's shape.
+
+    Samples are rows (n, features), pictures (n, channels, h, w), or sequences (n, T, features),
+    whose map is learned from their steps as rows.
 
     Parameters
     ----------
@@ -74,7 +90,8 @@ class Scaling:
             Rows (n, features) or pictures (n, channels, h, w), of any size and real type.
         scaling
             A name of `SCALINGS`, or "auto", which takes "none" for 0 and 1; "unit" for 8-bit
-            values, for pictures, and for columns that share one range; "standard" otherwise.
+            values, for pictures, and for columns that share one range; "minmax" for pictures
+            whose channels have unequal ranges; "standard" otherwise.
         names
             What the columns are called in errors.
 
@@ -168,13 +185,11 @@ class Scaling:
             with np.errstate(over="ignore"):
                 part *= span
                 part += shift
-            out[start : start + len(part)] = restore(part, self.dtype)
+            out[start : start + len(part)] = to_dtype(part, self.dtype)
         return out
 
     def to_torch(self, x: Tensor) -> Tensor:
         """Return a batch in the model's scale, computed on its device: what `transform` gives."""
-        import torch
-
         dtype = str(x.dtype).removeprefix("torch.")
         if (self.dtype, dtype) == ("uint16", "int32"):
             dtype = "uint16"  # as torch stores it; float32 holds such values exactly
@@ -188,18 +203,21 @@ class Scaling:
         """Return a batch in the data's scale and type, on its device: what `inverse` gives."""
         work, shift, span = self._tensors(self.dtype, y.device)
         x = y.to(work, copy=True)
-        return restore_tensor(x.mul_(span).add_(shift), self.dtype)
+        return tensor_to_dtype(x.mul_(span).add_(shift), self.dtype)
+
+    def fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether it can be of samples of a shape, as the model takes them."""
+        try:
+            return np.broadcast_shapes(self.shift.shape, shape) == shape
+        except ValueError:
+            return False
 
     def module(self) -> nn.Module:
         """Return the way to the model's scale as a module, in float32."""
-        from .affine import Scale
-
         return Scale(self.shift, self.span)
 
     def inverse_module(self) -> nn.Module:
         """Return the way back as a module, in float32 and not rounded."""
-        from .affine import Unscale
-
         return Unscale(self.shift, self.span)
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -265,8 +283,6 @@ class Scaling:
         """Return the same for tensors: numbers where there is one range, else tensors kept."""
         key = (dtype, device)
         if key not in self._placed:
-            import torch
-
             work, shift, span = self._constants(dtype)
             if device.type == "mps":
                 work, shift, span = np.float32, self.shift.astype("f4"), self.span.astype("f4")
@@ -286,8 +302,265 @@ def check_fits(block: NDArray[Any], scaled: NDArray[np.float32], start: int) -> 
     if not bad.any():
         return
     place = np.unravel_index(int(np.argmax(bad)), bad.shape)
-    at = f"row {start + int(place[0])}, column {', '.join(str(int(i)) for i in place[1:])}"
+    axes = {2: ("row", "column"), 3: STEPS, 4: ("picture", "channel", "row", "column")}
+    where = at((start + int(place[0]), *map(int, place[1:])), axes=axes[scaled.ndim])
     raise DataError(
-        f"X has {float(as_numpy(block)[place]):.4g} at {at}, so far from the data of the fit "
+        f"X has {float(as_numpy(block)[place]):.4g} at {where}, so far from the data of the fit "
         "that float32 cannot hold it in the model's scale"
     )
+
+
+# ── how it is learned ────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False)
+class Ranges:
+    """The smallest and largest value of each column, or of each channel of pictures."""
+
+    low: Floats
+    high: Floats
+    dtype: str
+    pictures: bool
+    whole: bool
+    names: Sequence[object] | None = None
+
+    @classmethod
+    def of(cls, X: Array, names: Sequence[object] | None = None) -> Self:
+        """Measure samples (n, features) or (n, channels, h, w) in one pass.
+
+        Raises
+        ------
+        DataError
+            If a column reaches so far that its span is not a float64 number.
+        """
+        axes = tuple(axis for axis in range(X.ndim) if axis != 1)
+        low = np.full(X.shape[1], np.inf)
+        high = np.full(X.shape[1], -np.inf)
+        whole = True
+        for _, block in blocks(X):
+            plain = as_numpy(block)
+            low = np.minimum(low, plain.min(axis=axes))
+            high = np.maximum(high, plain.max(axis=axes))
+            whole = whole and (plain.dtype.kind != "f" or bool((plain == np.rint(plain)).all()))
+        dtype = str(X.dtype).removeprefix("torch.")
+        ranges = cls(low, high, dtype, X.ndim > 2, whole, names)
+        ranges.check()
+        return ranges
+
+    def check(self) -> None:
+        """Raise `DataError` where a span is not a float64 number."""
+        with np.errstate(over="ignore"):
+            endless = ~np.isfinite(self.high - self.low)
+        if endless.any():
+            column = int(np.argmax(endless))
+            raise DataError(
+                f"{self.title(column)} reaches from {self.low[column]:.4g} to "
+                f"{self.high[column]:.4g}, which is too wide to scale; remove such values"
+            )
+
+    def title(self, column: int) -> str:
+        """Return what a column is called."""
+        name = f" ({self.names[column]!r})" if self.names is not None else ""
+        return f"{'channel' if self.pictures else 'column'} {column}{name}"
+
+    @property
+    def constant(self) -> NDArray[np.int64]:
+        """The columns that hold one value only."""
+        return np.flatnonzero(self.low == self.high).astype(np.int64)
+
+    @property
+    def whole_range(self) -> tuple[float, float]:
+        """The smallest and the largest value of all."""
+        return float(self.low.min()), float(self.high.max())
+
+
+Learn = Callable[[Array, Ranges], tuple[Floats, Floats]]
+
+
+def none(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+    """Leave the values as they are."""
+    return np.zeros(()), np.ones(())
+
+
+def unit(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+    """Bring all values into [0, 1] by one range: the one they are known to have, or the data's.
+
+    Known are 0 to 255 of 8-bit values, and 0 to 1.
+    """
+    low, high = ranges.whole_range
+    if low >= 0 and 0.5 <= high <= 1:
+        low, high = 0.0, 1.0
+    elif ranges.whole and low >= 0 and (ranges.dtype == "uint8" or 127 < high <= 255):
+        low, high = 0.0, 255.0
+    return np.array(low), positive(np.array(high - low))
+
+
+def minmax(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+    """Bring each column into [0, 1] by its own range."""
+    return ranges.low, positive(ranges.high - ranges.low)
+
+
+def standard(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+    """Bring each column to mean 0 and standard deviation 1; a constant one to 0."""
+    mean, deviation = moments(X, ranges)
+    return mean, positive(deviation)
+
+
+def robust(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+    """Bring each column to median 0 and interquartile range 1.
+
+    Where half of a column's values are the same, so that there is no such range, its standard
+    deviation stands for it.
+    """
+    lower, median, upper = quartiles(X, ranges)
+    span = upper - lower
+    if (span < TINY).any():
+        span = np.where(span < TINY, moments(X, ranges)[1], span)
+    return median, positive(span)
+
+
+SCALINGS: dict[str, Learn] = {
+    "none": none,
+    "unit": unit,
+    "minmax": minmax,
+    "standard": standard,
+    "robust": robust,
+}
+
+
+def positive(span: Floats) -> Floats:
+    """Return spans with 1 for those that are none, so that they can be divided by."""
+    return np.where(span < TINY, 1.0, span)
+
+
+def choose(ranges: Ranges) -> str:
+    """Return the scaling that suits the data: what "auto" stands for."""
+    low, high = ranges.whole_range
+    if ranges.dtype == "bool" or (ranges.dtype == "uint8" and high <= 1):
+        return "none"
+    varying = ranges.low < ranges.high
+    if ranges.dtype == "uint8" or ranges.pictures:
+        spans = (ranges.high - ranges.low)[varying]
+        unequal = ranges.dtype != "uint8" and (spans < UNEQUAL * (high - low)).any()
+        return "minmax" if unequal else "unit"
+    if np.count_nonzero(varying) < 2:
+        return "standard"
+    lows, highs = ranges.low[varying], ranges.high[varying]
+    at_low, near_high = lows == low, highs >= high - 0.1 * (high - low)
+    shared = at_low.mean() >= 0.9 and near_high.mean() >= 0.5
+    inside = low >= 0 and high <= 1 and ((lows <= 0.1) & (highs >= 0.9)).mean() >= 0.5
+    return "unit" if shared or inside else "standard"
+
+
+def placed(block: NDArray[Any], ranges: Ranges) -> Floats:
+    """Return where values lie between the lowest and the highest of their column, (rows, columns).
+
+    What is computed of such places is exact to float64 whatever the size of the values is.
+    """
+    rows = np.moveaxis(block, 1, -1).reshape(-1, block.shape[1]).astype(np.float64)
+    rows -= ranges.low
+    rows /= positive(ranges.high - ranges.low)
+    return rows
+
+
+def moments(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+    """Return mean and standard deviation of each column, in one pass."""
+    learner = StandardScaler()
+    for _, block in blocks(X):
+        learner.partial_fit(placed(as_numpy(block), ranges))
+    span = positive(ranges.high - ranges.low)
+    deviation = np.where(ranges.low == ranges.high, 0.0, np.sqrt(learner.var_) * span)
+    return ranges.low + learner.mean_ * span, deviation
+
+
+def quartiles(X: Array, ranges: Ranges) -> Floats:
+    """Return the three quartiles of each column, (3, columns); of a sample where there is much."""
+    wanted = max(1, SAMPLE // max(1, int(np.prod(X.shape[1:]))))
+    if len(X) > wanted:
+        drawn = np.random.default_rng(0).choice(len(X), wanted, replace=False)
+        X = X[np.sort(drawn)]
+    places = np.quantile(placed(as_numpy(X), ranges), (0.25, 0.5, 0.75), axis=0)
+    return np.asarray(ranges.low + places * positive(ranges.high - ranges.low))
+
+
+# ── back into the type that the data had ─────────────────────────────────────────────────────
+
+
+def limits(dtype: str) -> tuple[float, float]:
+    """Return the smallest and largest value of a type that are float64 numbers too."""
+    if dtype.startswith(("int", "uint")):
+        info = np.iinfo(dtype)
+        top = float(info.max)
+        return float(info.min), top if int(top) <= info.max else float(np.nextafter(top, 0))
+    if dtype == "bfloat16":
+        return -3.3895313892515355e38, 3.3895313892515355e38
+    low, high = np.finfo(dtype).min, np.finfo(dtype).max
+    return float(low), float(high)
+
+
+def to_dtype(values: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """Return floats as that type: rounded and clipped where it is narrower, True from 0.5.
+
+    NumPy has no bfloat16; float32 stands for it.
+    """
+    if dtype == "bool":
+        return np.asarray(values >= 0.5)
+    if dtype == "bfloat16":
+        return values.astype(np.float32)
+    if dtype.startswith(("int", "uint")):
+        wide = values if values.dtype == np.float64 or dtype in EXACT else values.astype(np.float64)
+        clipped: NDArray[Any] = np.clip(np.rint(wide), *limits(dtype))
+        return clipped.astype(dtype)
+    if np.dtype(dtype).itemsize < values.dtype.itemsize:
+        values = np.clip(values, *limits(dtype))
+    return values.astype(dtype, copy=False)
+
+
+def tensor_to_dtype(values: Tensor, dtype: str) -> Tensor:
+    """Return floats on their device as that type, as `to_dtype` does."""
+    target = getattr(torch, dtype)
+    if dtype == "bool":
+        return values >= 0.5
+    if dtype.startswith(("int", "uint")):
+        if dtype not in EXACT and values.device.type != "mps":
+            values = values.double()
+        low, high = limits(dtype)
+        return values.round().clamp(low, high).to(target)
+    if dtype == "float64" and values.device.type == "mps":
+        return values
+    if target.itemsize < values.dtype.itemsize:
+        values = values.clamp(*limits(dtype))
+    return values.to(target)
+
+
+# ── as modules of a network, so that an exported one takes and gives data as they come ───────
+
+
+class Scale(nn.Module):
+    """From data to the model's scale: ``(x - shift) / span``, float32.
+
+    Parameters
+    ----------
+    shift, span
+        Of a shape that goes with one sample in the model's shape.
+    """
+
+    shift: Tensor
+    span: Tensor
+
+    def __init__(self, shift: NDArray[Any], span: NDArray[Any]) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.tensor(shift, dtype=torch.float32))
+        self.register_buffer("span", torch.tensor(span, dtype=torch.float32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a batch in the model's scale."""
+        return (x.to(torch.float32) - self.shift) / self.span
+
+
+class Unscale(Scale):
+    """From the model's scale to the data's: ``x * span + shift``, float32, not rounded."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return a batch in the data's scale."""
+        return x * self.span + self.shift

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError
-from .encoders import ENCODERS, Encoder
+from .encoders import ENCODERS, Category, Encoder
+from .frames import Frame, Schema
 from .scaling import Scaling
-from .schema import Schema
-
-if TYPE_CHECKING:
-    import narwhals as nw
-    from numpy.typing import NDArray
 
 UNSEEN = ("error", "ignore")
 
@@ -48,8 +45,10 @@ class TableEncoder:
     unseen: str = "error"
 
     @classmethod
-    def learn(cls, X: Any, scaling: str = "auto", *, unseen: str = "error") -> Self:
-        """Learn a data frame of pandas, polars or pyarrow.
+    def learn(
+        cls, X: Any, scaling: str = "auto", *, unseen: str = "error"
+    ) -> tuple[Self, NDArray[np.float32]]:
+        """Learn a data frame of pandas, polars or pyarrow, and return it as a matrix too.
 
         Parameters
         ----------
@@ -65,8 +64,6 @@ class TableEncoder:
         ------
         DataError
             If a column cannot be learned: free text, infinity, nested values.
-        MissingExtra
-            If narwhals is not installed.
         """
         if unseen not in UNSEEN:
             raise ParameterError(f"unseen={unseen!r}: unseen must be 'error' or 'ignore'")
@@ -78,13 +75,13 @@ class TableEncoder:
             ENCODERS[field.kind].learn(series, field)
             for field, series in zip(schema.fields, frame.iter_columns(), strict=True)
         )
-        raw = cls(schema=schema, encoders=encoders, scaling_map=None, unseen=unseen)
-        if not raw.numbers:
-            return raw
-        values, _ = raw.encode(frame)
-        name = "standard" if scaling == "auto" else scaling
-        learned = Scaling.learn(values, name, names=raw.titles[: raw.numbers])
-        return cls(schema=schema, encoders=encoders, scaling_map=learned, unseen=unseen)
+        encoder = cls(schema=schema, encoders=encoders, scaling_map=None, unseen=unseen)
+        values, flags = encoder.encode(frame)
+        if encoder.numbers:
+            name = "standard" if scaling == "auto" else scaling
+            learned = Scaling.learn(values, name, names=encoder.titles[: encoder.numbers])
+            encoder = replace(encoder, scaling_map=learned)
+        return encoder, encoder.joined(values, flags)
 
     @property
     def scaling(self) -> str:
@@ -111,6 +108,16 @@ class TableEncoder:
         return [title for values, _ in both for title in values] + [
             title for _, flags in both for title in flags
         ]
+
+    @property
+    def categories(self) -> tuple[tuple[int, int], ...]:
+        """The groups of the matrix's columns of which one is 1: (first, behind the last)."""
+        groups, place = [], self.numbers
+        for encoder in self.encoders:
+            if isinstance(encoder, Category):
+                groups.append((place, place + encoder.flags))
+            place += encoder.flags
+        return tuple(groups)
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -142,11 +149,14 @@ class TableEncoder:
             If the columns are not those of the fit, or hold something else, or a level not seen.
         """
         frame = self.schema.check(X)
-        values, flags = self.encode(frame)
+        return self.joined(*self.encode(frame))
+
+    def joined(self, values: NDArray[np.float64], flags: NDArray[np.float32]) -> NDArray[Any]:
+        """Return numbers, scaled, and flags as one matrix."""
+        if not len(flags):
+            return np.empty((0, self.width), np.float32)
         if self.scaling_map is None:
             return flags
-        if not len(frame):
-            return np.empty((0, self.width), np.float32)
         return np.concatenate([self.scaling_map.transform(values), flags], axis=1)
 
     def inverse(self, matrix: NDArray[Any], *, index: Any = None) -> Any:
@@ -178,7 +188,7 @@ class TableEncoder:
             number, flag = number + encoder.numbers, flag + encoder.flags
         return self.schema.frame(columns, index)
 
-    def encode(self, frame: nw.DataFrame[Any]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    def encode(self, frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Return a checked frame's numbers, not yet scaled, and its flags."""
         values = np.empty((len(frame), self.numbers))
         flags = np.zeros((len(frame), self.width - self.numbers), np.float32)

@@ -102,7 +102,7 @@ def open_data(
     DataError, ParameterError, MissingExtra
         As `latente.data.readers.read` and `load` raise them.
     """
-    from ..data.images import resized
+    from ..data.pictures import resized
     from ..data.readers import read
 
     given = {"channels": channels, "key": key, "target": target, "header": header, "labels": labels}

@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..data.images import read_folder
+from ..data.pictures import read_folder
 from ..errors import FileError
-from .download import Remote, fetch
-from .places import cache, folders, unfetched
+from .download import Remote, cache, fetch, folders, unfetched
 
 ARCHIVE = Remote(
     "cifar-10-binary.tar.gz",

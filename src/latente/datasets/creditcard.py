@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..data.separated import read_separated
+from ..data.tabular import read_csv
 from ..errors import DataError
-from .places import cache, copies, folders, unfetched
+from .download import cache, copies, folders, unfetched
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def from_csv(path: Path) -> Dataset:
     DataError
         If it is another table.
     """
-    data = read_separated(path, target="Class", header=True)
+    data = read_csv(path, target="Class", header=True)
     if not isinstance(data.X, np.ndarray) or data.y is None or data.names is None:
         raise DataError(f"{path} is not the table of card payments: it has gaps or holds text")
     return payments(data.X, data.names, data.y)

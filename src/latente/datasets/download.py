@@ -1,10 +1,16 @@
-"""Fetch files once: written beside and renamed, so that what is there is whole and as expected."""
+"""Where data sets lie, and how they get there.
+
+A set is looked for in the folder the user names, then in a cache of our own. What is downloaded is
+written beside and renamed, so that what is there is whole and as expected.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Generator, Sequence
+import os
+import sys
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -14,15 +20,74 @@ from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 from ..errors import FileError
-from ..storage.files import atomic, clear_leftovers
+from ..storage.files import atomic
 from ..version import __version__
 
+DATA = "LATENTE_DATA"
+"""The environment variable that names a folder with copies of data sets."""
+CACHE = "LATENTE_CACHE"
+"""The environment variable that names the folder downloads are kept in."""
 TIMEOUT = 30.0
 """Seconds without an answer after which a download is given up."""
 PIECE = 2**18
 """Bytes read at a time."""
 
 log = logging.getLogger("latente")
+
+
+def cache() -> Path:
+    """Return the folder that downloads are kept in: LATENTE_CACHE, or the platform's own."""
+    if named := os.environ.get(CACHE):
+        return Path(named).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "latente"
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA")
+        return Path(local or Path.home() / "AppData" / "Local") / "latente" / "Cache"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latente"
+
+
+def copies() -> Path | None:
+    """Return the folder that LATENTE_DATA names, or None where it names none.
+
+    Raises
+    ------
+    FileError
+        If there is no such folder.
+    """
+    named = os.environ.get(DATA)
+    if not named:
+        return None
+    folder = Path(named).expanduser()
+    if not folder.is_dir():
+        raise FileError(f"{DATA} names the folder {folder}, which is not there")
+    return folder
+
+
+def folders(name: str, *others: str) -> Iterator[Path]:
+    """Give the folders that may hold a data set: in LATENTE_DATA, then in the cache."""
+    own = copies()
+    if own is not None:
+        yield from (own / each for each in (name, *others))
+    yield cache() / name
+
+
+def unfetched(name: str, reason: str, wanted: str) -> FileError:
+    """Return the error for a data set that is neither there nor to be had.
+
+    Parameters
+    ----------
+    name
+        The data set, which is also the folder it is looked for in.
+    reason
+        Why it could not be fetched.
+    wanted
+        The files that would do.
+    """
+    return FileError(
+        f"the data set {name!r} is not here and could not be fetched ({reason}): put {wanted} "
+        f"into {cache() / name}, or into the folder {name!r} in the folder that {DATA} names"
+    )
 
 
 @dataclass(frozen=True)
@@ -83,7 +148,6 @@ def download(url: str, target: Path, digest: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"{target.parent} cannot be made: {error.strerror}") from error
-    clear_leftovers(target)
     with closing(pieces(url)) as sent, atomic(target) as place, place.open("wb") as file:
         for piece in sent:
             file.write(piece)

@@ -7,8 +7,7 @@ from dataclasses import replace
 from ..data.dataset import Dataset
 from ..data.idx import read_idx_folder, train_images
 from ..errors import FileError
-from .download import Remote, fetch
-from .places import cache, folders, unfetched
+from .download import Remote, cache, fetch, folders, unfetched
 
 FILES = (
     "train-images-idx3-ubyte.gz",

@@ -367,7 +367,7 @@ def measure_likelihood(model: Autoencoder, data: Dataset, random_state: int) -> 
     linear; both are taken in the model's scale.
     """
     train, X = (
-        flat(model.fitted_.given.convert(model.fitted_.given.store(part, "X")))
+        flat(model.fitted_.input.convert(model.fitted_.input.store(part, "X")))
         for part in (data.X, data.X_test)
     )
     linear = PCA(model.latent_dim_, svd_solver="full").fit(train)

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import latent
-from ..corruptions import corrupt
+from ..corruptions.base import corrupt
 from ..errors import DataError, ParameterError
 from ..metrics import mse, psnr
 from ..parts import is_whole
@@ -113,13 +113,13 @@ def corrupted(model: Autoencoder, X: Any, random_state: int = 0) -> tuple[Any, A
         channels. The mask, (n, h, w), is True where a pixel is missing; None where the model is
         given no mask.
     """
-    x = model.fitted_.given.convert(model.fitted_.given.store(X, "X"))
+    x = model.fitted_.input.convert(model.fitted_.input.store(X, "X"))
     generator = torch.Generator().manual_seed(random_state)
-    seen = corrupt(x, model.corruption_, generator, model.fitted_.given.bounds)
+    seen = corrupt(x, model.corruption_, generator, model.fitted_.input.bounds)
     mask = None
     if seen.shape[1] not in (1, x.shape[1]):  # the last channel is the mask
         mask, seen = seen[:, -1].numpy() > 0, seen[:, :-1]
-    return model.fitted_.given.restore(seen.expand(x.shape).numpy()), mask
+    return model.fitted_.input.restore(seen.expand(x.shape).numpy()), mask
 
 
 def samples(

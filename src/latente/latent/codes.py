@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,8 +94,8 @@ def interpolate(start: Any, end: Any, steps: int = 10, *, path: str = "linear") 
 def grid(autoencoder: Autoencoder, n: int = 20, *, X: Any = None, span: float = 0.96) -> Codes:
     """Return a square grid of codes, row by row from the upper left.
 
-    A variational code is walked through the quantiles of its prior, so that equal areas are equally
-    probable; any other over the range its codes have. Of a code with more than two numbers the two
+    A code with a prior is walked through its quantiles, so that equal areas are equally probable;
+    any other over the range its codes have. Of a code with more than two numbers the two
     that vary most are walked and the others stay at their mean.
 
     Parameters
@@ -117,24 +116,20 @@ def grid(autoencoder: Autoencoder, n: int = 20, *, X: Any = None, span: float = 
     """
     if not is_whole(n, 1):
         raise ParameterError(f"n={n!r}: use a whole number from 1")
-    prior = hasattr(autoencoder, "kl_per_dimension_")
+    bottleneck = autoencoder.fitted_.model.bottleneck
+    prior = bottleneck.quantiles(np.array([0.5])) is not None
     if not (is_number(span, 0, 1) and span > 0 and not (prior and span == 1)):
         raise ParameterError(f"span={span!r}: use a number above 0 and below 1")
     shares = np.linspace(0.5 - span / 2, 0.5 + span / 2, n) if n > 1 else np.array([0.5])
-    if prior:
-        codes = np.zeros((1, autoencoder.latent_dim_))
-        order = np.argsort(autoencoder.kl_per_dimension_)[::-1]
-    else:
-        samples = autoencoder.sample(512, random_state=0) if X is None else X
-        codes = checked_codes(autoencoder.transform(samples), "the codes of X")
-        order = np.argsort(codes.var(axis=0))[::-1]
-    centre = codes.mean(axis=0)
+    samples = autoencoder.sample(512, random_state=0) if X is None else X
+    codes = checked_codes(autoencoder.transform(samples), "the codes of X")
+    order = np.argsort(codes.var(axis=0))[::-1]
+    centre = np.zeros(codes.shape[1]) if prior else codes.mean(axis=0)
     walked = sorted(order[:2])
     grid_codes = np.tile(centre, (n * n, 1))
     for dimension, repeat in zip(walked, (False, True), strict=False):
-        if prior:
-            steps = np.array([NormalDist().inv_cdf(share) for share in shares])
-        else:
+        steps = bottleneck.quantiles(shares)
+        if steps is None:
             low, high = np.quantile(codes[:, dimension], [0.5 - span / 2, 0.5 + span / 2])
             steps = np.linspace(low, high, n)
         grid_codes[:, dimension] = np.repeat(steps[::-1], n) if repeat else np.tile(steps, n)

@@ -69,5 +69,5 @@ def nearest(
 
 def _scaled(autoencoder: Autoencoder, X: Any) -> Values:
     """Return rows in the model's scale, flat, (n, features)."""
-    preparation = autoencoder.fitted_.wanted
+    preparation = autoencoder.fitted_.target
     return preparation.convert(preparation.store(X, "X")).flatten(1).double().numpy()

@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.images import resized
+from ..data.pictures import resized
 from ..errors import DataError, ParameterError
 from ..parts import is_number
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..data.images import read_folder, read_picture
-from ..data.intake import as_codes
+from ..data.arrays import as_codes
+from ..data.pictures import read_folder, read_picture
 from ..errors import DataError, FileError, ParameterError
 from ..estimator import Autoencoder
 from ..parts import Part, is_whole, listed
@@ -354,7 +354,7 @@ def fingerprint(autoencoder: Autoencoder) -> str:
         scaling of its input; a model that was saved and loaded keeps its fingerprint.
     """
     fitted = autoencoder.fitted_
-    meta, arrays = fitted.given.state()
+    meta, arrays = fitted.input.state()
     parts = [
         [type(part).__name__, part.get_params()] if isinstance(part, Part) else "own modules"
         for part in (autoencoder.network_, autoencoder.bottleneck_)
@@ -371,7 +371,7 @@ def picture_size(autoencoder: Autoencoder) -> tuple[tuple[int, int], int]:
     DataError
         If it takes rows.
     """
-    layout = autoencoder.fitted_.given.layout
+    layout = autoencoder.fitted_.input.layout
     if layout.kind != "pictures":
         raise DataError(f"this model was fitted on {layout.kind}, not on pictures")
     height, width, channels = (*layout.shape, 1)[:3]

@@ -1,19 +1,31 @@
-"""Files that are whole or not there at all: written beside their place, then renamed into it."""
+"""Files that are whole or not there at all: written beside their place, then renamed into it.
+
+::
+
+    out.csv   ←rename─  .out-5f3c9a1e0.csv    locked while its writer lives, cleared when it is dead
+
+What is written beside a file has one of a few names that follow from the file's own. So the next
+writer of the same file finds what a killed one left, without a search, and removes it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import re
-import secrets
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ..errors import FileError
 
+if sys.platform != "win32":
+    import fcntl
+
 StrPath = str | os.PathLike[str]
+WRITERS = 8
+"""How many may write the same file, or into the same folder, at one time."""
 
 
 @contextmanager
@@ -22,7 +34,7 @@ def atomic(path: StrPath) -> Iterator[Path]:
 
     The temporary file exists, is empty, has the suffix of `path` and the permissions that a new
     file would get, or those of the file it replaces. If anything is raised, it is removed and
-    whatever was at `path` stays.
+    whatever was at `path` stays. What a killed writer of `path` left is removed.
 
     Parameters
     ----------
@@ -36,24 +48,18 @@ def atomic(path: StrPath) -> Iterator[Path]:
 
     Examples
     --------
-    >>> with atomic("codes.csv") as place:  # doctest: +SKIP
-    ...     table.to_csv(place)
+    >>> with atomic("codes.csv") as temporary:  # doctest: +SKIP
+    ...     table.to_csv(temporary)
     """
-    with _told(path):
+    with _explained(path):
         target = Path(os.path.realpath(path))
         _refuse_odd(path, target)
-        temporary = _temporary(target, secrets.token_hex(4))
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        try:
+        with _claimed(path, _beside(target), _make_file) as temporary:
             if target.exists():
                 shutil.copymode(target, temporary)
             yield temporary
             _sync(temporary)
             os.replace(temporary, target)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
         _sync_folder(target.parent)
 
 
@@ -74,15 +80,16 @@ def staging(folder: StrPath) -> Iterator[Path]:
         If the folder cannot be made or a file cannot be written.
     """
     home = Path(folder)
-    with _told(folder):
+    with _explained(folder):
         fresh = not home.exists()
         if not fresh and not home.is_dir():
             raise FileError(f"cannot write into {folder}: it is no folder")
         home.mkdir(parents=True, exist_ok=True)
+        names = [home / f".latente-{number}" for number in range(WRITERS)]
         try:
-            with TemporaryDirectory(prefix=".latente-", dir=home) as stage:
-                yield Path(stage)
-                files = sorted(file for file in Path(stage).rglob("*") if file.is_file())
+            with _claimed(folder, names, Path.mkdir) as stage:
+                yield stage
+                files = sorted(file for file in stage.rglob("*") if file.is_file())
                 for file in files:
                     _sync(file)
                 for file in files:
@@ -97,19 +104,94 @@ def staging(folder: StrPath) -> Iterator[Path]:
         _sync_folder(home)
 
 
-def clear_leftovers(path: StrPath) -> None:
-    """Remove what writers of `path` left beside it when they were killed."""
-    target = Path(os.path.realpath(path))
-    name = "[0-9a-f]{8}".join(re.escape(part) for part in _temporary(target, "\0").name.split("\0"))
-    with suppress(OSError):
-        for entry in list(target.parent.iterdir()):
-            if re.fullmatch(name, entry.name):
-                entry.unlink()
-
-
-def _temporary(target: Path, token: str) -> Path:
+def _beside(target: Path) -> list[Path]:
+    """Return the names that temporary files of a target may have."""
     # Cut short, so that the name is legal where the target's own is nearly as long as can be.
-    return target.with_name(f".{target.stem[:20]}-{token}{target.suffix[-20:]}")
+    mark = hashlib.blake2b(os.fsencode(target.name), digest_size=4).hexdigest()
+    stem, suffix = target.stem[:20], target.suffix[-20:]
+    return [target.with_name(f".{stem}-{mark}{number}{suffix}") for number in range(WRITERS)]
+
+
+@contextmanager
+def _claimed(path: StrPath, names: list[Path], make: Callable[[Path], object]) -> Iterator[Path]:
+    """Make a file or folder of one of these names, lock it, and remove it at the end if it stays.
+
+    Those of the names that a killed process left are removed, those of a living one are kept.
+    """
+    for name in names:
+        _clear(name)
+    for name in names:
+        try:
+            make(name)
+        except FileExistsError:
+            continue
+        lock = _lock(name)
+        if lock is not None:
+            break
+    else:
+        raise FileError(f"cannot write {path}: other processes are writing it")
+    try:
+        yield name
+    finally:
+        if _is(lock, name):
+            _remove(name)
+        os.close(lock)
+
+
+def _make_file(name: Path) -> None:
+    os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def _lock(name: Path) -> int | None:
+    """Return a descriptor that holds the lock of a file or folder; None if another process does.
+
+    The system releases the lock when the process ends, in whatever way. Where there are no such
+    locks, every name counts as free.
+    """
+    if sys.platform == "win32":
+        return os.open(os.devnull, os.O_RDONLY)
+    try:
+        lock = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    except OSError:
+        return lock
+    # Between making and locking, another process may have cleared the name.
+    if _is(lock, name):
+        return lock
+    os.close(lock)
+    return None
+
+
+def _is(lock: int, name: Path) -> bool:
+    """Whether a file or folder is still the one that was locked."""
+    if sys.platform == "win32":
+        return True
+    try:
+        return os.path.samestat(os.fstat(lock), os.lstat(name))
+    except OSError:
+        return False
+
+
+def _clear(name: Path) -> None:
+    """Remove a temporary file or folder unless a living process holds its lock."""
+    lock = _lock(name) if os.path.lexists(name) else None
+    if lock is not None:
+        _remove(name)
+        os.close(lock)
+
+
+def _remove(name: Path) -> None:
+    with suppress(OSError):
+        if name.is_dir() and not name.is_symlink():
+            shutil.rmtree(name)
+        else:
+            name.unlink()
 
 
 def _refuse_odd(path: StrPath, target: Path) -> None:
@@ -123,8 +205,8 @@ def _refuse_odd(path: StrPath, target: Path) -> None:
 
 
 @contextmanager
-def _told(path: StrPath) -> Iterator[None]:
-    """Turn whatever the system says against writing `path` into a sentence."""
+def _explained(path: StrPath) -> Iterator[None]:
+    """Turn whatever the system reports about writing `path` into a sentence."""
     try:
         yield
     except FileError:

@@ -2,21 +2,26 @@
 
 ::
 
-    8 bytes: length of the header │ header, JSON: metadata, name ▶ dtype, shape, place │ numbers
+    8 bytes: length of the header │ header, JSON │ the tensors' numbers
+                                      │
+        {"__metadata__": {"latente": description}, name: {dtype, shape, data_offsets}, …}
 
-Nothing is pickled, nothing in a file is executed, and nothing larger than the file is allocated.
-The format is safetensors' (https://huggingface.co/docs/safetensors), and its library reads these
-files; it is written and read here so that numbers go straight between memory and the file, a
-killed process leaves no litter of unknown name, and a header is checked before it is believed.
+    description: {"checksum": …, "kind": …, "format": …, "version": …, "meta": …}, JSON as text
+
+The format is safetensors' (https://huggingface.co/docs/safetensors), and its library writes and
+reads the files. Ours is what the library does not do: bounds on the JSON, checked before anything
+else looks at it; a checksum of every byte of the file; and a clear sentence for each refusal.
+Nothing is pickled, nothing in a file is executed, nothing much larger than the file is allocated.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import FileError
@@ -28,16 +33,19 @@ if TYPE_CHECKING:
 
 KEY = "latente"
 """The key of a safetensors file's metadata under which everything of ours is written."""
+MARK = b'{\\"checksum\\": \\"'
+"""What stands before the checksum in the bytes of a file."""
+BLANK = "0" * 64
+"""What stands for the checksum while the checksum is computed."""
 HEADER_LIMIT = 10_000_000
 """Bytes that a header may have."""
 VALUES_LIMIT = 1_000_000
-"""Values that a header or a description may have: of those, memory and time to parse them come."""
+"""Values that a header or a description may have: they decide the memory and time to parse it."""
 DEPTH_LIMIT = 200
 """Lists and objects within each other that a description may have."""
 DIMENSIONS_LIMIT = 16
 EXTENT_LIMIT = 2**48
 """Product of a tensor's dimensions other than 0: beyond, an address would not hold it."""
-
 DTYPES = {
     "BOOL": "bool",
     "U8": "uint8",
@@ -50,6 +58,7 @@ DTYPES = {
     "F32": "float32",
     "F64": "float64",
 }
+ENVELOPE = {"checksum": str, "kind": str, "format": int, "version": str, "meta": dict}
 
 
 def write_tensors(
@@ -82,58 +91,42 @@ def write_tensors(
     TypeError, ValueError
         If `meta` is not JSON, or a tensor is of a type that the format cannot hold.
     """
-    envelope = {"kind": kind, "format": format, "version": __version__, "meta": meta}
-    text = json.dumps(envelope, allow_nan=False)
+    import torch
+    from safetensors.torch import save
+
+    values = {"checksum": BLANK, "kind": kind, "format": format, "version": __version__}
+    text = json.dumps(values | {"meta": meta}, allow_nan=False)
     try:
         _parse(text)
     except ValueError as error:
-        raise FileError(f"cannot write {path}: what describes it will not do: {error}") from error
-    # The widest numbers first, so that each begins where a multiple of its size is.
-    names = sorted(tensors, key=lambda name: (-tensors[name].itemsize, name))
-    header = _header_bytes({name: tensors[name] for name in names}, text)
-    if len(header) > HEADER_LIMIT:
+        raise FileError(f"cannot write {path}: the description is not valid: {error}") from error
+    for name, tensor in tensors.items():
+        if str(tensor.dtype).removeprefix("torch.") not in DTYPES.values():
+            raise TypeError(f"{name} is of {tensor.dtype}, which the file's format cannot hold")
+    # The library refuses tensors that share memory: each gets memory of its own.
+    whole = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    content = memoryview(save(whole, {KEY: text}))
+    length = int.from_bytes(content[:8], "little")
+    if length > HEADER_LIMIT:
         raise FileError(
-            f"cannot write {path}: what describes it takes {len(header) / 1e6:.1f} MB "
+            f"cannot write {path}: its description takes {length / 1e6:.1f} MB "
             f"and may take {HEADER_LIMIT / 1e6:.0f} MB"
         )
+    _, digest, begin, end = _checksum(content, length)
     with atomic(path) as temporary, open(temporary, "wb") as file:
-        file.write(len(header).to_bytes(8, "little"))
-        file.write(header)
-        for name in names:
-            file.write(_bytes(tensors[name].detach().cpu().contiguous()))
-
-
-def _header_bytes(tensors: Mapping[str, Tensor], text: str) -> bytes:
-    """Return the header of tensors that lie one after the other, padded to a multiple of 8."""
-    codes = {name: code for code, name in DTYPES.items()}
-    header: dict[str, Any] = {"__metadata__": {KEY: text}}
-    position = 0
-    for name, tensor in tensors.items():
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        if dtype not in codes:
-            raise TypeError(f"{name} is of {tensor.dtype}, which the file's format cannot hold")
-        begin, position = position, position + tensor.numel() * tensor.itemsize
-        header[name] = {
-            "dtype": codes[dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [begin, position],
-        }
-    plain = json.dumps(header, separators=(",", ":")).encode("ascii")
-    return plain + b" " * (-len(plain) % 8)
-
-
-def _bytes(tensor: Tensor) -> memoryview:
-    """Return the memory of a contiguous tensor on the CPU."""
-    import torch
-
-    if tensor.numel() == 0:
-        return memoryview(bytearray())
-    # Of one number, the stride may be anything and the tensor still count as contiguous.
-    return tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8).numpy().data
+        for piece in (content[:begin], digest.encode(), content[end:]):
+            file.write(piece)
 
 
 def read_tensors(
-    path: StrPath, *, kind: str, newest_format: int
+    path: StrPath,
+    *,
+    kind: str,
+    newest_format: int,
+    finite: bool | Callable[[str], bool] = True,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote; nothing in the file is ever executed.
 
@@ -145,11 +138,14 @@ def read_tensors(
         What the file must be, such as ``"latente model"``.
     newest_format
         The newest format that can be understood.
+    finite
+        Whether NaN and infinity are refused: in every tensor, in none, or in those for whose name
+        this function returns true.
 
     Returns
     -------
     tuple
-        The tensors by name, on the CPU, and the description.
+        The tensors by name, on the CPU, each in memory of its own, and the description.
 
     Raises
     ------
@@ -158,17 +154,23 @@ def read_tensors(
         else, or was written by a later version.
     """
     try:
-        return _read(path, kind, newest_format)
+        content, meta = _content(path, kind, newest_format)
+        tensors = _tensors(content, path)
     except FileError:
         raise
     except FileNotFoundError as error:
         raise FileError(f"there is no file {path}") from error
     except OSError as error:
         raise FileError(f"cannot read {path}: {error.strerror or error}") from error
-    except (MemoryError, RuntimeError) as error:
+    except MemoryError as error:
         raise FileError(f"cannot read {path}: it does not fit in memory") from error
     except ValueError as error:  # the path itself: a NUL in it
         raise FileError(f"cannot read {str(path)!r}: {error}") from error
+    for name, tensor in tensors.items():
+        strict = finite(name) if callable(finite) else finite
+        if strict and tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise FileError(f"{path}: the tensor {_printable(name)} has NaN or infinite values")
+    return tensors, meta
 
 
 def kind_at(path: StrPath) -> str | None:
@@ -177,14 +179,29 @@ def kind_at(path: StrPath) -> str | None:
         return None
     try:
         with open(path, "rb") as file:
-            header = _header(file, path, os.fstat(file.fileno()).st_size)
-        kind = _parse(header["__metadata__"][KEY])["kind"]
-    except (FileError, OSError, ValueError, KeyError, TypeError):
+            _, header = _header(file, path, os.fstat(file.fileno()).st_size)
+        return str(_envelope(header, path, "")["kind"])
+    except (FileError, OSError, ValueError):
         return None
-    return kind if isinstance(kind, str) else None
 
 
-def _read(path: StrPath, kind: str, newest_format: int) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def _checksum(content: memoryview, length: int) -> tuple[bytes, str, int, int]:
+    """Return the checksum in a file, the one that its bytes have, and where it begins and ends.
+
+    Every byte counts: the length, the header as it is written, the numbers; the checksum itself
+    counts as `BLANK`.
+    """
+    header = content[: 8 + length].tobytes()
+    begin = header.find(MARK) + len(MARK)
+    end = begin + len(BLANK)
+    digest = hashlib.sha256(content[:begin])
+    digest.update(BLANK.encode())
+    digest.update(content[end:])
+    return header[begin:end], digest.hexdigest(), begin, end
+
+
+def _content(path: StrPath, kind: str, newest_format: int) -> tuple[bytes, dict[str, Any]]:
+    """Return the bytes of a file whose header and checksum hold, and its description."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise FileError(f"{path} is a folder, not a file")
@@ -192,69 +209,112 @@ def _read(path: StrPath, kind: str, newest_format: int) -> tuple[dict[str, Tenso
         raise FileError(f"{path} is no ordinary file")
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        header = _header(file, path, size)
-        meta = _meta(header.pop("__metadata__", None), path, kind, newest_format)
-        _check_layout(header, path, size - file.tell())
-        tensors = {
-            name: _tensor(file, path, entry)
-            for name, entry in sorted(header.items(), key=lambda item: _span(item[1]))
-        }
-    return tensors, meta
+        start, header = _header(file, path, size)
+        envelope = _envelope(header, path, kind)
+        del header["__metadata__"]
+        if not all(_is_entry(entry) for entry in header.values()):
+            raise FileError(f"{path} is damaged: its header describes tensors that cannot be")
+        total = len(start) + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+        if total > size:
+            raise FileError(f"{path} is cut short: {total - size:,} bytes are missing")
+        if total < size:
+            raise FileError(f"{path} is damaged: {size - total:,} bytes belong to no tensor")
+        file.seek(0)
+        content = file.read(size)
+    stored, digest, _, _ = _checksum(memoryview(content), len(start) - 8)
+    if not content.startswith(start) or stored != digest.encode():
+        raise FileError(f"{path} is damaged: its bytes do not match its checksum")
+    if envelope["kind"] != kind:
+        raise FileError(f"{path} is a {_printable(envelope['kind'])}, not a {kind}")
+    if envelope["format"] > newest_format:
+        raise FileError(
+            f"{path} was written by latente {_printable(envelope['version'])}; "
+            f"this is {__version__}: upgrade latente to read it"
+        )
+    meta: dict[str, Any] = envelope["meta"]
+    return content, meta
 
 
-def _header(file: BinaryIO, path: StrPath, size: int) -> dict[str, Any]:
-    """Return the header of a safetensors file: 8 bytes tell its length, then comes JSON."""
+def _header(file: BinaryIO, path: StrPath, size: int) -> tuple[bytes, dict[str, Any]]:
+    """Return a file's first bytes, with the header, and the header parsed within bounds."""
     if size == 0:
         raise FileError(f"{path} is empty")
-    length = int.from_bytes(file.read(8), "little")
-    begin = file.read(1)
+    start = file.read(9)
+    length = int.from_bytes(start[:8], "little")
     if size < 9:
         raise FileError(f"{path} is cut short, or no safetensors file")
-    if begin != b"{":
+    if start[8:] != b"{":
         raise FileError(f"{path} is no safetensors file")
     if length > HEADER_LIMIT:
         raise FileError(f"{path} is not of latente: its header claims to take {length:,} bytes")
     if length > size - 8:
         raise FileError(f"{path} is cut short")
-    text = begin + file.read(length - 1)
+    start += file.read(length - 1)
     try:
-        header = _parse(text.decode("utf-8"))
+        header = _parse(start[8:].decode("utf-8"))
     except ValueError as error:
         raise FileError(f"{path} is damaged, or no safetensors file: {error}") from error
     if not isinstance(header, dict):
         raise FileError(f"{path} is no safetensors file")
-    return header
+    return start, header
 
 
-def _meta(metadata: object, path: StrPath, kind: str, newest_format: int) -> dict[str, Any]:
-    """Return the description that the metadata hold, if it is of that kind and understood."""
+def _envelope(header: dict[str, Any], path: StrPath, kind: str) -> dict[str, Any]:
+    """Return the description in a header, parsed within bounds and of the right form."""
+    metadata = header.get("__metadata__")
     if not isinstance(metadata, dict) or not isinstance(metadata.get(KEY), str):
         raise FileError(f"{path} is a safetensors file, but no {kind}")
     try:
         envelope = _parse(metadata[KEY])
     except ValueError as error:
         raise FileError(f"{path} is damaged: its description is no JSON: {error}") from error
-    wanted = {"kind": str, "format": int, "version": str, "meta": dict}
-    if not isinstance(envelope, dict) or any(
-        type(envelope.get(name)) is not type_ for name, type_ in wanted.items()
+    if (
+        not isinstance(envelope, dict)
+        or any(type(envelope.get(name)) is not type_ for name, type_ in ENVELOPE.items())
+        or envelope["format"] < 1
     ):
         raise FileError(f"{path} is damaged: its description is not of the right form")
-    if envelope["kind"] != kind:
-        raise FileError(f"{path} is a {_shown(envelope['kind'])}, not a {kind}")
-    if envelope["format"] > newest_format:
-        raise FileError(
-            f"{path} was written by latente {_shown(envelope['version'])}; "
-            f"this is {__version__}: upgrade latente to read it"
+    return envelope
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether a header's entry may be given to the library, which compares it with the bytes."""
+    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
+        return False
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    return (
+        isinstance(dtype, str)
+        and dtype in DTYPES
+        and all(
+            isinstance(numbers, list)
+            and all(type(i) is int and 0 <= i <= EXTENT_LIMIT for i in numbers)
+            for numbers in (shape, offsets)
         )
-    if envelope["format"] < 1:
-        raise FileError(f"{path} is damaged: its description is not of the right form")
-    meta: dict[str, Any] = envelope["meta"]
-    return meta
+        and len(offsets) == 2
+        and len(shape) <= DIMENSIONS_LIMIT
+        and math.prod(max(extent, 1) for extent in shape) <= EXTENT_LIMIT
+    )
 
 
-def _shown(text: str) -> str:
+def _tensors(content: bytes, path: StrPath) -> dict[str, Tensor]:
+    """Let the library read the tensors: it refuses bytes that two share or none has."""
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError, RuntimeError) as error:
+        raise FileError(f"{path} is damaged: its header does not fit its bytes") from error
+    for tensor in tensors.values():
+        if tensor.dtype is torch.bool and bool((tensor.view(torch.uint8) > 1).any()):
+            raise FileError(f"{path} is damaged: a truth value is neither 0 nor 1")
+    return tensors
+
+
+def _printable(text: str) -> str:
     """Return a word of a file that is not trusted as it may go into a sentence."""
-    return text if text.isprintable() and 0 < len(text) <= 40 else repr(text[:40])
+    return text if text.isprintable() and 0 < len(text) <= 100 else ascii(text[:40])
 
 
 def _parse(text: str) -> Any:
@@ -271,7 +331,7 @@ def _parse(text: str) -> Any:
         value = json.loads(
             text,
             object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
+            parse_constant=_finite,
             parse_float=_finite,
             parse_int=_whole,
         )
@@ -293,14 +353,10 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-def _refuse_constant(text: str) -> object:
-    raise ValueError(f"{text} is no number of JSON")
-
-
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError("a number is out of range")
+        raise ValueError(f"{text[:20]} is no finite number")
     return value
 
 
@@ -308,58 +364,3 @@ def _whole(text: str) -> int:
     if len(text) > 4000:  # Python refuses longer ones with advice to programmers
         raise ValueError("a number is out of range")
     return int(text)
-
-
-def _span(entry: Any) -> tuple[int, int]:
-    begin, end = entry["data_offsets"]
-    return begin, end
-
-
-def _check_layout(entries: Mapping[str, Any], path: StrPath, size: int) -> None:
-    """See that the tensors lie one after the other, without gaps, and end where the file does."""
-    if not all(_is_entry(entry) for entry in entries.values()):
-        raise FileError(f"{path} is damaged: its header describes tensors that cannot be")
-    position = 0
-    for begin, end in sorted(_span(entry) for entry in entries.values()):
-        if begin != position:
-            raise FileError(f"{path} is damaged: its tensors overlap or leave gaps")
-        position = end
-    if position > size:
-        raise FileError(f"{path} is cut short: {position - size:,} bytes are missing")
-    if position < size:
-        raise FileError(f"{path} is damaged: {size - position:,} bytes belong to no tensor")
-
-
-def _is_entry(entry: object) -> bool:
-    """Whether a header's entry describes a tensor whose bytes are as many as its shape needs."""
-    import torch
-
-    if not isinstance(entry, dict) or entry.keys() != {"dtype", "shape", "data_offsets"}:
-        return False
-    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in DTYPES:
-        return False
-    if not all(
-        isinstance(x, list) and all(type(i) is int and i >= 0 for i in x) for x in (shape, offsets)
-    ):
-        return False
-    if len(offsets) != 2 or len(shape) > DIMENSIONS_LIMIT:
-        return False
-    if math.prod(max(extent, 1) for extent in shape) > EXTENT_LIMIT:
-        return False
-    itemsize: int = getattr(torch, DTYPES[dtype]).itemsize
-    size: int = offsets[1] - offsets[0]
-    return math.prod(shape) * itemsize == size
-
-
-def _tensor(file: BinaryIO, path: StrPath, entry: Mapping[str, Any]) -> Tensor:
-    """Return the next tensor of the file, in memory of its own."""
-    import torch
-
-    tensor = torch.empty(entry["shape"], dtype=getattr(torch, DTYPES[entry["dtype"]]))
-    raw = _bytes(tensor)
-    if file.readinto(raw) < len(raw):  # type: ignore[attr-defined]
-        raise FileError(f"{path} is cut short")
-    if tensor.dtype is torch.bool and bool((tensor.view(torch.uint8) > 1).any()):
-        raise FileError(f"{path} is damaged: a truth value is neither 0 nor 1")
-    return tensor

