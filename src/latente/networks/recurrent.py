@@ -273,7 +273,7 @@ class RecurrentDecoder(nn.Module):
         self.dropout = Dropout(float(part.dropout))
         self.forcing = Dropout(1 - float(part.teacher_forcing))
         self.head = Linear(hidden, per_value * self.features)
-        self.output: Callable[[Tensor], Tensor] | None = None
+        self.output: Callable[[Tensor], Tensor] = self._first
 
     def forward(self, z: Tensor, target: Tensor | None = None) -> Tensor:
         """Return the raw output of codes.
@@ -330,8 +330,11 @@ class RecurrentDecoder(nn.Module):
 
     def _seen(self, raw: Tensor) -> Tensor:
         """Return one step's x̂ (n, d) of its raw output (n, numbers)."""
-        split = self._split(raw[:, None])
-        return (split if self.output is None else self.output(split))[:, 0]
+        return self.output(self._split(raw[:, None]))[:, 0]
+
+    def _first(self, raw: Tensor) -> Tensor:
+        """Return the first of the numbers of each value: x̂ where no loss says what it is."""
+        return raw if self.per_value == 1 else raw[:, 0]
 
     def _split(self, raw: Tensor) -> Tensor:
         """Return raw outputs (n, T, numbers) with an axis for the numbers of each value."""
