@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from latente import FileError
 from latente.bottlenecks.frequencies import TOTAL, Frequencies
 from latente.codec.archive import HEADER_LIMIT, pack, pack_header, unpack
-from latente.codec.coder import CodeTable, Reader, Writer
+from latente.codec.coder import CodeTable, RangeReader, RangeWriter
 
 PAYLOADS = [bytes([i]) * (7 * i % 150) + b"end" for i in range(40)]
 HEADER = {"fingerprint": "0123", "names": [f"s{i}/{i}.png" for i in range(40)]}
@@ -133,9 +133,9 @@ def table() -> CodeTable:
 @settings(max_examples=200)
 @given(st.lists(st.integers(-12, 12) | st.integers(-(2**15), 2**15 - 1), min_size=6, max_size=6))
 def test_every_code_comes_back(values: list[int]) -> None:
-    code, writer = np.array(values, np.int32), Writer()
+    code, writer = np.array(values, np.int32), RangeWriter()
     table().write(code, writer)
-    assert table().read(Reader(writer.finish())).tolist() == values
+    assert table().read(RangeReader(writer.finish())).tolist() == values
 
 
 def test_a_code_takes_the_bits_that_the_tables_promise() -> None:
@@ -145,7 +145,7 @@ def test_a_code_takes_the_bits_that_the_tables_promise() -> None:
     for _ in range(300):
         drawn = [rng.choice(11, p=row[:-1] / row[:-1].sum(), size=2) for row in counts]
         code = (np.array(drawn) + table().frequencies.lowest[:, None]).ravel().astype(np.int32)
-        writer = Writer()
+        writer = RangeWriter()
         table().write(code, writer)
         taken += 8 * len(writer.finish())
         promised -= sum(np.log2(row[d] / TOTAL).sum() for row, d in zip(counts, drawn, strict=True))
@@ -156,7 +156,7 @@ def test_the_bytes_are_those_of_every_machine() -> None:
     """Should this fail, constriction codes otherwise than it did: old archives cannot be read."""
     written = []
     for values in ([-1, 0, 0, 0, 0, 0], [3, -2, 300, 1, -9, 0]):
-        writer = Writer()
+        writer = RangeWriter()
         table().write(np.array(values, np.int32), writer)
         written.append(writer.finish().hex())
     assert written == GOLDEN
@@ -168,7 +168,7 @@ GOLDEN = ["287f", "e6a74c3deb216a"]
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_code_or_an_error(data: bytes) -> None:
     try:
-        code = table().read(Reader(data))
+        code = table().read(RangeReader(data))
     except ValueError:
         return
     assert code.shape == (6,)

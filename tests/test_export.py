@@ -80,7 +80,7 @@ def test_networks_for_pictures_any_number_of_them(
 def test_scaling_goes_with_the_networks(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal([5, -300], [2, 100], (50, 2)).astype(np.float32)
     preparation, _ = Preparation.learn(rows, scaling="standard", name="X")
-    encoder = RawEncoder(Straight(), preparation)
+    encoder = RawEncoder(Straight(), preparation, masked=False)
     decoder = RawDecoder(Straight(), preparation, (2,))
     paths = export_modules(encoder, decoder, export._examples(preparation), tmp_path)
     (code,) = onnxruntime.InferenceSession(paths[0]).run(None, {"input": rows})
@@ -94,12 +94,12 @@ def test_scaling_goes_with_the_networks(tmp_path: Path) -> None:
 def test_samples_have_the_shape_in_which_they_were_given(shape: tuple[int, ...]) -> None:
     X = np.random.default_rng(0).integers(0, 256, (9, *shape), np.uint8)
     preparation, _ = Preparation.learn(X, scaling="auto", name="X")
-    encoder = RawEncoder(nn.Identity(), preparation)
+    encoder = RawEncoder(Straight(), preparation, masked=False)
     decoder = RawDecoder(nn.Identity(), preparation, preparation.shape)
     z = encoder(torch.from_numpy(X).float())
     assert z.shape == (9, np.prod(shape))
-    np.testing.assert_allclose(z.numpy(), preparation.convert(torch.from_numpy(X)).flatten(1))
-    np.testing.assert_allclose(decoder(z).numpy(), X, atol=1e-3)
+    np.testing.assert_allclose(z.numpy(), 2 * preparation.convert(torch.from_numpy(X)).flatten(1))
+    np.testing.assert_allclose(decoder(z / 2).numpy(), X, atol=1e-3)
     examples = export._examples(preparation)
     assert examples.shape[1:] == shape
     assert 0 <= examples.min() < 50 < 200 < examples.max() <= 255

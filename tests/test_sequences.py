@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from latente import DataError, ParameterError
-from latente.data.preparation import Preparation, Space
+from latente.data.preparation import Preparation
 from latente.data.scaling import SCALINGS
 from latente.data.sequences import sequences_from_json
+from latente.data.space import Space
 
 RNG = np.random.default_rng(0)
 DTYPES = ("bool", "uint8", "int16", "uint16", "int64", "float32", "float64")

@@ -32,13 +32,20 @@ def modules() -> dict[str, Path]:
     }
 
 
-def imports(name: str, path: Path) -> set[str]:
-    """Return the modules of the package that a module imports, for types too."""
+def imports(name: str, path: Path, *, typing: bool = True) -> set[str]:
+    """Return the modules of the package that a module imports, for types too where asked."""
     package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
     package = [part for part in package if part != "__init__"]
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level:
+    tree = ast.parse(path.read_text())
+    types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level and (typing or node not in types):
             base = package[: len(package) - node.level + 1]
             home = ".".join([*base, *(node.module.split(".") if node.module else [])])
             inner = {f"{home}.{alias.name}".lstrip(".") for alias in node.names}
@@ -66,7 +73,8 @@ def test_imports_point_downward() -> None:
 
 
 def test_imports_make_no_circle() -> None:
-    edges = {name: imports(name, path) for name, path in modules().items() if name != "__init__"}
+    found = modules().items()
+    edges = {name: imports(name, path, typing=False) for name, path in found if name != "__init__"}
     done: set[str] = set()
 
     def visit(name: str, way: tuple[str, ...]) -> None:

@@ -313,7 +313,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _finish(self, fitted: Fitted, parts: Parts, trainer: Trainer, batches: Batches) -> Self:
         """Set what a fit leaves behind, and tell what went wrong."""
-        warning = fitted.study(batches) if trainer.state.epoch else None
+        warning = fitted.study(batches)
         plan = trainer.plan
         self._trainer = trainer
         self.history_ = trainer.state.history
@@ -323,7 +323,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._expose(fitted, parts)
         if trainer.stopped in ("interrupted", "diverged"):
             warning = trainer.message
-        if warning is not None:
+        if warning is not None and self.history_:
             warnings.warn(warning, TrainingWarning, stacklevel=3)
         return self
 

@@ -92,7 +92,8 @@ class RawEncoder(nn.Module):
         self.encoder = encoder
 
     def forward(self, x: Tensor) -> Tensor:
-        code: Tensor = self.encoder(*self.entry(x))
+        sample, mask = self.entry(x)
+        code: Tensor = self.encoder(sample) if mask is None else self.encoder(sample, mask)
         return code.flatten(1)
 
 

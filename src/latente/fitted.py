@@ -338,6 +338,8 @@ def dead_units(model: Model, rows: list[Tensor]) -> dict[str, tuple[int, int]]:
     rows
         Batches in the model's scale.
     """
+    if all(bool((x == rows[0][:1]).all()) for x in rows):
+        return {}  # one and the same sample: every unit is constant
     extremes: dict[str, list[Tensor]] = {}
 
     def watch(name: str) -> Callable[[nn.Module, Any, Tensor], None]:

@@ -151,6 +151,8 @@ class SGD(Optimizer):
     def check(self) -> None:
         good = is_number(self.momentum, 0, 1) and self.momentum < 1
         require(good, self, "momentum", self.momentum, "a number from 0 to below 1")
+        known = isinstance(self.nesterov, bool)
+        require(known, self, "nesterov", self.nesterov, "True or False")
         good = not self.nesterov or self.momentum > 0
         require(good, self, "nesterov", self.nesterov, "False where momentum is 0")
 

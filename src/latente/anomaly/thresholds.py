@@ -91,7 +91,7 @@ class F1(Threshold):
 
 
 @dataclass(kw_only=True)
-class Cost(Threshold):
+class LeastCost(Threshold):
     """The threshold that costs least on labelled rows.
 
     Parameters
@@ -121,7 +121,7 @@ THRESHOLDS: Table[Threshold] = Table(
     quantile="anomaly.thresholds.Quantile",
     alerts="anomaly.thresholds.Alerts",
     f1="anomaly.thresholds.F1",
-    cost="anomaly.thresholds.Cost",
+    cost="anomaly.thresholds.LeastCost",
 )
 
 

@@ -87,7 +87,7 @@ class Command(TyperCommand):
         write_options(self, ctx, formatter)
 
 
-class Group(TyperGroup):
+class CommandGroup(TyperGroup):
     """Commands listed under headings (`rich_help_panel`)."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -99,7 +99,7 @@ class Group(TyperGroup):
         write_rows(formatter, rows, "Commands")
 
 
-class Commands(Group):
+class Commands(CommandGroup):
     """The commands, each a placeholder with one line of help until it is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -111,7 +111,7 @@ class Commands(Group):
             return super().invoke(ctx)
 
 
-def application(cls: type[Group], **settings: Any) -> typer.Typer:
+def application(cls: type[CommandGroup], **settings: Any) -> typer.Typer:
     """Return a Typer application with plain help pages and no tracebacks of its own."""
     return typer.Typer(
         cls=cls,
@@ -128,7 +128,7 @@ def load(name: str) -> Any:
     _, module, line = COMMANDS[name]
     found = getattr(import_module(f"..{module}", __name__), name)
     if isinstance(found, Mapping):
-        made = application(Group, add_completion=False, help=line)
+        made = application(CommandGroup, add_completion=False, help=line)
         for key, function in found.items():
             made.command(key, cls=Command, context_settings=HELP)(function)
     else:

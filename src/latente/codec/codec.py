@@ -31,7 +31,7 @@ from ..fitted import Fitted
 from ..parts import is_number, is_whole
 from ..storage.digest import digest
 from . import archive
-from .coder import LARGEST, CodeTable, Reader, Writer
+from .coder import LARGEST, CodeTable, RangeReader, RangeWriter
 
 Integers = NDArray[np.int32]
 
@@ -186,7 +186,7 @@ class Codec:
         rows, codes = [], []
         for number, payload in records:
             try:
-                codes.append(self.table.read(Reader(payload)))
+                codes.append(self.table.read(RangeReader(payload)))
             except ValueError:
                 continue
             rows.append(number)
@@ -225,7 +225,7 @@ class Codec:
         return self.model.inverse_transform(z.flatten(1).cpu().numpy())
 
     def _encoded(self, code: Integers) -> bytes:
-        writer = Writer()
+        writer = RangeWriter()
         self.table.write(code, writer)
         return writer.finish()
 

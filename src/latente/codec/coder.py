@@ -49,7 +49,7 @@ def _categorical(weights: NDArray[Any]) -> Any:
     return _coding().model.Categorical(weights.astype(np.float64), perfect=False)
 
 
-class Writer:
+class RangeWriter:
     """Writes symbols as bytes."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class Writer:
         return shortest.to_bytes(bits // 8, "big").rstrip(b"\0")
 
 
-class Reader:
+class RangeReader:
     """Reads symbols from bytes; bytes that no writer made give some symbols or an error."""
 
     def __init__(self, data: bytes) -> None:
@@ -125,7 +125,7 @@ class CodeTable:
         self.models = [_categorical(counts) for counts in frequencies.counts]
         self.byte = _coding().model.Uniform(BYTE_VALUES)
 
-    def write(self, code: Integers, writer: Writer) -> None:
+    def write(self, code: Integers, writer: RangeWriter) -> None:
         """Append a code (numbers,) of values up to `LARGEST`."""
         offsets = code.reshape(-1, self.stretch) - self.frequencies.lowest[:, None]
         escape = self.frequencies.escape
@@ -136,7 +136,7 @@ class CodeTable:
             pairs = code.reshape(rare.shape)[rare].astype(">i2").view(np.uint8)
             writer.write(pairs, self.byte)
 
-    def read(self, reader: Reader) -> Integers:
+    def read(self, reader: RangeReader) -> Integers:
         """Return the next code, (numbers,)."""
         symbols = np.stack([reader.read(self.stretch, model) for model in self.models])
         rare = symbols == self.frequencies.escape

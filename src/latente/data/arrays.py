@@ -288,7 +288,7 @@ def describe(value: object) -> str:
 
 
 def is_frame(X: object) -> bool:
-    """Whether X is a data frame of a known library, found out without importing any.
+    """Whether X is a data frame of a known library, without importing any.
 
     Raises
     ------

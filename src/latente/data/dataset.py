@@ -112,7 +112,7 @@ class Dataset:
 
 
 def labelled(values: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...] | None]:
-    """Turn labels as found into numbers and, where they were text, the classes they index.
+    """Turn labels into numbers and, where they were text, the classes they index.
 
     Parameters
     ----------
@@ -216,7 +216,7 @@ def as_labels(array: NDArray[Any], what: str) -> NDArray[Any]:
 
 
 def physical_memory() -> int | None:
-    """Return the machine's memory in bytes, or None where the system does not tell."""
+    """Return the machine's memory in bytes, or None where the system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

@@ -49,13 +49,13 @@ NANOSECONDS = 9_223_372_036_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encoder(ABC):
+class ColumnEncoder(ABC):
     """One column.
 
     Parameters
     ----------
     missing
-        Whether values were missing at fit, so that a flag tells where they are.
+        Whether values were missing at fit, so that a flag says where they are.
     """
 
     missing: bool
@@ -97,7 +97,7 @@ class Encoder(ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Number(Encoder):
+class Number(ColumnEncoder):
     """A column of numbers; the median stands for what is missing."""
 
     numbers: ClassVar[int] = 1
@@ -143,10 +143,10 @@ class Number(Encoder):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Moment(Encoder):
+class Date(ColumnEncoder):
     """A column of dates, of instants or of durations, as microseconds.
 
-    float32 tells about 16 million of them apart between the first and the last at fit, so they
+    float32 distinguishes about 16 million of them between the first and the last at fit, so they
     come back rounded to the coarsest step that all had then: whole days stay whole days.
     """
 
@@ -195,7 +195,7 @@ class Moment(Encoder):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Boolean(Encoder):
+class Boolean(ColumnEncoder):
     """A column of true and false; the more frequent stands for what is missing."""
 
     fill: bool
@@ -239,7 +239,7 @@ class Boolean(Encoder):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Category(Encoder):
+class Category(ColumnEncoder):
     """A column of levels, each a flag of its own; the last is "missing", where values were.
 
     Where none were, the most frequent level stands for what is missing.
@@ -306,10 +306,10 @@ class Category(Encoder):
         return series.to_list(), series.is_null().to_numpy().astype(np.bool_)
 
 
-ENCODERS: dict[str, type[Encoder]] = {
+ENCODERS: dict[str, type[ColumnEncoder]] = {
     "number": Number,
     "boolean": Boolean,
-    "moment": Moment,
+    "moment": Date,
     "category": Category,
 }
 

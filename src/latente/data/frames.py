@@ -175,14 +175,14 @@ class Schema:
 
 
 def is_sound(field: Field) -> bool:
-    """Whether what a file tells of a column can be."""
+    """Whether a column described by a file is possible."""
     named = isinstance(field.name, str | int) and not isinstance(field.name, bool)
     cast = field.cast in DTYPES if field.kind in ("number", "boolean") else field.cast is None
     return named and field.kind in KINDS and cast and is_sound_note(field.note)
 
 
 def is_sound_note(note: Any) -> bool:
-    """Whether what a file adds to a column's Arrow type can be."""
+    """Whether a note described by a file is possible."""
     if not isinstance(note, Mapping):
         return False
     known = all(key in NOTES and type(value) is NOTES[key] for key, value in note.items())

@@ -1,7 +1,7 @@
 """IDX, the format of MNIST: two zero bytes, a type, the number of axes, their lengths, the values.
 
-The format is told at the foot of http://yann.lecun.com/exdb/mnist/. All its numbers have the most
-significant byte first. Files may be gzipped.
+The format is described at the foot of http://yann.lecun.com/exdb/mnist/. All its numbers have the
+most significant byte first. Files may be gzipped.
 """
 
 from __future__ import annotations

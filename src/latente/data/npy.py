@@ -69,7 +69,7 @@ def load_npy(path: Path) -> NDArray[Any]:
 
 
 def header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the shape, whether Fortran's order, and the type that a ``.npy`` header tells."""
+    """Read the shape, whether Fortran's order, and the type that a ``.npy`` header states."""
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(file)
@@ -168,7 +168,7 @@ class Archive:
         return [as_labels(self.array(name), f"{self.path}, array {name!r},")]
 
     def array(self, name: str) -> NDArray[Any]:
-        """Unpack one array, once its header has told that there is room for it."""
+        """Unpack one array, once its header shows that there is room for it."""
         info = self.names[name]
         with self.file.open(info) as stream:
             shape, _, dtype = header(stream)

@@ -1,6 +1,6 @@
 """Pictures: one file, or a folder of them; class folders become labels, sizes are compared.
 
-One picture is described by a `Look`: its size and kind as its header tells them. Its pixels are
+One picture is described by a `Look`: its size and kind as its header states them. Its pixels are
 decoded in the look that is asked for.
 """
 
@@ -46,8 +46,8 @@ def read_picture(
 ) -> Dataset:
     """Read one picture as a data set of one sample."""
     with decoder_warnings():
-        wanted = agreed([path], [look(path)], path.parent, size, channels)
-        X = pixels(path, wanted)[None]
+        target = agreed([path], [look(path)], path.parent, size, channels)
+        X = pixels(path, target)[None]
     return Dataset(X=X, name=path.stem, paths=(str(path),), source=str(path))
 
 
@@ -86,8 +86,8 @@ def read_folder(
     if not paths:
         raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}){instead(folder)}")
     with decoder_warnings():
-        wanted = agreed(paths, [look(path) for path in paths], folder, size, channels)
-        X = decoded(paths, wanted)
+        target = agreed(paths, [look(path) for path in paths], folder, size, channels)
+        X = decoded(paths, target)
     parts = [path.relative_to(folder).parts for path in paths]
     split = all(len(p) > 1 for p in parts) and {p[0].casefold() for p in parts} == set(SPLIT)
     y, classes = classed([p[1:] for p in parts] if split else parts)
@@ -134,7 +134,7 @@ def instead(folder: Path) -> str:
 def classed(
     parts: Sequence[tuple[str, ...]],
 ) -> tuple[NDArray[np.int64] | None, tuple[str, ...] | None]:
-    """Return labels and classes by the first folder of each path, or None where that tells none."""
+    """Return labels and classes by the first folder of each path, or None where there is none."""
     if any(len(p) < 2 for p in parts):
         return None, None
     classes = tuple(sorted({p[0] for p in parts}, key=natural))
@@ -197,16 +197,16 @@ def common(
     )
 
 
-def decoded(paths: Sequence[Path], wanted: Look) -> NDArray[Any]:
-    """Decode all pictures into one array, shape ``(n, *wanted.shape)``."""
-    nbytes = len(paths) * int(np.prod(wanted.shape)) * np.dtype(wanted.dtype).itemsize
+def decoded(paths: Sequence[Path], target: Look) -> NDArray[Any]:
+    """Decode all pictures into one array, shape ``(n, *target.shape)``."""
+    nbytes = len(paths) * int(np.prod(target.shape)) * np.dtype(target.dtype).itemsize
     check_memory(nbytes, paths[0].parent)
-    X = np.empty((len(paths), *wanted.shape), dtype=wanted.dtype)
+    X = np.empty((len(paths), *target.shape), dtype=target.dtype)
 
     def place(i: int) -> None:
-        X[i] = pixels(paths[i], wanted)
+        X[i] = pixels(paths[i], target)
 
-    threads = 1 if wanted.height * wanted.width < SMALL else min(8, os.cpu_count() or 1)
+    threads = 1 if target.height * target.width < SMALL else min(8, os.cpu_count() or 1)
     with ThreadPoolExecutor(threads) as pool:
         try:
             deque(pool.map(place, range(len(paths))), maxlen=0)
@@ -246,10 +246,10 @@ def resized(X: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
         return X
     planes = X[..., None] if X.ndim == 3 else X
     out = np.empty((len(X), height, width, planes.shape[-1]), dtype=np.float32)
-    wanted = Look(height, width, 1, "float32")
+    target = Look(height, width, 1, "float32")
     for i, channel in np.ndindex(len(X), planes.shape[-1]):
         plane = Image.fromarray(planes[i, :, :, channel].astype(np.float32))
-        out[i, :, :, channel] = np.asarray(stretched(plane, wanted))
+        out[i, :, :, channel] = np.asarray(stretched(plane, target))
     if X.dtype.kind in "iu":
         limits = np.iinfo(X.dtype)
         out = np.rint(np.clip(out, limits.min, limits.max))
@@ -311,11 +311,11 @@ def opened(path: Path) -> Iterator[Image.Image]:
 
 
 def look(path: Path) -> Look:
-    """Return how a picture looks, as its header tells it: upright, without its alpha channel."""
+    """Return how a picture looks, by its header: upright, without its alpha channel."""
     with opened(path) as image:
         width, height = image.size
-        told = image.format != "TIFF" and "exif" in image.info  # a TIFF is upright when opened
-        if told and image.getexif().get(ORIENTATION) in SIDEWAYS:
+        turned = image.format != "TIFF" and "exif" in image.info  # a TIFF is upright when opened
+        if turned and image.getexif().get(ORIENTATION) in SIDEWAYS:
             width, height = height, width
         return Look(height, width, 1 if is_grey(image) else 3, depth(image))
 
@@ -335,35 +335,35 @@ def depth(image: Image.Image) -> str:
     return "float32" if image.mode in ("I", "F") else "uint8"
 
 
-def pixels(path: Path, wanted: Look) -> NDArray[Any]:
-    """Return a picture's pixels, turned upright, in the size and kind wanted.
+def pixels(path: Path, target: Look) -> NDArray[Any]:
+    """Return a picture's pixels, turned upright, in the size and kind asked for.
 
-    A transparent picture is laid on white unless four channels are wanted. Of a picture with
+    A transparent picture is laid on white unless four channels are asked for. Of a picture with
     several frames or pages, the first is taken.
 
     Parameters
     ----------
     path
         The picture.
-    wanted
+    target
         Height, width, channels and type; a picture of another size is stretched.
 
     Returns
     -------
-    Shape ``wanted.shape``.
+    Shape ``target.shape``.
     """
     with opened(path) as image:
-        if image.format == "JPEG":  # decode at about the size wanted: the rest is thrown away
-            longest = 2 * max(wanted.height, wanted.width)
+        if image.format == "JPEG":  # decode at about the size asked for: the rest is thrown away
+            longest = 2 * max(target.height, target.width)
             if min(image.size) > longest:
                 image.draft(None, (longest, longest))
         image.load()
         if "exif" in image.info:
             ImageOps.exif_transpose(image, in_place=True)
         if depth(image) != "uint8":
-            return deep(image, wanted)
-        values = np.asarray(stretched(converted(image, wanted.channels), wanted))
-        return values if wanted.dtype == "uint8" else values * np.uint16(257)
+            return deep(image, target)
+        values = np.asarray(stretched(converted(image, target.channels), target))
+        return values if target.dtype == "uint8" else values * np.uint16(257)
 
 
 def converted(image: Image.Image, channels: int) -> Image.Image:
@@ -375,25 +375,25 @@ def converted(image: Image.Image, channels: int) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def deep(image: Image.Image, wanted: Look) -> NDArray[Any]:
-    """Return a grey picture of more than 8 bits; where 8 bits are wanted, the upper ones."""
+def deep(image: Image.Image, target: Look) -> NDArray[Any]:
+    """Return a grey picture of more than 8 bits; where 8 bits are asked for, the upper ones."""
     values = np.asarray(image, dtype=np.float32)
-    if values.shape != (wanted.height, wanted.width):
-        values = np.asarray(stretched(Image.fromarray(values), wanted))
-    if wanted.dtype == "float32":
+    if values.shape != (target.height, target.width):
+        values = np.asarray(stretched(Image.fromarray(values), target))
+    if target.dtype == "float32":
         return values
     whole = np.rint(np.clip(values, 0, 65535)).astype(np.uint16)
-    if wanted.dtype == "uint16":
+    if target.dtype == "uint16":
         return whole
     grey = (whole >> 8).astype(np.uint8)
-    if wanted.channels == 1:
+    if target.channels == 1:
         return grey
-    colours = np.repeat(grey[..., None], wanted.channels, axis=-1)
+    colours = np.repeat(grey[..., None], target.channels, axis=-1)
     colours[..., 3:] = 255
     return colours
 
 
-def stretched(image: Image.Image, wanted: Look) -> Image.Image:
-    """Return the picture in the size wanted, stretched where the proportions differ."""
-    size = (wanted.width, wanted.height)
+def stretched(image: Image.Image, target: Look) -> Image.Image:
+    """Return the picture in the size asked for, stretched where the proportions differ."""
+    size = (target.width, target.height)
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)

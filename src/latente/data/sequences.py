@@ -176,7 +176,7 @@ class NumberSequences:
         return {"kind": self.kind, **asdict(self)}
 
     def is_sound(self) -> bool:
-        """Whether what a file tells can be."""
+        """Whether values from a file are possible."""
         counts = is_whole(self.steps, 1, LONGEST) and is_whole(self.features, 1, LONGEST)
         return counts and isinstance(self.flat, bool) and (self.features == 1 or not self.flat)
 
@@ -283,7 +283,7 @@ class TextSequences:
         return {"kind": self.kind, "steps": self.steps, "alphabet": list(self.alphabet)}
 
     def is_sound(self) -> bool:
-        """Whether what a file tells can be."""
+        """Whether values from a file are possible."""
         points = self.alphabet
         rising = all(a < b for a, b in pairwise(points))
         whole = all(is_whole(point, 0, 0x10FFFF) for point in points)

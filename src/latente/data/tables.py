@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError
-from .encoders import ENCODERS, Category, Encoder
+from .arrays import open_frame
+from .encoders import ENCODERS, Category, ColumnEncoder
 from .frames import Frame, Schema
 from .scaling import Scaling
 
@@ -40,7 +41,7 @@ class TableEncoder:
     """
 
     schema: Schema
-    encoders: tuple[Encoder, ...]
+    encoders: tuple[ColumnEncoder, ...]
     scaling_map: Scaling | None
     unseen: str = "error"
 
@@ -68,7 +69,7 @@ class TableEncoder:
         if unseen not in UNSEEN:
             raise ParameterError(f"unseen={unseen!r}: unseen must be 'error' or 'ignore'")
         schema = Schema.of(X)
-        frame = schema.check(X)
+        frame = open_frame(X)
         if not len(frame) or not schema.fields:
             raise DataError(f"X has {len(frame)} rows and {len(schema.fields)} columns; give some")
         encoders = tuple(

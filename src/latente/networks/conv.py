@@ -32,7 +32,7 @@ from ..errors import ParameterError
 from ..parts import is_whole, listed, require
 from .base import Context, Network, NetworkModule, code_size, require_activation, require_sizes
 from .convolutions import Convolution, Halving, RepeatConvolution, Size, TransposedConvolution
-from .layers import Linear, activation, head_activation, hidden_layers, initialized
+from .layers import DenseLayer, activation, head_activation, hidden_layers, initialized
 
 SMALLEST = 4
 """Side of the smallest picture that convolutions take."""
@@ -235,8 +235,8 @@ class Conv(Network):
         back = hidden[::-1]
         if self.decoder_hidden is not None:
             back = [int(size) for size in self.decoder_hidden]
-        *down, last = [Linear(a, b) for a, b in pairwise([flat, *hidden, per_code * code])]
-        up = [Linear(a, b) for a, b in pairwise([code, *back, flat])]
+        *down, last = [DenseLayer(a, b) for a, b in pairwise([flat, *hidden, per_code * code])]
+        up = [DenseLayer(a, b) for a, b in pairwise([code, *back, flat])]
         tail = [
             nn.Flatten(),
             *hidden_layers(down, self.activation),

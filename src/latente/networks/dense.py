@@ -15,7 +15,7 @@ from torch import Generator, Tensor, nn
 from ..data.space import Space
 from ..parts import is_number, require
 from .base import Network, NetworkModule, code_size, require_activation, require_sizes
-from .layers import Linear, head_activation, hidden_layers, initialized
+from .layers import DenseLayer, head_activation, hidden_layers, initialized
 
 
 @dataclass(kw_only=True)
@@ -81,9 +81,9 @@ class Dense(Network):
             f"False where the decoder gives {math.prod(outputs)} values and the input has "
             f"{features}",
         )
-        down = [Linear(a, b) for a, b in pairwise([features, *hidden, per_code * code])]
+        down = [DenseLayer(a, b) for a, b in pairwise([features, *hidden, per_code * code])]
         sizes = [code, *reversed(hidden), math.prod(outputs)]
-        up: list[nn.Module] = [Linear(a, b) for a, b in pairwise(sizes)]
+        up: list[nn.Module] = [DenseLayer(a, b) for a, b in pairwise(sizes)]
         if self.tied:
             up = [TiedLinear(a, b) for a, b in zip(reversed(down), sizes, strict=False)]
         rate = float(self.dropout)

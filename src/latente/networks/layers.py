@@ -39,7 +39,7 @@ def initialized(module: M, generator: Generator) -> M:
     return module
 
 
-class Linear(nn.Linear):
+class DenseLayer(nn.Linear):
     """A dense layer whose weights wait for `initialized`, so that nothing is drawn before it."""
 
     def reset_parameters(self) -> None:

@@ -33,6 +33,8 @@ CHECKPOINT_SECONDS = 2.0
 VALIDATION_STREAM = 2**32 - 1
 EXPLODED = 1e4
 """A loss so many times as high as the first one's, or as one for each value, has exploded."""
+RECENT = 10
+"""Steps of which at least half are above that."""
 
 
 class Diverged(Exception):
@@ -247,7 +249,9 @@ class Trainer:
         """Raise `Diverged` at the first step whose loss is not finite, or has exploded."""
         totals = rows[-LOOK_EVERY:, 0]
         limit = EXPLODED * max(abs(self.state.first_loss or 0.0), float(self._values(batches)))
-        bad = ~(totals.abs() <= limit)
+        bad = ~totals.isfinite()
+        if float(totals[-RECENT:].abs().median()) > limit:  # one spike may pass
+            bad[-1] = True
         if bool(bad.any()):
             first = int(bad.nonzero()[0, 0])
             step = epoch * steps + len(rows) - len(totals) + first + 1
