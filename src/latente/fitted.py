@@ -174,9 +174,7 @@ class Fitted:
 
     def error(self, X: Any, target: Any = None) -> Floats:
         """Return the mean squared error of each row in the model's scale, (n,)."""
-        return self._per_row(
-            lambda x, y: (self.model(x) - y).square().flatten(1).mean(1), X, target
-        )
+        return self._per_row(lambda x, y: self.model.loss.error(self.model(x), y), X, target)
 
     def differences(self, X: Any, target: Any = None) -> Floats:
         """Return what the reconstruction adds to each value in the model's scale, (n, *shape)."""

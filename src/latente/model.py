@@ -58,6 +58,7 @@ class Model(nn.Module):
     ) -> None:
         super().__init__()
         bottleneck.check_network(network.needs_input())
+        network.connect(loss.output)
         self.corruption = corruption
         self.network = network
         self.bottleneck = bottleneck

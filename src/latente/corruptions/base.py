@@ -134,6 +134,7 @@ class Chain(CorruptionModule):
 
     def __init__(self, corruptions: Sequence[Corruption], space: Space) -> None:
         super().__init__(space)
+        self.ragged = space.ragged
         self.steps = nn.ModuleList()
         for corruption in corruptions:
             if self.shows_mask():
@@ -146,8 +147,11 @@ class Chain(CorruptionModule):
             self.seen_shape = step.seen_shape
 
     def forward(self, x: Tensor, generator: Generator) -> Tensor:
+        exists = x[..., -1:]
         for step in self.steps:
             x = step(x, generator)
+        if self.ragged and len(self.steps):  # where a sequence ends is no value to be corrupted
+            x = torch.cat([x[..., :-1] * exists, exists], -1)
         return x
 
     def present(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -16,4 +16,5 @@ LOSSES: Table[Loss] = Table(
     huber="losses.distances.Huber",
     bernoulli="losses.bernoulli.Bernoulli",
     gaussian="losses.gaussian.GaussianLikelihood",
+    categorical="losses.categorical.Categorical",
 )

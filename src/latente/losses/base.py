@@ -139,6 +139,16 @@ class LossModule(nn.Module, ABC):
             return total / math.prod(self.shape)
         return total / weight.expand_as(target).flatten(1).sum(1).clamp(min=1)
 
+    def error(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean squared error of each sample, (n,).
+
+        Parameters
+        ----------
+        output, target
+            x̂ and what it should be, (n, *shape) in the model's scale.
+        """
+        return (output - target).square().flatten(1).mean(1)
+
     def log_density(self, raw: Tensor, target: Tensor) -> Tensor:
         """Return ``log p(target | raw)`` of each sample in nats, (n,).
 
@@ -165,8 +175,9 @@ class Ragged(LossModule):
 
     ::
 
-        raw (n, T, d + 1), target (n, T, d + 1) whose last feature is 1 where the step exists
-            ──▶ loss of the first d features there + cross-entropy of the last
+        raw (n, [per_value,] T, d + 1) ──output──▶ x̂ (n, T, d + 1), 0 where no step is likely
+        target (n, T, d + 1), whose last feature is 1 where the step exists
+            ──forward──▶ inner loss of the first d features there + cross-entropy of the last
 
     Parameters
     ----------
@@ -181,21 +192,52 @@ class Ragged(LossModule):
         self.inner = inner
 
     def output(self, raw: Tensor) -> Tensor:
-        return torch.cat([self.inner.output(raw[..., :-1]), self._presence(raw).sigmoid()], -1)
+        chance = self._presence(raw).sigmoid()
+        features = self.inner.output(raw[..., :-1])
+        return torch.cat([features.where(chance >= 0.5, 0.0), chance], -1)
+
+    def inverse(self, x: Tensor) -> Tensor:
+        return torch.cat([self.inner.inverse(x[..., :-1]), x[..., -1:].logit(LEAST_CHANCE)], -1)
 
     def values(self, raw: Tensor, target: Tensor) -> Tensor:
         exists = target[..., -1:]
-        presence = nn.functional.binary_cross_entropy_with_logits(
-            self._presence(raw).float(), exists, reduction="none"
+        features = self.inner.values(raw[..., :-1], target[..., :-1]) * exists
+        return torch.cat([features, self._absence(raw, exists)], -1)
+
+    def summed(self, raw: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        exists = target[..., -1:]
+        features = self.inner.summed(
+            raw[..., :-1], target[..., :-1], exists if weight is None else exists * weight
         )
-        return torch.cat(
-            [self.inner.values(raw[..., :-1], target[..., :-1]) * exists, presence], -1
-        )
+        absence = self._absence(raw, exists)
+        return features + (absence if weight is None else absence * weight).flatten(1).sum(1)
+
+    def forward(self, raw: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        total = self.summed(raw, target, weight)
+        return total / self._counted(target) if self.mean else total
+
+    def error(self, output: Tensor, target: Tensor) -> Tensor:
+        exists = target[..., -1:]
+        squares = (output - target)[..., :-1].square() * exists
+        steps = exists.flatten(1).sum(1).clamp(min=1)
+        return squares.flatten(1).sum(1) / (steps * (target.shape[-1] - 1))
 
     def log_density(self, raw: Tensor, target: Tensor) -> Tensor:
         self.inner.log_density(raw[..., :-1], target[..., :-1])  # says so where it is none
         return -self.summed(raw, target)
 
+    def _counted(self, target: Tensor) -> Tensor:
+        """Return how many values each sample's loss is summed over, (n,)."""
+        steps = target[..., -1:].flatten(1).sum(1)
+        return steps * (target.shape[-1] - 1) + target[..., 0].flatten(1).shape[1]
+
     def _presence(self, raw: Tensor) -> Tensor:
-        logits = raw[..., -1:]
+        """Return the log-odds of each step's existence, (n, T, 1)."""
+        logits = raw[..., -1:].float()
         return logits if self.per_value == 1 else logits[:, 0]
+
+    def _absence(self, raw: Tensor, exists: Tensor) -> Tensor:
+        """Return the cross-entropy of each step's existence, (n, T, 1)."""
+        return nn.functional.binary_cross_entropy_with_logits(
+            self._presence(raw), exists, reduction="none"
+        )

@@ -13,4 +13,5 @@ NETWORKS: Table[Network] = Table(
     "networks.base.Network",
     dense="networks.dense.Dense",
     conv="networks.conv.Conv",
+    recurrent="networks.recurrent.Recurrent",
 )

@@ -140,6 +140,9 @@ class NetworkModule(nn.Module):
         """Return the raw output of codes; the context is None where a code is decoded alone."""
         return self.decoder(z)  # type: ignore[no-any-return]
 
+    def connect(self, output: Callable[[Tensor], Tensor]) -> None:
+        """Take `LossModule.output`, from raw to x̂, where the decoder sees its own output."""
+
     def needs_input(self) -> bool:
         """Whether the decoder needs what the encoder saw beside the code."""
         return False
