@@ -177,15 +177,16 @@ def build_model(
     """
     corruption = Chain(parts.corruption, source)
     loss = build_loss(parts.loss, target, parts.network.output_activation)
+    generator = torch.Generator().manual_seed(seed)
     network = parts.network.build(
         corruption.seen_shape,
         target.shape,
         latent_dim,
         per_code=parts.bottleneck.per_code(),
         per_value=loss.per_value,
-        generator=torch.Generator().manual_seed(seed),
+        generator=generator,
     )
-    bottleneck = parts.bottleneck.build(network.code_shape, corruption.seen_shape)
+    bottleneck = parts.bottleneck.build(network.code_shape, corruption.seen_shape, generator)
     return Model(corruption, network, bottleneck, loss)
 
 

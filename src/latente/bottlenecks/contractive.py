@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Generator
+
 from ..data.space import Shape
 from ..parts import is_number, is_whole, require
 from .base import Bottleneck, BottleneckModule, Cost, Draw, Encoding, Moment
@@ -31,7 +33,9 @@ class Contractive(Bottleneck):
         require(is_number(self.weight, 0), self, "weight", self.weight, "a number of at least 0")
         require(is_whole(self.probes, 1), self, "probes", self.probes, "a whole number from 1")
 
-    def build(self, code_shape: Shape, input_shape: Shape) -> BottleneckModule:
+    def build(
+        self, code_shape: Shape, input_shape: Shape, generator: Generator
+    ) -> BottleneckModule:
         return ContractiveModule(code_shape, self)
 
 

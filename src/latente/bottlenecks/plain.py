@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Generator
+
 from ..data.space import Shape
 from .base import Bottleneck, BottleneckModule
 
@@ -12,5 +14,7 @@ from .base import Bottleneck, BottleneckModule
 class Plain(Bottleneck):
     """The code is the encoder's output and costs nothing."""
 
-    def build(self, code_shape: Shape, input_shape: Shape) -> BottleneckModule:
+    def build(
+        self, code_shape: Shape, input_shape: Shape, generator: Generator
+    ) -> BottleneckModule:
         return BottleneckModule(code_shape)

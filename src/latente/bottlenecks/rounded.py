@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from ..data.space import Shape
@@ -82,7 +82,9 @@ class Rounded(Bottleneck):
         require(positive, self, "step", self.step, "a positive number")
         require(self.share in ("none", "space"), self, "share", self.share, "'none' or 'space'")
 
-    def build(self, code_shape: Shape, input_shape: Shape) -> BottleneckModule:
+    def build(
+        self, code_shape: Shape, input_shape: Shape, generator: Generator
+    ) -> BottleneckModule:
         return RoundedModule(code_shape, self)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import Generator
+
 from ..data.space import Shape
 from ..parts import is_number, require
 from .base import Bottleneck, BottleneckModule, Cost, Draw, Encoding, Moment
@@ -24,7 +26,9 @@ class Sparse(Bottleneck):
     def check(self) -> None:
         require(is_number(self.weight, 0), self, "weight", self.weight, "a number of at least 0")
 
-    def build(self, code_shape: Shape, input_shape: Shape) -> BottleneckModule:
+    def build(
+        self, code_shape: Shape, input_shape: Shape, generator: Generator
+    ) -> BottleneckModule:
         return SparseModule(code_shape, float(self.weight))
 
 
