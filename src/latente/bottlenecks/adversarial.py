@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Generator, Tensor
 from torch.func import functional_call
 from torch.nn import functional
@@ -33,7 +34,8 @@ class Adversarial(Bottleneck):
     ::
 
         h ──▶ z ──discriminator──▶ logit D(z)          cost "adversarial" = −log σ(D(z))
-        its own step:   D(z), D(u), u ~ N(0, I)        "discriminator" = its cross-entropy
+        its own step:   D(z), D(u), u ~ N(0, I)        minimises "discriminator" = its cross-entropy
+                                                   + penalty / 2 · ‖∂D/∂u‖²
 
     The discriminator learns to tell codes from draws of the prior, by an optimiser of its own and
     on codes that stay as they are; the encoder learns that its codes are taken for such draws, and
@@ -52,14 +54,20 @@ class Adversarial(Bottleneck):
         Sizes of the discriminator's hidden layers.
     learning_rate
         Of the discriminator; None for the fit's own.
+    penalty
+        Price of the squared slope of the discriminator at draws of the prior (R1; Mescheder et al.,
+        2018), without which the two may chase each other for ever; 0 charges nothing.
     """
 
-    weight: float = 10.0
+    weight: float = 3.0
     hidden: Sequence[int] = (256, 256)
     learning_rate: float | None = None
+    penalty: float = 1.0
 
     def check(self) -> None:
-        require(is_number(self.weight, 0), self, "weight", self.weight, "a number of at least 0")
+        for name in ("weight", "penalty"):
+            value = getattr(self, name)
+            require(is_number(value, 0), self, name, value, "a number of at least 0")
         several = isinstance(self.hidden, Sequence) and not isinstance(self.hidden, str)
         right = several and all(is_whole(size, 1) for size in self.hidden)
         require(right, self, "hidden", self.hidden, "a sequence of whole numbers from 1")
@@ -114,12 +122,17 @@ class AdversarialModule(MatchedModule):
             Random numbers and time.
         """
         z = encoding.h.detach().flatten(1).float()
-        prior = z.new_empty(z.shape).normal_(generator=moment.generator)
+        prior = z.new_empty(z.shape).normal_(generator=moment.generator).requires_grad_()
         own: Tensor = self.discriminator(z).float().squeeze(1)
         real: Tensor = self.discriminator(prior).float().squeeze(1)
         entropy = 0.5 * (functional.softplus(own) + functional.softplus(-real))
         right = 0.5 * ((own < 0).float() + (real > 0).float())
-        return {"discriminator": entropy, "accuracy": right}
+        reported = {"discriminator": entropy, "accuracy": right}
+        if self.part.penalty == 0:
+            return reported
+        (slope,) = torch.autograd.grad(real.sum(), prior, create_graph=True)
+        steepness = 0.5 * self.part.penalty * slope.square().sum(1)
+        return {"discriminator_total": entropy + steepness, **reported}
 
     def watched(self) -> str:
         return "reconstruction"

@@ -47,7 +47,8 @@ class MMD(Bottleneck):
     Parameters
     ----------
     weight
-        Price of one unit of the discrepancy, in units of the loss; 0 charges nothing.
+        Price of one unit of the discrepancy, in units of the loss; 0 charges nothing. A loss that
+        is a likelihood, as ``stochastic=True`` has by default, asks for more: 100 for MNIST.
     kernel
         "imq": ``Σ C / (C + r²)``, whose tails reach far codes; "rbf": ``Σ exp(−r² / C)``. r is the
         distance of two codes, ``C = 2 · numbers · scale``, one term for each scale.
@@ -59,7 +60,7 @@ class MMD(Bottleneck):
         Weight of the divergence of each sample's distribution from the prior.
     """
 
-    weight: float = 100.0
+    weight: float = 10.0
     kernel: Literal["imq", "rbf"] = "imq"
     scales: Sequence[float] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
     stochastic: bool = False
