@@ -15,5 +15,7 @@ BOTTLENECKS: Table[Bottleneck] = Table(
     sparse="bottlenecks.sparse.Sparse",
     contractive="bottlenecks.contractive.Contractive",
     gaussian="bottlenecks.gaussian.Gaussian",
+    mmd="bottlenecks.mmd.MMD",
+    adversarial="bottlenecks.adversarial.Adversarial",
     rounded="bottlenecks.rounded.Rounded",
 )

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from .frequencies import Frequencies
 
 Encode = Callable[[Tensor], Tensor]
+Rows = Callable[[int], Tensor]
+"""From a number to at most so many random training rows, as the encoder sees them."""
 Floats = NDArray[np.float32]
 
 Terms = dict[str, Tensor]
@@ -142,6 +144,19 @@ class BottleneckModule(nn.Module):
     def __init__(self, code_shape: Shape) -> None:
         super().__init__()
         self.code_shape = code_shape
+
+    def begin(self, rows: Rows, encode: Encode, generator: Generator) -> None:
+        """Look at training rows before the first step; nothing is done as it is.
+
+        Parameters
+        ----------
+        rows
+            Gives random training rows, as many as are asked for or all there are.
+        encode
+            The encoder, from x to h.
+        generator
+            Source of random numbers.
+        """
 
     def code(self, h: Tensor) -> Tensor:
         """Return the one code that stands for each sample, (n, *code_shape)."""

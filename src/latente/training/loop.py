@@ -31,6 +31,7 @@ LOOK_EVERY = 200
 CHECKPOINT_SECONDS = 2.0
 """Least time between two checkpoints, so that short epochs are not spent on writing."""
 VALIDATION_STREAM = 2**32 - 1
+FIRST_STREAM = 2**32 - 2
 EXPLODED = 1e4
 """A loss so many times as high as the first one's, or as one for each value, has exploded."""
 RECENT = 10
@@ -96,6 +97,8 @@ class Trainer:
             If not even one epoch gave finite weights, or the device's memory is full.
         """
         self._schedule(len(batches))
+        if self.state.epoch == 0:
+            self._begin(batches)
         if checkpoint is not None:
             self._resume(checkpoint)
         self.stopped, self.message = None, ""
@@ -160,6 +163,17 @@ class Trainer:
                 self.stopped = "callback"
                 self.message = f"a callback ended the fit after epoch {self.state.epoch}"
                 return
+
+    def _begin(self, batches: Batches) -> None:
+        """Let the bottleneck look at training rows before the first step."""
+        generator = self._seeded(FIRST_STREAM)
+
+        def rows(n: int) -> Tensor:
+            order = torch.randperm(len(batches), generator=generator, device=self.device)
+            return self.model.corruption.present(batches.take(order[:n])[0])
+
+        with torch.no_grad():
+            self.model.bottleneck.begin(rows, self.model.network.encoder, generator)
 
     def _train(self, batches: Batches, stepper: Stepper, progress: Progress) -> Record:
         """Train one epoch and return the mean of each term over its samples."""
