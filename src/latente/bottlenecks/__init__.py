@@ -16,4 +16,6 @@ BOTTLENECKS: Table[Bottleneck] = Table(
     contractive="bottlenecks.contractive.Contractive",
     gaussian="bottlenecks.gaussian.Gaussian",
     rounded="bottlenecks.rounded.Rounded",
+    vector_quantized="bottlenecks.vector_quantized.VectorQuantized",
+    finite_scalar="bottlenecks.finite_scalar.FiniteScalar",
 )
