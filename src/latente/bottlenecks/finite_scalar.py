@@ -24,8 +24,13 @@ from .base import (
 )
 from .frequencies import Frequencies
 
-MOST_LEVELS = 2**12 - 1
-"""Most values of a number: as many as a table of frequencies has entries for."""
+FEWEST_LEVELS, MOST_LEVELS = 3, 2**12 - 1
+"""Fewest and most values of a number. Of two levels, half a step of shift saturates the tanh, and
+nothing is learned; a table of frequencies has entries for no more than the most."""
+MOMENTUM = 0.1
+"""Share of a batch in the running mean and variance."""
+EPSILON = 1e-5
+"""Added to a variance, so that it can be divided by."""
 SLACK = 1e-3
 """Share by which the outermost values are overshot, so that they can be reached."""
 
@@ -36,7 +41,8 @@ class FiniteScalar(Bottleneck):
 
     ::
 
-        h ──▶ tanh(h + shift) · (L − 1)/2 − offset ──round──▶ whole number ──/ ⌊L/2⌋──▶ z in [−1, 1]
+        h ──▶ tanh(h' + shift) · (L − 1)/2 − offset ──round──▶ steps ──/ ⌊L/2⌋──▶ z in [−1, 1]
+        h' = (h − mean) / spread of each channel in the batch; afterwards, of all batches
         dz/dh = that of the bounded number (straight-through)
 
     After Mentzer, Minnen, Agustsson and Tschannen (2023): a codebook of all combinations of levels,
@@ -51,19 +57,26 @@ class FiniteScalar(Bottleneck):
         How many values a number takes: one whole number for all, or several, which repeat along the
         numbers of a vector code, or along the channels of a spatial one. (8, 5, 5, 5) are 1,000
         combinations, about 10 bits for 4 numbers.
+    normalize
+        Whether h is first brought to mean 0 and spread 1 (batch normalisation, as Łańcucki et al.,
+        2020, do before a codebook). Without it, small initial weights may round every number to 0,
+        from which a rectified decoder learns nothing.
     """
 
     levels: int | Sequence[int] = 8
+    normalize: bool = True
 
     def check(self) -> None:
         several = isinstance(self.levels, Sequence) and not isinstance(self.levels, str)
-        good = is_whole(self.levels, 2, MOST_LEVELS) or (
+        good = is_whole(self.levels, FEWEST_LEVELS, MOST_LEVELS) or (
             several
             and len(self.cycle()) > 0
-            and all(is_whole(level, 2, MOST_LEVELS) for level in self.cycle())
+            and all(is_whole(level, FEWEST_LEVELS, MOST_LEVELS) for level in self.cycle())
         )
-        right = f"a whole number from 2 to {MOST_LEVELS}, or several of them"
+        right = f"a whole number from {FEWEST_LEVELS} to {MOST_LEVELS}, or several of them"
         require(good, self, "levels", self.levels, right)
+        known = isinstance(self.normalize, bool)
+        require(known, self, "normalize", self.normalize, "True or False")
 
     def cycle(self) -> tuple[int, ...]:
         """Return the levels that repeat along the code."""
@@ -99,6 +112,8 @@ class FiniteScalarModule(BottleneckModule):
     reach: Tensor
     offset: Tensor
     shift: Tensor
+    mean: Tensor
+    variance: Tensor
 
     def __init__(self, code_shape: Shape, part: FiniteScalar, levels: Sequence[int]) -> None:
         super().__init__(code_shape)
@@ -116,10 +131,25 @@ class FiniteScalarModule(BottleneckModule):
         }
         for name, value in constants.items():
             self.register_buffer(name, value, persistent=False)
+        self.register_buffer("mean", torch.zeros(each.shape))
+        self.register_buffer("variance", torch.ones(each.shape))
+
+    def normalized(self, h: Tensor) -> Tensor:
+        """Return h with mean 0 and spread 1 in each channel: of a batch, or of those seen."""
+        if not self.part.normalize:
+            return h
+        mean, variance = self.mean, self.variance
+        if self.training:
+            channels = h.transpose(0, 1).flatten(1)
+            mean = channels.mean(1).view_as(self.mean)
+            variance = channels.var(1, correction=0).view_as(self.variance)
+            self.mean.lerp_(mean.detach(), MOMENTUM)
+            self.variance.lerp_(variance.detach(), MOMENTUM)
+        return (h - mean) * (variance + EPSILON).rsqrt()
 
     def bounded(self, h: Tensor) -> Tensor:
         """Return h within the range of the levels, in steps from the middle one."""
-        return torch.tanh(h.float() + self.shift) * self.reach - self.offset
+        return torch.tanh(self.normalized(h.float()) + self.shift) * self.reach - self.offset
 
     def code(self, h: Tensor) -> Tensor:
         return self.bounded(h).round() / self.middle
@@ -172,3 +202,11 @@ class FiniteScalarModule(BottleneckModule):
             "codebook_use": float((counts > 0).sum() / self.levels.sum()),
             "perplexity": float(perplexity(counts.float()).mean()),
         }
+
+    def warn(self, h: Tensor, generator: Generator) -> str | None:
+        if len(h) < 2 or bool((self.counts(self.code(h)) > 0).sum(1).max() > 1):
+            return None
+        return (
+            "every number of the codes has one level for all data, so that all codes are the same; "
+            "try more levels, or a smaller learning_rate"
+        )

@@ -186,7 +186,7 @@ class VectorQuantizedModule(BottleneckModule):
             words = self.split(h.detach())
             if self.training:
                 self.revive(words, moment.generator)
-            index = self.index(words)
+            index = self.closeness(words).argmax(1) if self.training else self.index(words)
             q = self.join(self.codebook[index])
             if self.training:
                 self.follow(words, index)
@@ -258,8 +258,13 @@ class VectorQuantizedModule(BottleneckModule):
         require_alone(self.part, needs_input)
 
     def sample(self, n: int, generator: Generator, *, codes: Floats, encode: Encode) -> Tensor:
-        near = super().sample(n, generator, codes=codes, encode=encode)
-        return self.from_integers(self.to_integers(near))
+        if self.numbers == 1:
+            # The frequencies of the words are the distribution of such codes.
+            rows = torch.randint(len(codes), (n,), generator=generator, device=generator.device)
+            drawn = torch.from_numpy(codes).to(rows.device)[rows].view(n, *self.code_shape)
+        else:
+            drawn = super().sample(n, generator, codes=codes, encode=encode)
+        return self.from_integers(self.to_integers(drawn))
 
     def describe(self, h: Tensor, generator: Generator) -> dict[str, object]:
         counts = self._chosen(h)
