@@ -225,8 +225,8 @@ class Fitted:
         bottleneck = self.model.bottleneck
         with torch.no_grad():
             dead = dead_units(self.model, rows)
-            h = torch.cat([self.model.hidden(x) for x in rows])
-            z = bottleneck.code(h)
+            hidden = [self.model.hidden(x) for x in rows]
+            h, z = torch.cat(hidden), torch.cat([bottleneck.code(part) for part in hidden])
             self.summary = bottleneck.describe(h, generator)
             self.tables = bottleneck.tables(z)
             self.codes = bottleneck.keep(z.flatten(1).float().cpu().numpy(), self.seed)

@@ -18,4 +18,6 @@ BOTTLENECKS: Table[Bottleneck] = Table(
     mmd="bottlenecks.mmd.MMD",
     adversarial="bottlenecks.adversarial.Adversarial",
     rounded="bottlenecks.rounded.Rounded",
+    vector_quantized="bottlenecks.vector_quantized.VectorQuantized",
+    finite_scalar="bottlenecks.finite_scalar.FiniteScalar",
 )

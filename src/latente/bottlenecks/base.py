@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from ..data.space import Shape
-from ..errors import ParameterError
+from ..errors import DataError, ParameterError
 from ..parts import Part
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ MOST_NUMBERS = 1_000_000
 """Codes of training rows, and numbers in them, that are kept to sample near."""
 MOST_FULL = 32
 """Code size up to which components of a mixture have full covariances; beyond, diagonal ones."""
+TINIEST = 1e-30
+"""Least sum of counts, so that of none there are shares too."""
 
 
 class Moment(NamedTuple):
@@ -321,6 +323,48 @@ def require_alone(owner: Part, needs_input: bool) -> None:
 def normal_quantiles(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the quantiles of N(0, 1) at shares (k,) of its mass."""
     return np.array([NormalDist().inv_cdf(share) for share in shares])
+
+
+def require_integers(
+    integers: Tensor, numbers: int, lowest: int | Tensor, highest: int | Tensor
+) -> None:
+    """Raise `DataError` unless whole numbers (n, numbers) stand for codes.
+
+    Parameters
+    ----------
+    integers
+        As somebody gave them.
+    numbers
+        How many a code has.
+    lowest, highest
+        What they may be, all of them or each of a code's, (numbers,).
+    """
+    if integers.dim() != 2 or integers.shape[1] != numbers:
+        raise DataError(
+            f"codes as whole numbers have the shape (n, {numbers}), these have "
+            f"{tuple(integers.shape)}; give what transform(X, integers=True) returns"
+        )
+    wrong = (integers < lowest) | (integers > highest)
+    if bool(wrong.any()):
+        row, column = (int(place) for place in wrong.nonzero()[0])
+        least, most = (
+            int(torch.as_tensor(bound).expand(numbers)[column]) for bound in (lowest, highest)
+        )
+        raise DataError(
+            f"row {row}, column {column} of the codes is {int(integers[row, column])}; there "
+            f"whole numbers from {least} to {most} stand for something"
+        )
+
+
+def perplexity(counts: Tensor) -> Tensor:
+    """Return exp of the entropy of counts (..., m) along their last axis: how many are in use.
+
+    >>> perplexity(torch.tensor([[5.0, 5.0, 0.0], [9.0, 0.0, 0.0]]))
+    tensor([2., 1.])
+    """
+    shares = counts / counts.sum(-1, keepdim=True).clamp(min=TINIEST)
+    entropy: Tensor = torch.special.entr(shares).sum(-1)
+    return entropy.exp()
 
 
 FAR, NARROW, WIDE = 1.5, 0.2, 3.0

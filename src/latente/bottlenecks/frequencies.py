@@ -14,6 +14,9 @@ TOTAL = 2**16
 """Sum of a table's frequencies."""
 WIDEST = 2**12
 """Most entries of a table."""
+BELIEF, SPREAD = 64.0, 64.0
+"""Codes that the pooled frequencies of all numbers are worth beside those of one number in
+`Frequencies.counted`, and numbers that equal frequencies of all values are worth in the pool."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,3 +77,25 @@ class Frequencies:
         counts = 1 + np.floor(shares * (TOTAL - entries)).astype(np.int64)
         counts[np.arange(len(counts)), counts.argmax(axis=1)] += TOTAL - counts.sum(axis=1)
         return cls(lowest.astype(np.int32), counts.astype(np.int32))
+
+    @classmethod
+    def counted(cls, values: NDArray[np.int64], different: int) -> Self:
+        """Return a table for each number of codes, from codes of training rows.
+
+        A number is expected to be as it was in those codes, and, as much as `BELIEF` of them
+        count, as any number was: a table has more entries than few codes can fill.
+
+        Parameters
+        ----------
+        values
+            From 0, (m, numbers).
+        different
+            How many values a number can take; those that have no entry are left to the escape.
+        """
+        entries = min(different, WIDEST - 1)
+        numbers = values.shape[1]
+        places = values.clip(0, entries) + (entries + 1) * np.arange(numbers)
+        seen = np.bincount(places.ravel(), minlength=numbers * (entries + 1))
+        each = seen.reshape(numbers, entries + 1).astype(np.float64)
+        pooled = each.sum(axis=0) + SPREAD / entries
+        return cls.rounded(np.zeros(numbers, np.int32), each + BELIEF * pooled / pooled.sum())
