@@ -23,6 +23,7 @@ from .base import (
     Floats,
     Moment,
     require_alone,
+    require_integers,
 )
 from .frequencies import WIDEST, Frequencies
 
@@ -127,6 +128,7 @@ class RoundedModule(BottleneckModule):
         return self.whole(z).flatten(1).long()
 
     def from_integers(self, integers: Tensor) -> Tensor:
+        require_integers(integers, math.prod(self.code_shape), -LARGEST, LARGEST)
         return integers.view(-1, *self.code_shape).float() * self.step
 
     def tables(self, z: Tensor) -> Frequencies:

@@ -186,9 +186,11 @@ class Codec:
         rows, codes = [], []
         for number, payload in records:
             try:
-                codes.append(self.table.read(RangeReader(payload)))
-            except ValueError:
+                code = self.table.read(RangeReader(payload))
+                self.fitted.model.bottleneck.from_integers(torch.from_numpy(code)[None].long())
+            except ValueError:  # damaged: no such bytes are written, or no code has such numbers
                 continue
+            codes.append(code)
             rows.append(number)
         edges = [-1, *rows, header["count"]]
         lost = tuple(
