@@ -100,7 +100,8 @@ class Table(Mapping[str, type[P]]):
         self._lines = lines
 
     def __getitem__(self, name: str) -> type[P]:
-        return imported(self._lines[name])
+        cls: type[P] = imported(self._lines[name])
+        return cls
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._lines)
@@ -111,7 +112,8 @@ class Table(Mapping[str, type[P]]):
     @cached_property
     def base(self) -> type[P]:
         """The class that every part of the family derives from."""
-        return imported(self._base)
+        cls: type[P] = imported(self._base)
+        return cls
 
     @property
     def classes(self) -> dict[str, str]:

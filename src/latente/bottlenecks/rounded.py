@@ -122,7 +122,8 @@ class RoundedModule(BottleneckModule):
         return Draw(z, {"bits": Cost(self.prior(z / self.step), self.weight)})
 
     def code_cost(self, z: Tensor) -> Tensor:
-        return self.weight * self.prior(z / self.step)
+        bits: Tensor = self.prior(z / self.step)
+        return self.weight * bits
 
     def to_integers(self, z: Tensor) -> Tensor:
         return self.whole(z).flatten(1).long()

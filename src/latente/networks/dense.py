@@ -114,8 +114,7 @@ class SingleLayerModule(NetworkModule):
             if not before.requires_grad:
                 before.requires_grad_()
             (slope,) = torch.autograd.grad(activate(before).sum(), before, create_graph=True)
-            weight: Tensor = linear.weight
-            return slope.square() @ weight.square().sum(1)
+            return slope.square() @ linear.get_parameter("weight").square().sum(1)
 
 
 class TiedLinear(nn.Module):

@@ -24,7 +24,7 @@ from ..data.space import Space
 from ..errors import ParameterError
 from ..parts import is_number, is_whole, require
 from .base import Context, Dropout, Network, NetworkModule, code_size, require_activation
-from .layers import Linear, head_activation, initialized
+from .layers import DenseLayer, head_activation, initialized
 
 State = tuple[Tensor, ...]
 """Of one layer, (n, hidden) each: its output, and for an LSTM its cell."""
@@ -218,7 +218,7 @@ class RecurrentEncoder(nn.Module):
         self.forth = stack(part, widths)
         self.back = stack(part, widths if part.bidirectional else [])
         self.dropout = Dropout(float(part.dropout))
-        self.head = Linear(width, per_code * code)
+        self.head = DenseLayer(width, per_code * code)
         self.activation = head_activation(part.code_activation, per_code)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -268,11 +268,11 @@ class RecurrentDecoder(nn.Module):
         self.per_value, self.feedback = per_value, part.feedback
         width = code + (self.features if part.feedback else 0)
         self.layers = stack(part, [width, *[hidden] * (int(part.layers) - 1)])
-        self.first = Linear(code, len(self.layers) * STATES[part.cell] * hidden)
+        self.first = DenseLayer(code, len(self.layers) * STATES[part.cell] * hidden)
         self.shape = (len(self.layers), STATES[part.cell], hidden)
         self.dropout = Dropout(float(part.dropout))
         self.forcing = Dropout(1 - float(part.teacher_forcing))
-        self.head = Linear(hidden, per_value * self.features)
+        self.head = DenseLayer(hidden, per_value * self.features)
         self.output: Callable[[Tensor], Tensor] = self._first
 
     def forward(self, z: Tensor, target: Tensor | None = None) -> Tensor:
