@@ -31,7 +31,7 @@ def moment(seed: int = 0, epoch: float | None = None) -> Moment:
 
 
 def made(part: Bottleneck, shape: tuple[int, ...] = (3,)) -> BottleneckModule:
-    return part.build(shape, (7,))
+    return part.build(shape, (7,), torch.Generator().manual_seed(0))
 
 
 def encoding(h: torch.Tensor, network: NetworkModule | None = None) -> Encoding:

@@ -174,7 +174,9 @@ def test_texts_in_any_container(make: Callable[[list[str]], Any]) -> None:
     assert preparation.restore(preparation.convert(stored).numpy()) == ["ab", "c"]
 
 
-@pytest.mark.parametrize("make", [np.array, torch.tensor, pd.Series], ids=str)
+@pytest.mark.parametrize(
+    "make", [np.array, torch.tensor, pd.Series], ids=["numpy", "torch", "pandas"]
+)
 def test_series_in_any_container(make: Callable[[list[float]], Any]) -> None:
     preparation, stored = learn([make([1.0, 2.0]), make([3.0])])
     assert stored[..., 1].tolist() == [[1, 1], [1, 0]]
