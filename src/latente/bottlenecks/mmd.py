@@ -143,7 +143,7 @@ class StochasticMMDModule(MMDModule):
     def log_ratio(self, h: Tensor, z: Tensor, encode: Encode) -> Tensor:
         mean, log_variance = normal.moments(h)
         drawn = z.view(-1, *mean.shape)
-        ratio = normal.log_density(drawn, 0.0, 0.0) - normal.log_density(drawn, mean, log_variance)
+        ratio = normal.standard_log_density(drawn) - normal.log_density(drawn, mean, log_variance)
         return ratio.flatten(2).sum(2)
 
 

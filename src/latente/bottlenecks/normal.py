@@ -50,10 +50,15 @@ def fixed_draws(mean: Tensor, log_variance: Tensor, samples: int) -> Tensor:
     return noise.mul((0.5 * log_variance).exp()).add(mean).flatten(0, 1)
 
 
-def log_density(z: Tensor, mean: Tensor | float, log_variance: Tensor | float) -> Tensor:
+def log_density(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     """Return ``log N(z; μ, σ²)`` of each number in nats; shapes as they broadcast."""
-    precision = torch.as_tensor(-log_variance, device=z.device).exp()
-    return -0.5 * ((z - mean).square() * precision + log_variance + LOG_2PI)
+    standardised = (z - mean) * (-0.5 * log_variance).exp()
+    return -0.5 * (standardised.square() + log_variance + LOG_2PI)
+
+
+def standard_log_density(z: Tensor) -> Tensor:
+    """Return ``log N(z; 0, 1)`` of each number in nats."""
+    return -0.5 * (z.square() + LOG_2PI)
 
 
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:

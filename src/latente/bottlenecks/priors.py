@@ -105,7 +105,7 @@ class StandardPrior(Prior):
         return normal_quantiles(shares)
 
     def log_density(self, z: Tensor, encode: Encode) -> Tensor:
-        return normal.log_density(z, 0.0, 0.0).flatten(1).sum(1)
+        return normal.standard_log_density(z).flatten(1).sum(1)
 
     def sample(self, n: int, generator: Generator, encode: Encode) -> Tensor:
         return standard_codes(n, self.code_shape, generator)
@@ -251,7 +251,7 @@ class FlowPrior(Prior):
 
     def log_density(self, z: Tensor, encode: Encode) -> Tensor:
         u, log_determinant = self.forward(z.flatten(1).float())
-        return normal.log_density(u, 0.0, 0.0).sum(1) + log_determinant
+        return normal.standard_log_density(u).sum(1) + log_determinant
 
     def sample(self, n: int, generator: Generator, encode: Encode) -> Tensor:
         u = standard_codes(n, (self.numbers,), generator)
@@ -350,8 +350,9 @@ def mixed_density(z: Tensor, mean: Tensor, log_variance: Tensor, log_weight: Ten
     log_weight
         Logarithms of the weights, (components,).
     """
-    each = normal.log_density(z.unsqueeze(1), mean, log_variance).sum(2)
-    return (each + log_weight).logsumexp(1)
+    standardised = (z.unsqueeze(1) - mean) * (-0.5 * log_variance).exp()
+    constant = log_weight - 0.5 * (log_variance + normal.LOG_2PI).sum(1)
+    return (constant - 0.5 * standardised.square().sum(2)).logsumexp(1)
 
 
 def mixed_sample(
