@@ -185,6 +185,21 @@ def start(layer: nn.RNNBase, generator: Generator) -> None:
         nn.init.ones_(layer.get_parameter("bias_ih_l0").detach()[forget])
 
 
+def run(layer: nn.Module, x: Tensor, state: State) -> Tensor:
+    """Return a layer's outputs (n, T, hidden) for the inputs (n, T, width) of all steps.
+
+    An exporter is shown the steps one by one: it fixes the batch's size in whole layers.
+    """
+    assert isinstance(layer, Gru | Lstm)
+    if not torch.compiler.is_compiling():
+        return layer.run(x, state)
+    outputs = []
+    for step in x.unbind(1):
+        state = layer.step(step, state)
+        outputs.append(state[0])
+    return torch.stack(outputs, 1)
+
+
 def stack(part: Recurrent, widths: Sequence[int]) -> nn.ModuleList:
     """Return one layer of the part's cells for each width of input, batch first."""
     cell, hidden = CELLS[part.cell], int(part.hidden)
@@ -211,7 +226,7 @@ class RecurrentEncoder(nn.Module):
     def __init__(self, part: Recurrent, space: Space, per_code: int, code: int) -> None:
         super().__init__()
         self.ragged, self.bidirectional = space.ragged, part.bidirectional
-        self.hidden = int(part.hidden)
+        self.hidden, self.states = int(part.hidden), STATES[part.cell]
         width = (2 if part.bidirectional else 1) * self.hidden
         features = space.shape[1] - (1 if space.ragged else 0)
         widths = [features, *[width] * (int(part.layers) - 1)]
@@ -226,21 +241,24 @@ class RecurrentEncoder(nn.Module):
             return self._read(x.float())
 
     def _read(self, x: Tensor) -> Tensor:
-        length = torch.full((len(x), 1), x.shape[1], device=x.device)
+        length = torch.full((x.shape[0], 1), x.shape[1], device=x.device)
         if self.ragged:
             length = (x[..., -1] > 0.5).sum(1, keepdim=True).clamp(min=1)
             x = x[..., :-1]
         order = reversal(length, x.shape[1])
+        state = (x.new_zeros(x.shape[0], self.hidden),) * self.states
         for i, layer in enumerate(self.forth):
-            outputs = [layer(x)[0]]
+            outputs = [run(layer, x, state)]
             if self.bidirectional:
-                outputs.append(rearranged(self.back[i](rearranged(x, order))[0], order))
+                back = run(self.back[i], rearranged(x, order), state)
+                outputs.append(rearranged(back, order))
             x = torch.cat(outputs, -1)
             x = x * self.dropout(torch.ones_like(x[:, :1]))
         last = rearranged(x, length - 1)[:, 0]
         if self.bidirectional:  # what reads from the end ends at the first step
             last = torch.cat([last[:, : self.hidden], x[:, 0, self.hidden :]], -1)
-        return self.activation(self.head(last))  # type: ignore[no-any-return]
+        h: Tensor = self.activation(self.head(last))
+        return h
 
 
 class RecurrentDecoder(nn.Module):
@@ -301,14 +319,15 @@ class RecurrentDecoder(nn.Module):
         """Return the raw output (n, T, numbers) where what each step sees is known before."""
         x = torch.cat([z[:, None].expand(-1, self.steps, -1), *seen], -1)
         for layer, state, mask in zip(self.layers, *self._begin(z), strict=True):
-            x = layer.run(x, state) * mask[:, None]  # type: ignore[operator]
-        return self.head(x)  # type: ignore[no-any-return]
+            x = run(layer, x, state) * mask[:, None]
+        raw: Tensor = self.head(x)
+        return raw
 
     def _step_by_step(self, z: Tensor, target: Tensor | None) -> Tensor:
         """Return the raw output (n, T, numbers) where each step sees what the last one gave."""
         states, masks = self._begin(z)
-        seen = z.new_zeros(len(z), self.features)
-        forced = self.forcing(z.new_ones(len(z), self.steps, 1)) > 0
+        seen = z.new_zeros(z.shape[0], self.features)
+        forced = self.forcing(z.new_ones(z.shape[0], self.steps, 1)) > 0
         raw = []
         for t in range(self.steps):
             x = torch.cat([z, seen], -1)
