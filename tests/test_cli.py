@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from latente import Autoencoder, Dense, Gaussian, TrainingWarning
+from latente import Autoencoder, Dense, Gaussian, TrainingWarning, datasets
 from latente.cli import parameters as cli_parameters
 from latente.cli.main import COMMANDS, app, load
 from latente.cli.parameters import literal, offered, parameters, part, value, written
@@ -642,13 +642,14 @@ class TestUse:
         assert len(found["history"]) == 2
 
     def test_info_tells_the_summary_of_the_fit(self, tmp_path: Path) -> None:
-        X = np.random.default_rng(0).normal(size=(80, 5)).astype(np.float32)
-        free = Autoencoder(2, network=Dense(hidden=(8,)), bottleneck="gaussian(beta=0)", epochs=40,
-                           learning_rate=0.05, random_state=0)  # fmt: skip
+        free = Autoencoder(
+            4, network=Dense(hidden=(8,)), bottleneck="gaussian(beta=0)", epochs=15,
+            batch_size=64, learning_rate=0.01, random_state=0,
+        )  # fmt: skip
         with pytest.warns(TrainingWarning, match="far from the prior"):
-            free.fit(X).save(tmp_path / "m.safetensors")
+            free.fit(datasets.load("digits").X).save(tmp_path / "m.safetensors")
         found = answered("info", tmp_path / "m.safetensors")
-        assert len(found["kl_per_dimension"]) == 2
+        assert len(found["kl_per_dimension"]) == 4
         assert found["dead_units"]["encoder.2"][1] == 8
         assert "far from the prior" in found["warning"]
         page = " ".join(good("info", tmp_path / "m.safetensors").stdout.split())
