@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from latente import Autoencoder, Gaussian
+from latente import Autoencoder, Dense, Gaussian, TrainingWarning, datasets
 from latente.cli import parameters as cli_parameters
 from latente.cli.main import COMMANDS, app, load
 from latente.cli.parameters import literal, offered, parameters, part, value, written
@@ -641,14 +641,20 @@ class TestUse:
         assert found["latent_dim"] == 3
         assert len(found["history"]) == 2
 
-    def test_info_tells_the_summary_of_the_fit(
-        self, home: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        model = Autoencoder.load(home / "rows.safetensors")
-        summary = {"unused_units": 13}
-        monkeypatch.setattr(type(model.fitted_), "summary", summary, raising=False)
-        assert answered("info", home / "rows.safetensors")["unused_units"] == 13
-        assert "unused units" in good("info", home / "rows.safetensors").stdout
+    def test_info_tells_the_summary_of_the_fit(self, tmp_path: Path) -> None:
+        free = Autoencoder(
+            4, network=Dense(hidden=(8,)), bottleneck="gaussian(beta=0)", epochs=15,
+            batch_size=64, learning_rate=0.01, random_state=0,
+        )  # fmt: skip
+        with pytest.warns(TrainingWarning, match="far from the prior"):
+            free.fit(datasets.load("digits").X).save(tmp_path / "m.safetensors")
+        found = answered("info", tmp_path / "m.safetensors")
+        assert len(found["kl_per_dimension"]) == 4
+        assert found["dead_units"]["encoder.2"][1] == 8
+        assert "far from the prior" in found["warning"]
+        page = " ".join(good("info", tmp_path / "m.safetensors").stdout.split())
+        assert "dead units" in page
+        assert "far from the prior" in page
 
     def test_export_tells_what_it_wrote(
         self, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

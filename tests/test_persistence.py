@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import random
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,3 +152,114 @@ def test_tampered_tensors(model: Path, tmp_path: Path) -> None:
                 assert "\n" not in str(error)  # noqa: PT017
     write_tensors(tmp_path / "m", {**tensors, "more": odd[0]}, meta, kind=KIND, format=FORMAT)
     Autoencoder.load(tmp_path / "m")
+
+
+OWN = """
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from latente.bottlenecks.base import Bottleneck, BottleneckModule, Cost, Draw
+from latente.losses.base import Loss, LossModule
+from latente.networks.base import Network, NetworkModule
+from latente.networks.layers import DenseLayer, activation, initialized
+
+
+@dataclass(kw_only=True)
+class Quartic(Loss):
+    power: float = 4.0
+
+    def build(self, space, output_activation="auto"):
+        return QuarticModule(self, space, activation(output_activation))
+
+
+class QuarticModule(LossModule):
+    def __init__(self, part, space, output):
+        super().__init__(part, space, output)
+        self.power = part.power
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def values(self, raw, target):
+        return (self.output(raw) - target).abs() ** self.power * self.scale**2
+
+
+@dataclass(kw_only=True)
+class Whitened(Bottleneck):
+    weight: float = 0.1
+
+    def build(self, code_shape, input_shape, generator):
+        return WhitenedModule(code_shape, self.weight)
+
+
+class WhitenedModule(BottleneckModule):
+    def __init__(self, code_shape, weight):
+        super().__init__(code_shape)
+        self.weight = weight
+        self.register_buffer("mean", torch.zeros(code_shape))
+
+    def code(self, h):
+        return h - self.mean
+
+    def draw(self, encoding, moment):
+        if self.training:
+            self.mean.lerp_(encoding.h.detach().mean(0), 0.1)
+        z = self.code(encoding.h)
+        return Draw(z, {"spread": Cost((z.square().flatten(1).sum(1) - 1).square(), self.weight)})
+
+
+@dataclass(kw_only=True)
+class Narrow(Network):
+    width: int = 12
+
+    def build(self, source, target, latent_dim, *, per_code, per_value, generator):
+        (features,), (outputs,) = source.shape, target.shape
+        code = latent_dim or 2
+        halves = [
+            nn.Sequential(DenseLayer(a, self.width), nn.Tanh(), DenseLayer(self.width, b))
+            for a, b in ((features, per_code * code), (code, per_value * outputs))
+        ]
+        return NetworkModule(*(initialized(half, generator) for half in halves), (code,))
+"""
+
+USE = """
+import sys
+import numpy as np
+from latente import Autoencoder
+if sys.argv[3] == "with":
+    import own
+model = Autoencoder.load(sys.argv[1])
+X = np.load(sys.argv[2])
+np.savez(sys.argv[2] + ".npz", codes=model.transform(X), scores=model.score_samples(X))
+"""
+
+
+def test_parts_that_a_script_defines_are_saved_and_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own = importlib.import_module("own")
+    X = np.random.default_rng(0).normal(size=(120, 6)).astype(np.float32)
+    X[:, 3:] = X[:, :3] @ np.random.default_rng(1).normal(size=(3, 3))
+    parts = {"network": own.Narrow(), "bottleneck": own.Whitened(), "loss": "Quartic(power=3)"}
+    keywords = {**parts, "latent_dim": 3, "learning_rate": 0.01, "random_state": 0}
+    untrained = Autoencoder(**keywords, epochs=0).fit(X)
+    model = Autoencoder(**keywords, epochs=30).fit(X)
+    assert model.score(X) > untrained.score(X)
+    assert "spread" in model.history_[-1]
+    assert float(model.module_.bottleneck.mean.abs().sum()) > 0  # type: ignore[union-attr]
+    model.save(tmp_path / "m.safetensors")
+    np.save(tmp_path / "x.npy", X)
+
+    def fresh(how: str) -> subprocess.CompletedProcess[str]:
+        call = [sys.executable, "-c", USE, "m.safetensors", "x.npy", how]
+        return subprocess.run(call, cwd=tmp_path, capture_output=True, text=True)
+
+    result = fresh("with")
+    assert result.returncode == 0, result.stderr
+    there = np.load(tmp_path / "x.npy.npz")
+    assert there["codes"].tobytes() == model.transform(X).tobytes()
+    assert there["scores"].tobytes() == model.score_samples(X).tobytes()
+    without = fresh("without")
+    assert "no class Narrow of Network is defined here" in without.stderr

@@ -199,9 +199,9 @@ def main() -> None:
         "",
         f"{SERIES:,} series of two features, {HELD_OUT} more held out: sines and cosines of "
         "frequencies from 1 to 5, any phase, amplitudes from ½ to 1 and noise of 0.05, the second "
-        f"feature a hundred times as large as the first; a code of {SERIES_CODE}, {SERIES_EPOCHS} "
-        "epochs. The columns are squared errors as a share of the feature's variance; about 0.009 "
-        "is the noise itself. "
+        f"feature a hundred times as large as the first; a code of {SERIES_CODE}, "
+        f"{SERIES_EPOCHS} epochs. The columns are "
+        "squared errors as a share of the feature's variance; about 0.009 is the noise itself. "
         '"The step before" guesses each step from the true one before it, the first as 0.',
         "",
         f"All of {STEPS} steps, as an array (n, {STEPS}, 2):",
@@ -215,9 +215,9 @@ def main() -> None:
         "## Sentences",
         "",
         f"{SENTENCES:,} sentences of a small grammar as a list of strings, {HELD_OUT} more held "
-        f"out, {new:.0%} of which are not among the first; a code of {SENTENCES_CODE}, "
-        f"{SENTENCES_EPOCHS} epochs. "
-        'With `loss="auto"` these are compared by the categorical loss.',
+        f"out, {new:.0%} of which are not among the first; a code of "
+        f"{SENTENCES_CODE}, {SENTENCES_EPOCHS} epochs. With "
+        '`loss="auto"` these are compared by the categorical loss.',
         "",
         *text,
         "",

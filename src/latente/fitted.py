@@ -234,7 +234,10 @@ class Fitted:
         if self.model.network.needs_input():
             self.codes = self.codes[:0]
         self.summary["dead_units"] = {name: list(counts) for name, counts in dead.items()}
-        return warning or told_dead(dead)
+        warning = warning or describe_dead(dead)
+        if warning is not None:
+            self.summary["warning"] = warning
+        return warning
 
     def _missing(self, mask: Any, rows: int) -> Tensor:
         """Return a mask as corruptions take it, (n, 1, h, w), or say what is wrong with it."""
@@ -371,7 +374,7 @@ def dead_units(model: Model, rows: list[Tensor]) -> dict[str, tuple[int, int]]:
     }
 
 
-def told_dead(dead: dict[str, tuple[int, int]]) -> str | None:
+def describe_dead(dead: dict[str, tuple[int, int]]) -> str | None:
     """Return a sentence on the layer with the largest share of dead units, if that is large."""
     if not dead:
         return None

@@ -73,15 +73,19 @@ def facts_of(model: Autoencoder) -> Facts:
         "features": model.n_features_in_,
         "scaling": str(model.scaling_),
         "parameters": model.n_parameters_,
-        "active_units": getattr(model, "active_units_", None),
         "learning_rate": model.learning_rate_,
         "batch_size": model.batch_size_,
         "epochs": model.epochs_,
         "stopped": model.stopped_,
         "device": str(model.device_),
         "precision": model.precision_,
-        **model.fitted_.summary,
+        **{name: plain(value) for name, value in model.fitted_.summary.items()},
     }
+
+
+def plain(value: Any) -> Any:
+    """Return an array of the summary as a list of short numbers, anything else as it is."""
+    return [float(f"{each:.4g}") for each in value.ravel()] if hasattr(value, "ravel") else value
 
 
 def loss_terms(model: Autoencoder) -> dict[str, dict[str, float]]:

@@ -69,16 +69,16 @@ class Progress:
     def epoch(self, record: Record) -> None:
         """Show the terms of an epoch that is done."""
         if self.lines and self._bar is None:
-            print(f"epoch {record['epoch']:.0f}/{self.epochs}  {told(record)}", file=sys.stderr)
+            print(f"epoch {record['epoch']:.0f}/{self.epochs}  {as_line(record)}", file=sys.stderr)
         if self._bar is not None and self._task is not None:
             if self.lines:
                 self._bar.console.print(
-                    f"epoch {record['epoch']:.0f}/{self.epochs}  {told(record)}", highlight=False
+                    f"epoch {record['epoch']:.0f}/{self.epochs}  {as_line(record)}", highlight=False
                 )
-            self._bar.update(self._task, completed=record["epoch"], terms=told(record))
+            self._bar.update(self._task, completed=record["epoch"], terms=as_line(record))
 
 
-def told(record: Record) -> str:
+def as_line(record: Record) -> str:
     """Return an epoch's terms and speed as one line of text."""
     terms = [
         f"{name.removesuffix('_total')} {value:.4g}"
