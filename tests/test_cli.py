@@ -947,3 +947,28 @@ class TestInfoOfOtherFiles:
         place = data.index(b"second")
         path.write_bytes(data[:place] + b"SECOND" + data[place + 6 :])
         assert answered("info", path)["whole"] == 1
+
+
+class TestTexts:
+    """Texts, one a line, go in and come out so."""
+
+    def test_they_are_learned_and_come_back(self, tmp_path: Path) -> None:
+        file, model, output = (tmp_path / name for name in ("t.txt", "t.safetensors", "back.txt"))
+        lines = ["the cat sleeps", "a dog runs", "the dog sleeps", "a cat runs"] * 20
+        file.write_text("\n".join(lines) + "\n\n")
+        network = "recurrent(hidden=32)"
+        good(
+            "fit", file, "-o", model, "--epochs", 40, "--network", network, "--latent-dim", 8,
+            "--learning-rate", 0.01,
+        )  # fmt: skip
+        good("reconstruct", file, "-m", model, "-o", output)
+        assert output.read_text().splitlines() == lines
+        assert good("reconstruct", file, "-m", model, "--limit", 1).stdout == "the cat sleeps\n"
+        assert answered("sample", "-m", model, "-n", 3)["shape"] == [3]
+        assert ".txt" in refused(2, "reconstruct", file, "-m", model, "-o", tmp_path / "x.npy")
+
+    def test_numbers_are_not_written_as_text(self, home: Path, tmp_path: Path) -> None:
+        where = tmp_path / "x.txt"
+        model = home / "rows.safetensors"
+        message = refused(2, "reconstruct", home / "rows.npy", "-m", model, "-o", where)
+        assert ".npy" in message

@@ -364,3 +364,19 @@ def test_its_steps_can_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     h, context = module.train().encode(x)
     module.decode(h, context._replace(target=x)).sum().backward()
     assert read == []
+
+
+@pytest.mark.parametrize("ragged", [True, False])
+def test_it_is_exported_for_batches_of_any_size(ragged: bool, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    onnxruntime = pytest.importorskip("onnxruntime")
+    X = waves(20, 0, 4, ragged=ragged)
+    ae = fit(
+        X, 1, network=Recurrent(hidden=3, cell="lstm" if ragged else "gru"), scaling="standard"
+    )
+    encoder, _ = ae.export_onnx(tmp_path)
+    x = ae.fitted_.store(X)
+    if ragged:
+        x = ae.fitted_.input.convert(x)
+    (codes,) = onnxruntime.InferenceSession(encoder).run(None, {"input": x.float().numpy()})
+    assert np.allclose(codes, ae.transform(X), atol=1e-4)

@@ -69,9 +69,12 @@ class RawInput(nn.Module):
         super().__init__()
         self.layout = preparation.layout
         self.scale = preparation.scaling_map.module()
+        self.padded = preparation.sequences is not None
         self.masked = masked
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        if self.padded:
+            return x, None
         if not self.masked:
             return self.scale(self.layout.to_model_shape(x)), None
         picture, mask = x[..., :-1], x[..., -1:] >= 0.5
@@ -109,8 +112,9 @@ class RawDecoder(nn.Module):
         self, decoder: nn.Module, preparation: Preparation, code_shape: tuple[int, ...]
     ) -> None:
         super().__init__()
-        self.shape = preparation.layout.shape
-        self.unscale = preparation.scaling_map.inverse_module()
+        padded = preparation.sequences is not None
+        self.shape = preparation.shape if padded else preparation.layout.shape
+        self.unscale = nn.Identity() if padded else preparation.scaling_map.inverse_module()
         self.decoder = decoder
         self.code_shape = code_shape
 
@@ -141,7 +145,8 @@ def export_onnx(fitted: Fitted, folder: StrPath) -> tuple[Path, ...]:
     """Write the networks of a fitted model, the scaling of the data included.
 
     They take and give float32 in the shape and scale of the data; of a data frame with columns
-    that are encoded, the encoded matrix.
+    that are encoded, the encoded matrix; of texts and sequences of several lengths, the padded
+    array in the model's scale, (n, T, d + 1), whose last feature is 1 where a step exists.
 
     Parameters
     ----------

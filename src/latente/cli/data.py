@@ -27,8 +27,8 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A data set's name (see `latente datasets`), a file (.npy, .npz, .csv, .parquet, IDX) "
-        "or a folder of pictures.",
+        help="A data set's name (see `latente datasets`), a file (.npy, .npz, .csv, .parquet, IDX, "
+        ".txt) or a folder of pictures.",
         show_default=False,
     ),
 ]

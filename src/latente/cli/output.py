@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 FOLDER = "folder"
 TABLES = (".npy", ".csv", ".parquet")
+TEXT = ".txt"
 PICTURES = (FOLDER, ".png")
-ANYTHING = (*TABLES, *PICTURES)
+ANYTHING = (*TABLES, TEXT, *PICTURES)
 BLOCK = 1024
 """Rows turned to text at a time."""
 SIDE, GAP = 48, 2
@@ -109,7 +110,7 @@ def deliver(
     what
         What the values are, for the JSON object and the message.
     values
-        Array or data frame, one row a sample.
+        Array or data frame, one row a sample, or a list of texts.
     path
         A file, a folder, one picture; None for stdout.
     json
@@ -138,11 +139,12 @@ def deliver(
         write_values(values, path, columns)
     elif not json:
         write_values(values, None, columns)
+    shape = list(values.shape) if hasattr(values, "shape") else [len(values)]
     if path is not None and not json:
-        say(f"{what}: {' × '.join(map(str, values.shape))} → {path}")
+        say(f"{what}: {' × '.join(map(str, shape))} → {path}")
     if json:
         held = {"output": path} if path is not None else {what: _as_lists(values)}
-        size = {"rows": len(values), "shape": list(values.shape)}
+        size = {"rows": len(values), "shape": shape}
         answer({**size, **held, **(extra or {})}, json, lambda: None)
 
 
@@ -169,23 +171,30 @@ def as_pictures(values: Any, path: Path, model: Autoencoder) -> NDArray[Any]:
 
 
 def write_values(values: Any, path: Path | None, columns: Sequence[str] = ()) -> None:
-    """Write an array or a data frame; without a path, as CSV to stdout.
+    """Write an array or a data frame, without a path as CSV to stdout; or texts, one a line.
 
     Parameters
     ----------
     values
-        Array of any shape, one row a sample, or a data frame.
+        Array of any shape, one row a sample, a data frame, or a list of texts.
     path
-        Ending in ``.npy``, ``.csv`` or ``.parquet``.
+        Ending in ``.npy``, ``.csv`` or ``.parquet``, of texts in ``.txt``.
     columns
         Names for the columns of an array; CSV and Parquet hold each sample as one flat row.
     """
     import numpy as np
 
+    texts = isinstance(values, list) and all(isinstance(value, str) for value in values)
+    suffix = TEXT if path is None else path.suffix.lower()
+    if texts != (suffix == TEXT) and path is not None:
+        right = ".txt" if texts else ".npy, .csv or .parquet"
+        raise CallError(f"{path}: {'texts are' if texts else 'this is'} written to {right}")
+    if texts:
+        _write_lines(values, path)
+        return
     if path is None:
         _write_csv(values, columns, sys.stdout)
         return
-    suffix = path.suffix.lower()
     if suffix == ".npy" and is_frame(values):
         raise CallError(f"{path}: a data frame is written to .csv or .parquet")
     with atomic(path) as temporary:
@@ -197,6 +206,15 @@ def write_values(values: Any, path: Path | None, columns: Sequence[str] = ()) ->
         else:
             with open(temporary, "w", encoding="utf-8", newline="") as text:
                 _write_csv(values, columns, text)
+
+
+def _write_lines(values: list[str], path: Path | None) -> None:
+    """Write texts, one a line."""
+    if path is None:
+        sys.stdout.writelines(f"{value}\n" for value in values)
+        return
+    with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        file.writelines(f"{value}\n" for value in values)
 
 
 def _write_csv(values: Any, columns: Sequence[str], file: TextIO) -> None:

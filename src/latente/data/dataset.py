@@ -30,7 +30,7 @@ class Dataset:
     ----------
     X
         The samples, first axis: an array ``(n, features)``, ``(n, h, w)`` or ``(n, h, w, c)``, or
-        a data frame of n rows.
+        a data frame of n rows, or a list of n texts.
     y
         Labels, shape ``(n,)``: numbers, which index `classes` where there are classes; or None.
     X_test, y_test
@@ -77,16 +77,17 @@ class Dataset:
         return len(self.X)
 
     def __repr__(self) -> str:
-        size = " × ".join(f"{length:,}" for length in self.X.shape)
-        kind = getattr(self.X, "dtype", type(self.X).__name__)
+        size = " × ".join(f"{length:,}" for length in (len(self), *self.shape))
+        kind = "texts" if isinstance(self.X, list) else type(self.X).__name__
+        kind = getattr(self.X, "dtype", kind)
         classes = f", {len(self.classes)} classes" if self.classes else ""
         test = "" if self.X_test is None else f", {len(self.X_test):,} for testing"
         return f"Dataset({self.name}: {size} {kind}{classes}{test})"
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The shape of one sample: ``(features,)``, ``(h, w)`` or ``(h, w, c)``."""
-        return tuple(self.X.shape[1:])
+        """The shape of one sample: ``(features,)``, ``(h, w)``, ``(h, w, c)``; () of a text."""
+        return () if isinstance(self.X, list) else tuple(self.X.shape[1:])
 
     def take(self, n: int, random_state: int | None = 0) -> Dataset:
         """Return n of the samples, drawn without repetition and kept in their order.

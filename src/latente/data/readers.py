@@ -17,7 +17,7 @@ from .dataset import Dataset, as_labels, labelled
 from .idx import is_idx, load_idx, read_idx, read_idx_folder, train_images
 from .npy import load_npy, read_npy, read_npz
 from .pictures import SUFFIXES, pictures, read_folder, read_picture
-from .tabular import open_text, read_csv, read_parquet
+from .tabular import open_text, read_csv, read_lines, read_parquet
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ READERS: Mapping[str, Reader] = {
     "npy": Reader("a NumPy array", read_npy, (".npy",), b"\x93NUMPY"),
     "npz": Reader("NumPy arrays", read_npz, (".npz",), b"PK\x03\x04"),
     "csv": Reader("a table as text", read_csv, (".csv", ".tsv")),
+    "text": Reader("texts, one a line", read_lines, (".txt",)),
     "parquet": Reader("a Parquet table", read_parquet, (".parquet", ".pq"), b"PAR1"),
     "picture": Reader("a picture", read_picture, SUFFIXES),
     "idx": Reader("an IDX file", read_idx, ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")),
@@ -83,6 +84,8 @@ def read(
     ``.csv``, ``.tsv``           float64, or a data frame where there are   target, header,
                                  categories or missing values               labels
     ``.parquet``                 the same                                   target, labels
+    ``.txt``                     a list of texts, one a line; empty lines   labels
+                                 are left out
     folder of pictures           ``(n, h, w)`` or ``(n, h, w, 3)`` uint8    size, channels,
                                  or uint16; class folders are labels        labels
     a picture                    the same, one sample                       size, channels
@@ -163,7 +166,7 @@ def chosen(path: Path) -> Reader:
         return READERS["idx"]
     raise FileError(
         f"{path} is {'empty' if not head else 'of no known kind'}; "
-        ".npy, .npz, .csv, .tsv, .parquet, IDX, pictures and folders of pictures can be read"
+        ".npy, .npz, .csv, .tsv, .parquet, .txt, IDX, pictures and folders of pictures can be read"
     )
 
 

@@ -462,6 +462,19 @@ def check_rows(path: Path, dialect: Dialect) -> None:
             raise DataError(f"{path}, line {reader.line_num}: {error}") from error
 
 
+def read_lines(path: Path) -> Dataset:
+    """Read texts, one a line; empty lines are left out.
+
+    Parameters
+    ----------
+    path
+        The file, UTF-8.
+    """
+    with open_text(path) as file:
+        lines = [line.rstrip("\r\n") for line in file]
+    return Dataset(X=[line for line in lines if line], name=path.name)
+
+
 @contextmanager
 def open_text(path: Path) -> Iterator[Iterator[str]]:
     """Open a file as text; bytes that are not UTF-8 are told with their line.
