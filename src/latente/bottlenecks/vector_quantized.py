@@ -35,7 +35,7 @@ DECAY = 0.99
 NEVER = 2**40
 """More batches than a fit has: the age of words that were not yet taken from data."""
 TINY = 1e-30
-CANDIDATES = 4
+CANDIDATES = 8
 """Words nearest by the fast formula, which rounds, that are compared once more without rounding."""
 BLOCK = 256
 """Codes whose words are looked up at once, after training."""
@@ -155,7 +155,7 @@ class VectorQuantizedModule(BottleneckModule):
 
     def split(self, z: Tensor) -> Tensor:
         """Return codes (n, *code_shape) as words, (n · numbers, size)."""
-        grouped = z.float().reshape(len(z), -1, self.size, *self.code_shape[1:])
+        grouped = z.float().reshape(z.shape[0], -1, self.size, *self.code_shape[1:])
         return grouped.movedim(2, -1).reshape(-1, self.size)
 
     def join(self, words: Tensor) -> Tensor:
@@ -169,8 +169,9 @@ class VectorQuantizedModule(BottleneckModule):
         return torch.addmm(-0.5 * self.codebook.square().sum(1), words, self.codebook.T)
 
     def index(self, words: Tensor) -> Tensor:
-        """Return which word of the codebook is nearest to each word, (m,); itself for one of it."""
-        nearest = self.closeness(words).topk(min(CANDIDATES, len(self.codebook))).indices
+        """Return which word of the codebook is nearest to each word, (m,): the first of equals."""
+        most = min(CANDIDATES, len(self.codebook))
+        nearest = self.closeness(words).topk(most).indices.sort(1).values
         apart = (words.unsqueeze(1) - self.codebook[nearest]).square().sum(2)
         return nearest.gather(1, apart.argmin(1, keepdim=True)).squeeze(1)
 
@@ -186,10 +187,11 @@ class VectorQuantizedModule(BottleneckModule):
             words = self.split(h.detach())
             if self.training:
                 self.revive(words, moment.generator)
-            index = self.closeness(words).argmax(1) if self.training else self.index(words)
-            q = self.join(self.codebook[index])
-            if self.training:
+                index = self.closeness(words).argmax(1)
+                q = self.join(self.codebook[index])
                 self.follow(words, index)
+            else:
+                q = self.nearest(h)
         costs = {
             "commitment": Cost(distance(h, q.detach()), self.part.commitment),
             "perplexity": Cost(perplexity(self.counts).expand(len(h)), 0.0),
@@ -202,12 +204,23 @@ class VectorQuantizedModule(BottleneckModule):
 
     @torch.no_grad()
     def revive(self, words: Tensor, generator: Generator) -> None:
-        """Move words of the codebook that nothing is near to onto random words of a batch.
+        """Move words of the codebook that nothing is near to onto words of a batch.
 
-        Each of the batch's words (m, size) takes one at most.
+        Each word takes one at most; those come first that are far from the codebook, at random in
+        proportion to the squared distance (as k-means++ does, Arthur and Vassilvitskii, 2007): of
+        equal words, such as a picture's background, the codebook needs one.
+
+        Parameters
+        ----------
+        words
+            Of a batch, (m, size).
+        generator
+            Source of random numbers.
         """
+        gaps = words.square().sum(1) - 2 * self.closeness(words).amax(1)
         dead = self.idle >= (self.part.restart or NEVER)
-        order = torch.rand(len(words), generator=generator, device=words.device).argsort()
+        waiting = torch.empty_like(gaps).exponential_(generator=generator)
+        order = (waiting / gaps.clamp(min=TINY)).argsort()
         rank = dead.cumsum(0) - 1
         dead &= rank < len(words)
         drawn = words[order[rank.clamp(0, len(words) - 1)]]
