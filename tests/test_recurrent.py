@@ -86,6 +86,23 @@ class TestShapes:
             assert parameter.grad.abs().sum() > 0, name
         assert built(space, cell=cell).decode(h[:, :5]).shape == (4, 9, 3)
 
+    def test_a_variational_code_is_activated_at_its_mean_alone(self) -> None:
+        mean, log_variance = (
+            built(code_activation="sigmoid", per_code=2).encode(batch())[0].chunk(2, dim=1)
+        )
+        assert 0 < mean.min() < mean.max() < 1
+        assert log_variance.min() < 0
+
+    @pytest.mark.parametrize("cell", ["gru", "lstm"])
+    def test_products_are_exact_in_any_precision(self, cell: str) -> None:
+        module, x = built(cell=cell), batch()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            h, context = module.encode(x)
+            raw = module.decode(h, context._replace(target=x))
+        assert torch.equal(h, module.encode(x)[0])
+        assert raw.dtype == torch.float32
+        raw.sum().backward()
+
     def test_only_sequences(self) -> None:
         for shape in ((7,), (1, 8, 8)):
             wrong = Space.of_shape(shape)

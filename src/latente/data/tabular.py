@@ -469,10 +469,18 @@ def read_lines(path: Path) -> Dataset:
     ----------
     path
         The file, UTF-8.
+
+    Raises
+    ------
+    FileError
+        If it holds none.
     """
     with open_text(path) as file:
         lines = [line.rstrip("\r\n") for line in file]
-    return Dataset(X=[line for line in lines if line], name=path.name)
+    texts = [line for line in lines if line]
+    if not texts:
+        raise FileError(f"{path} is empty; give texts, one a line")
+    return Dataset(X=texts, name=path.name)
 
 
 @contextmanager

@@ -137,7 +137,7 @@ class Gru(nn.GRU):
 
     def run(self, x: Tensor, state: State) -> Tensor:
         """Return the outputs (n, T, hidden) of all steps' inputs (n, T, width)."""
-        return self(x, state[0][None])[0]  # type: ignore[no-any-return]
+        return self(x, state[0][None].contiguous())[0]  # type: ignore[no-any-return]
 
 
 class Lstm(nn.LSTM):
@@ -152,7 +152,8 @@ class Lstm(nn.LSTM):
 
     def run(self, x: Tensor, state: State) -> Tensor:
         """Return the outputs (n, T, hidden) of all steps' inputs (n, T, width)."""
-        return self(x, (state[0][None], state[1][None]))[0]  # type: ignore[no-any-return]
+        begin = state[0][None].contiguous(), state[1][None].contiguous()
+        return self(x, begin)[0]  # type: ignore[no-any-return]
 
 
 CELLS: dict[str, type[Gru] | type[Lstm]] = {"gru": Gru, "lstm": Lstm}
