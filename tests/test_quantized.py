@@ -45,7 +45,7 @@ def trained(request: pytest.FixtureRequest) -> Autoencoder:
     name, keywords = VARIANTS[request.param]
     key = (name, request.param)
     if key not in FITTED:
-        FITTED[key] = fit(name, **keywords)
+        FITTED[key] = fit(name, epochs=20, **keywords)
     return FITTED[key]
 
 

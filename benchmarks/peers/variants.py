@@ -86,7 +86,7 @@ VARIANTS: dict[str, Variant] = {
     ),
     "infovae": Variant(
         title="InfoVAE, KL + MMD × 10",
-        ours="mmd(variational=True, weight=10)",
+        ours="mmd(stochastic=True, kl_weight=1, weight=10)",
         theirs="INFOVAE_MMD",
         configuration="INFOVAE_MMD_Config",
         # KL × (1 − alpha) + MMD × (alpha + lbd − 1)
@@ -94,7 +94,7 @@ VARIANTS: dict[str, Variant] = {
     ),
     "vqvae": Variant(
         title="VQ-VAE, 512 vectors of 16",
-        ours="vector_quantized(codes=512, commitment=0.25, decay=0.99)",
+        ours="vector_quantized(codes=512, size=16, commitment=0.25, decay=0.99)",
         theirs="VQVAE",
         configuration="VQVAEConfig",
         config={
