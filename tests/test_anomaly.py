@@ -31,7 +31,7 @@ from latente import (
 )
 from latente.anomaly import ensemble
 from latente.anomaly.scores import SCORES, VIEWS, Gaussianised
-from latente.anomaly.thresholds import F1, THRESHOLDS, Alerts, Cost, Quantile
+from latente.anomaly.thresholds import F1, THRESHOLDS, Alerts, LeastCost, Quantile
 from latente.cli.main import app
 
 DIGITS = datasets.load("digits")
@@ -168,9 +168,9 @@ class TestThreshold:
         rng = np.random.default_rng(0)
         odd = rng.random(300) < 0.1
         scores = rng.normal(size=300) - odd
-        dear, cheap = (Cost(miss=m).offset(scores, odd) for m in (100, 0.1))
+        dear, cheap = (LeastCost(miss=m).offset(scores, odd) for m in (100, 0.1))
         assert (scores < dear).sum() > (scores < cheap).sum()
-        assert Cost(miss=1, false_alarm=0).offset(scores, odd) > scores[odd].max()
+        assert LeastCost(miss=1, false_alarm=0).offset(scores, odd) > scores[odd].max()
 
     def test_calibrate_sets_it_anew(self, fitted: AnomalyDetector) -> None:
         X = np.concatenate([correlated(100, 3), broken(100, 4)])

@@ -15,7 +15,7 @@ Not equal
     β-TC: pythae estimates the total correlation by minibatch stratified sampling.
     MMD: pythae adds seven inverse multiquadratic kernels, and takes the unbiased estimate but for
     the cross term, which is divided by n².
-    VQ: one vector of 16 from 512 for each picture, which is what pythae makes of a dense encoder;
+    VQ: each of the 16 numbers is one of 512 values, which is what pythae makes of a dense encoder;
     its commitment is averaged over the 16 numbers, so that its factor here is 16 times 0.25. It
     restarts no dead vectors.
     Adversarial: one hidden layer of 256 on both sides; pythae steps the discriminator on the same
@@ -93,8 +93,8 @@ VARIANTS: dict[str, Variant] = {
         config={"kernel_choice": "imq", "alpha": 0.0, "lbd": 11.0},
     ),
     "vqvae": Variant(
-        title="VQ-VAE, 512 vectors of 16",
-        ours="vector_quantized(codes=512, size=16, commitment=0.25, decay=0.99)",
+        title="VQ-VAE, 16 numbers of 512 values",
+        ours="vector_quantized(codes=512, size=1, commitment=0.25, decay=0.99)",
         theirs="VQVAE",
         configuration="VQVAEConfig",
         config={

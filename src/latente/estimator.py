@@ -63,16 +63,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     latent_dim : int or "auto"
         Numbers in the code.
     network : Network, str, or pair of modules
-        "dense", "conv", or ``(encoder, decoder)``, two `torch.nn.Module` of your own, the decoder
-        without its output activation. "auto" takes "conv" for pictures of at least 32×32.
+        A name such as "dense" or "conv", or ``(encoder, decoder)``, two `torch.nn.Module` of your
+        own, the decoder without its output activation. "auto" takes "conv" for pictures of at least
+        32×32, "recurrent" for sequences, and "dense" for the rest.
     bottleneck : Bottleneck or str
-        "plain", "sparse", "contractive", "gaussian" (variational) or "rounded" (for compression).
+        What the code is and costs: a name such as "plain", "gaussian" (variational) or "rounded"
+        (for compression).
     corruption : Corruption, str, list of them, or None
         What the encoder sees instead of the clean input while training.
     loss : Loss or str
-        "squared", "absolute", "huber", "bernoulli" or "gaussian"; "auto" takes "bernoulli" for
-        binary values and for variational models of values in [0, 1], "gaussian" for other
-        variational models, "squared" otherwise.
+        A name such as "squared" or "bernoulli"; "auto" takes "bernoulli" for binary values and for
+        variational models of values in [0, 1], "gaussian" for other variational models,
+        "categorical" for texts, "squared" otherwise.
     optimizer : Optimizer or str
         One of torch's: "adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta", "lbfgs" ...
     schedule : Schedule or str
