@@ -5,11 +5,13 @@ The cases are derived from `families.FAMILIES`; a new part is tested by its line
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import subprocess
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -240,3 +242,79 @@ def test_every_word_that_a_parameter_names_is_taken(
         assert getattr(part.set_params(**{parameter: choice}), parameter) == choice
     except ParameterError as error:
         assert parameter in str(error)  # noqa: PT017 - it may depend on another parameter
+
+
+# ── every parameter does something ─────────────────────────
+
+BESIDE: dict[tuple[str, str], dict[str, Any]] = {
+    ("conv", "code_channels"): {"code": "spatial"},
+    ("gaussian", "components"): {"prior": "mixture"},
+    ("gaussian", "couplings"): {"prior": "flow"},
+    ("mmd", "kl_weight"): {"stochastic": True},
+    ("vector_quantized", "decay"): {"codes": 8},
+    ("categorical", "levels"): {"levels": 4},
+    ("categorical", "output"): {"levels": 4},
+    ("step", "every"): {"every": 1},
+    ("step", "gamma"): {"every": 1},
+}
+"""What a parameter needs beside it to have an effect."""
+SPATIAL = {"network": "conv(channels=[4], code=spatial)"}
+WITH: dict[tuple[str, str], dict[str, Any]] = {
+    ("rounded", "share"): {**SPATIAL, "latent_dim": "auto"},
+    **{("radam", parameter): {"epochs": 12} for parameter in ("beta2", "epsilon")},
+    **{("step", parameter): {"epochs": 4} for parameter in ("every", "gamma")},
+}
+"""Keywords of the estimator that it needs."""
+ELSEWHERE = {
+    ("conv", "trim"): "pictures of 28×28, test_networks",
+    ("vector_quantized", "restart"): "a codebook far from the codes, test_quantized",
+    ("watermark", "picture"): "a picture in a file, test_restoration",
+    ("plateau", "factor"): "a loss that no longer falls, torch's own",
+    ("plateau", "patience"): "a loss that no longer falls, torch's own",
+}
+"""Parameters that need more than a short fit to show what they do, and what shows it."""
+
+
+def others(cls: type[Part], parameter: str, value: Any) -> list[Any]:
+    """Return other values that a parameter might take."""
+    choices = get_args(get_type_hints(cls)[parameter])
+    words = [choice for choice in choices if isinstance(choice, str | int) and choice != value]
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int | float):
+        return [*words, value + 1, value + 2, 3, value / 2, value * 2, value + 0.5]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [tuple(size + 1 for size in value), (3,), (0.2, 0.3)]
+    return [*words, 2, 3, 0.5, "tanh", (5,), True, False]
+
+
+def scores(family: str, part: Part, X: Any, **keywords: Any) -> np.ndarray:
+    given = {**SMALL, "epochs": 2, family: part}
+    if family == "network":
+        given["latent_dim"] = "auto"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainingWarning)
+        model = Autoencoder(**{**given, **keywords}).fit(X)
+    few = X[:60]
+    return np.concatenate([model.score_samples(few), model.reconstruction_error(few)])
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "parameter"), [p for p in PARAMETERS if p[1:] not in ELSEWHERE]
+)
+def test_parameters_do_something(
+    family: str, name: str, parameter: str, fitted: dict[tuple[str, str], Autoencoder]
+) -> None:
+    """Another value of it gives another fit; one that does nothing would give the same."""
+    cls = FAMILIES[family][name]
+    beside, keywords = BESIDE.get((name, parameter), {}), WITH.get((name, parameter), {})
+    X = candidates()[0] if beside.get("levels") else fitted[family, name].data
+    part = cls(**beside)
+    first = scores(family, part, X[:128], **keywords)
+    for value in others(cls, parameter, getattr(part, parameter)):
+        with contextlib.suppress(ParameterError):
+            changed = cls(**{**beside, parameter: value})
+            second = scores(family, changed, X[:128], **keywords)
+            if np.abs(first - second).max() > 1e-6 * np.abs(first).max():
+                return
+    raise AssertionError(f"no other value of {parameter} changes what {name} gives")

@@ -144,7 +144,7 @@ class Plateau(Schedule):
     Parameters
     ----------
     factor
-        Factor of each change, above 0, to 1.
+        Factor of each change, above 0 and below 1.
     patience
         Epochs without a lower validation loss (training loss where there is no validation).
     """
@@ -154,7 +154,8 @@ class Plateau(Schedule):
     patience: int = 5
 
     def check(self) -> None:
-        _check_factor(self, "factor", self.factor)
+        good = is_number(self.factor, 0, 1) and 0 < self.factor < 1
+        require(good, self, "factor", self.factor, "a number above 0 and below 1")
         good = is_whole(self.patience, 0)
         require(good, self, "patience", self.patience, "a whole number from 0")
 
