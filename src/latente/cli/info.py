@@ -54,7 +54,8 @@ def info(file: File, config: AsConfig = False, json: Json = False) -> None:
     facts = {"size": Path(file).stat().st_size, **facts_of(model)}
 
     def show() -> None:
-        print_facts(file, facts)
+        dead = [f"{n} of {units} in {layer}" for layer, (n, units) in model.dead_units_.items()]
+        print_facts(file, {**facts, "dead_units": ", ".join(dead) or None})
         print_terms(model)
 
     result = {"model": file, **facts, "history": model.history_}
