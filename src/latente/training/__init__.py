@@ -1,1 +1,1 @@
-"""Training: the loop, its steps, optimisers and schedules."""
+"""Training: the loop, its steps, what a fit has come to, and its checkpoints."""
