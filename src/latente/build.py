@@ -137,7 +137,7 @@ def resolve_parts(params: Params, source: Space, target: Space) -> Parts:
 def default_network(space: Space) -> Network:
     """Return the network for "auto": dense for rows and small pictures, else convolutional."""
     name = "dense"
-    if space.layout == "sequences" and "recurrent" in FAMILIES["network"]:
+    if space.layout == "sequences":
         name = "recurrent"
     elif space.layout == "pictures" and min(space.shape[1:]) >= SMALL_PICTURE:
         name = "conv"
@@ -148,7 +148,7 @@ def default_network(space: Space) -> Network:
 def default_loss(bottleneck: Bottleneck, target: Space) -> Loss:
     """Return the loss for "auto", as the bottleneck asks for it."""
     name = bottleneck.default_loss(binary=target.binary, bounded=target.bounds is not None)
-    if target.categories and target.layout == "sequences" and "categorical" in FAMILIES["loss"]:
+    if target.categories and target.layout == "sequences":
         name = "categorical"
     loss: Loss = FAMILIES["loss"][name]()
     return loss

@@ -204,8 +204,7 @@ class Fitted:
     def sample(self, n: int, seed: int) -> Any:
         """Return n new rows: from the prior, or near the codes of the training rows."""
         generator = torch.Generator(self.device).manual_seed(seed)
-        if self.model.network.needs_input():
-            self.model.decode_alone(torch.zeros(1, *self.code_shape))  # says why it cannot be
+        self.model.require_alone()
         with torch.no_grad():
             z = self.model.sample(n, generator, self.codes).flatten(1)
         return self.decode(z.float().cpu().numpy())
@@ -241,9 +240,8 @@ class Fitted:
 
     def _missing(self, mask: Any, rows: int) -> Tensor:
         """Return a mask as corruptions take it, (n, 1, h, w), or say what is wrong with it."""
+        self.model.corruption.require_mask()
         missing = torch.as_tensor(np.asarray(mask)) != 0
-        if not self.takes_mask:
-            self.model.corruption.present(torch.empty(0), missing)  # says why there can be none
         right = (rows, *self.input.shape[1:])
         if tuple(missing.shape) != right:
             raise DataError(

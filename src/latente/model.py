@@ -103,12 +103,16 @@ class Model(nn.Module):
         ParameterError
             If the decoder needs more than a code.
         """
+        self.require_alone()
+        return self.decode(self.bottleneck.nearest(z))
+
+    def require_alone(self) -> None:
+        """Raise `ParameterError` where the decoder needs more than a code."""
         if self.network.needs_input():
             raise ParameterError(
                 "a code alone cannot be decoded by this model: its network has skips=True or "
                 "residual=True, which need the input too; use reconstruct(X)"
             )
-        return self.decode(self.bottleneck.nearest(z))
 
     def objective(self, x: Tensor, target: Tensor, moment: Moment) -> Terms:
         """Return the loss terms of a batch as they are trained on: corrupted, codes drawn.
@@ -147,10 +151,8 @@ class Model(nn.Module):
             What the decoder may see beside the code.
         """
         samples = len(z) // len(target)
-        if samples > 1:
-            target = target.repeat(samples, *[1] * (target.dim() - 1))
         raw = self.network.decode(z, context)
-        loss: Tensor = self.loss(raw, target)
+        loss: Tensor = self.loss(raw, repeated(target, samples))
         return loss.view(samples, -1)
 
     def code_objective(self, z: Tensor, target: Tensor) -> Tensor:
@@ -168,8 +170,7 @@ class Model(nn.Module):
             If codes have no distribution, or the loss is no likelihood.
         """
         z = self.bottleneck.posterior(h, samples, generator)
-        repeated = target.repeat(samples, *[1] * (target.dim() - 1))
-        density = self.loss.log_density(self.network.decode(z), repeated)
+        density = self.loss.log_density(self.network.decode(z), repeated(target, samples))
         return self.bottleneck.log_ratio(h, z, self.network.encoder) + density.view(samples, -1)
 
     def sample(self, n: int, generator: torch.Generator, codes: Floats) -> Tensor:
@@ -204,6 +205,11 @@ class Model(nn.Module):
 
     def _encoding(self, seen: Tensor, h: Tensor) -> Encoding:
         return Encoding(seen, h, self.network.encoder, self.network.squared_jacobian)
+
+
+def repeated(target: Tensor, samples: int) -> Tensor:
+    """Return targets (n, ...) once for each code of a sample, (samples · n, ...)."""
+    return target if samples == 1 else target.repeat(samples, *[1] * (target.dim() - 1))
 
 
 class Encoder(nn.Module):

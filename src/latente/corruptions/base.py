@@ -95,6 +95,14 @@ class CorruptionModule(nn.Module, ABC):
         """Whether `present` can be told which pixels are missing."""
         return False
 
+    def require_mask(self) -> None:
+        """Raise `ParameterError` unless `takes_mask`."""
+        if not self.takes_mask():
+            raise ParameterError(
+                "mask: this model was not trained to fill in what is missing; "
+                "fit it with corruption='erase'"
+            )
+
     def shows_mask(self) -> bool:
         """Whether the encoder sees the mask, as the last channel of its input."""
         return False
@@ -155,11 +163,8 @@ class Chain(CorruptionModule):
         return x
 
     def present(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        if mask is not None and not self.takes_mask():
-            raise ParameterError(
-                "mask: this model was not trained to fill in what is missing; "
-                "fit it with corruption='erase'"
-            )
+        if mask is not None:
+            self.require_mask()
         for step in self._steps():
             x = step.present(x, mask if step.takes_mask() else None)
         return x
