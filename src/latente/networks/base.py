@@ -95,6 +95,12 @@ class Network(Part, ABC):
         """
 
 
+Samples = Callable[[int], tuple[Tensor, Tensor]]
+"""From a number to at most so many random training rows: as the encoder sees them, and targets."""
+Inverse = Callable[[Tensor], Tensor]
+"""From values to the raw output that stands for them: `LossModule.inverse`."""
+
+
 class Context(NamedTuple):
     """What a decoder may see beside the code."""
 
@@ -104,8 +110,7 @@ class Context(NamedTuple):
     """The encoder's feature maps, where there are skip connections."""
     target: Tensor | None = None
     """What is to be decoded, (n, *output_shape); while training only."""
-    inverse: Callable[[Tensor], Tensor] | None = None
-    """From values to the raw output that stands for them: `LossModule.inverse`."""
+    inverse: Inverse | None = None
     missing: Tensor | None = None
     """Where alone the input is to be changed, (n, 1, h, w) of 0 and 1; None for everywhere."""
 
@@ -142,6 +147,31 @@ class NetworkModule(nn.Module):
 
     def connect(self, output: Callable[[Tensor], Tensor]) -> None:
         """Take `LossModule.output`, from raw to x̂, where the decoder sees its own output."""
+
+    def begin(self, samples: Samples, spread: float | None, generator: Generator) -> int:
+        """Let the encoder look at training rows before the first step; nothing is done as it is.
+
+        Parameters
+        ----------
+        samples
+            Gives random training rows, as many as are asked for or all there are.
+        spread
+            Standard deviation that each number of the code should have; None for any.
+        generator
+            Source of random numbers, on the rows' device.
+
+        Returns
+        -------
+        int
+            How many rows `regress` is to be given; 0 where the weights stay as they were drawn.
+        """
+        return 0
+
+    def regress(self, z: Tensor, raw: Tensor) -> None:
+        """Let the decoder give the raw output (n, ...) of codes (n, *code_shape) as well as it can.
+
+        Only called where `begin` asked for rows.
+        """
 
     def needs_input(self) -> bool:
         """Whether the decoder needs what the encoder saw beside the code."""

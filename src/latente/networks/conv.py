@@ -32,7 +32,14 @@ from ..errors import ParameterError
 from ..parts import is_whole, listed, require
 from .base import Context, Network, NetworkModule, code_size, require_activation, require_sizes
 from .convolutions import Convolution, Halving, RepeatConvolution, Size, TransposedConvolution
-from .layers import DenseLayer, activation, head_activation, hidden_layers, initialized
+from .layers import (
+    DenseLayer,
+    activation,
+    head_activation,
+    hidden_layers,
+    initialized,
+    start_at_zero,
+)
 
 SMALLEST = 4
 """Side of the smallest picture that convolutions take."""
@@ -433,12 +440,6 @@ class SkipDecoder(nn.Module):
         for i, beside in enumerate(reversed(maps)):
             y = self.joins[i](torch.cat([self.doublings[i](y), beside], 1))
         return self.last(y)  # type: ignore[no-any-return]
-
-
-def start_at_zero(decoder: nn.Module) -> None:
-    """Let a decoder's last convolution give 0 at first, so that a residual starts at the input."""
-    *_, last = (layer for layer in decoder.modules() if isinstance(layer, Convolution))
-    nn.init.zeros_(last.weight)
 
 
 def halving(conv: Conv, before: int, after: int) -> tuple[nn.Module, nn.Module]:

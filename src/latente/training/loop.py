@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -97,8 +98,8 @@ class Trainer:
             If not even one epoch gave finite weights, or the device's memory is full.
         """
         self._schedule(len(batches))
-        if self.state.epoch == 0:
-            self._begin(batches)
+        if self.state.epoch == 0 and self._begin([batches]) and validation is not None:
+            self._remember(validation)
         if checkpoint is not None:
             self._resume(checkpoint)
         self.stopped, self.message = None, ""
@@ -116,6 +117,12 @@ class Trainer:
                 raise self._out_of_memory(batches) from None
         if validation is not None or self.stopped in ("diverged", "interrupted"):
             self.state.restore()
+        if (
+            validation is not None
+            and self.state.start_losses is not None
+            and not self.state.best_epoch
+        ):
+            self._begin([batches, validation])
         self.model.eval()
 
     def go_on(self, history: list[Record], before: Trainer | None) -> None:
@@ -145,13 +152,14 @@ class Trainer:
             record: Record = {"epoch": self.state.epoch + 1}
             record |= self._train(batches, stepper, progress)
             record["per_pixel"] = record["reconstruction"] / self._values(batches)
+            losses = None
             if validation is not None:
-                terms = self.validate(validation)
+                terms, losses = self.validate(validation)
                 record |= {f"validation_{name}": value for name, value in terms.items()}
             record["learning_rate"] = float(self.optimizers[0].param_groups[0]["lr"])
             record["seconds"] = time.perf_counter() - begun
             record["samples_per_second"] = len(batches) / record["seconds"]
-            self._close(record, validation is not None)
+            self._close(record, losses)
             progress.epoch(record)
             for callback in self.plan.callbacks:
                 callback.on_epoch_end(self.state)
@@ -164,16 +172,29 @@ class Trainer:
                 self.message = f"a callback ended the fit after epoch {self.state.epoch}"
                 return
 
-    def _begin(self, batches: Batches) -> None:
-        """Let the bottleneck look at training rows before the first step."""
+    def _begin(self, parts: Sequence[Batches]) -> bool:
+        """Let network and bottleneck look at rows before the first step.
+
+        Returns whether the model now stands for a solution that training has to surpass.
+        """
         generator = self._seeded(FIRST_STREAM)
 
-        def rows(n: int) -> Tensor:
-            order = torch.randperm(len(batches), generator=generator, device=self.device)
-            return self.model.corruption.present(batches.take(order[:n])[0])
+        def samples(n: int) -> tuple[Tensor, Tensor]:
+            taken = []
+            for batches in parts:
+                order = torch.randperm(len(batches), generator=generator, device=self.device)
+                taken.append(batches.take(order[:n]))
+            x, target = (torch.cat(several) for several in zip(*taken, strict=True))
+            return self.model.corruption.present(x), target
 
         with torch.no_grad():
-            self.model.bottleneck.begin(rows, self.model.network.encoder, generator)
+            return self.model.begin(samples, generator)
+
+    def _remember(self, validation: Batches) -> None:
+        """Take the first weights for the best so far."""
+        self.state.start_losses = self.validate(validation)[1]
+        self.state.best_loss = float(self.state.start_losses.mean())
+        self.state.keep()
 
     def _train(self, batches: Batches, stepper: Stepper, progress: Progress) -> Record:
         """Train one epoch and return the mean of each term over its samples."""
@@ -203,35 +224,46 @@ class Trainer:
         means = (rows.cpu().double() * sizes[:, None]).sum(0) / n
         return dict(zip(stepper.names, means.tolist(), strict=True))
 
-    def validate(self, validation: Batches) -> Record:
-        """Return the mean of each term of the training objective over held-out rows.
+    def validate(self, validation: Batches) -> tuple[Record, Tensor]:
+        """Return the mean of each term over held-out rows, and the watched one of each row, (n,).
 
         The random numbers are the same at every call, and costs count in full even while a
         warm-up has not ended, so that epochs can be compared.
         """
         self.model.eval()
         moment = Moment(self._seeded(VALIDATION_STREAM))
-        sums: dict[str, Tensor] = {}
+        found: dict[str, list[Tensor]] = {}
         index = torch.arange(len(validation), device=self.device)
         with torch.no_grad(), autocast(self.device, self.plan.precision):
             for part in torch.split(index, max(self.plan.batch_size, 512)):
                 terms = self.model.objective(*validation.take(part), moment)
                 for name, value in terms.items():
-                    sums[name] = sums.get(name, torch.zeros(())).to(value) + value.detach().sum()
-        return {name: float(value) / len(validation) for name, value in sums.items()}
+                    found.setdefault(name, []).append(value.detach().double())
+        losses = {name: torch.cat(values) for name, values in found.items()}
+        means = {name: float(values.mean()) for name, values in losses.items()}
+        return means, losses[self.model.bottleneck.watched()]
 
-    def _close(self, record: Record, validated: bool) -> None:
-        """Enter an epoch into the history, and keep its weights if they are the best."""
+    def _close(self, record: Record, losses: Tensor | None) -> None:
+        """Enter an epoch into the history, and keep its weights if they are the best.
+
+        Parameters
+        ----------
+        record
+            Of the epoch.
+        losses
+            The watched term of each held-out row, (n,); None where nothing was held out.
+        """
         state = self.state
         finite = all(bool(p.isfinite().all()) for p in self.model.parameters())
         if not finite:
             raise Diverged(-1, state.epoch + 1, float("nan"))
         state.epoch += 1
         state.history.append(record)
-        watched = record[("validation_" if validated else "") + self.model.bottleneck.watched()]
+        name = self.model.bottleneck.watched()
+        watched = record[name if losses is None else f"validation_{name}"]
         if not np.isfinite(watched):
             raise Diverged(-1, state.epoch, watched)
-        if not validated or watched < state.best_loss:
+        if losses is None or (watched < state.best_loss and state.surpasses_start(losses)):
             state.best_loss = watched
             state.keep()
         if not self.plan.schedule.every_step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,6 +14,8 @@ from ..schedules import Schedule
 
 Record = dict[str, float]
 Weights = dict[str, Tensor]
+SURE = 2.0
+"""Standard errors by which held-out rows must gain, for a gain to be no chance."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,29 @@ class TrainingState:
     best_weights: Weights | None = None
     first_loss: float | None = None
     """What the very first step minimised: a loss many times as high has exploded."""
+    start_losses: Tensor | None = None
+    """Loss of each held-out row before the first step, (n,), where that has to be surpassed."""
     stop: bool = False
 
     @property
     def record(self) -> Record:
         """The terms of the last epoch."""
         return self.history[-1]
+
+    def surpasses_start(self, losses: Tensor) -> bool:
+        """Whether held-out losses (n,) are lower than at the start by more than chance explains."""
+        if self.start_losses is None:
+            return True
+        gains = self.start_losses - losses
+        mean, root = float(gains.mean()), math.sqrt(len(gains))
+        if mean <= 0 or len(gains) < 2:
+            return False
+        more = float(gains.sign().mean())
+        return mean > SURE * float(gains.std()) / root or more > SURE / root
+
+    def stands_at_start(self) -> bool:
+        """Whether no epoch surpassed a start that had to be surpassed."""
+        return self.start_losses is not None and self.best_epoch == 0
 
     def keep(self) -> None:
         """Remember the present weights as the best."""
@@ -80,11 +100,12 @@ class TrainingState:
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
             "first_loss": self.first_loss,
+            "start_losses": self.start_losses,
         }
 
     def from_dict(self, values: dict[str, Any]) -> None:
         """Take over what `to_dict` returned."""
-        for name in ("epoch", "history", "best_loss", "best_epoch", "first_loss"):
+        for name in ("epoch", "history", "best_loss", "best_epoch", "first_loss", "start_losses"):
             setattr(self, name, values[name])
         weights = values["best_weights"]
         if weights is not None:
