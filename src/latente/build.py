@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,7 +18,7 @@ from .errors import ParameterError
 from .families import FAMILIES
 from .losses.base import Loss, LossModule, Ragged
 from .model import Model
-from .networks.base import Network
+from .networks.base import Network, Pace
 from .networks.custom import Modules
 from .optimizers import Optimizer
 from .parts import Part, is_number, is_whole, resolve
@@ -29,12 +30,8 @@ from .training.state import Plan
 Params = Mapping[str, Any]
 """The estimator's keywords, exactly as they were passed."""
 
-SMALL_PICTURE = 32
-"""Pictures with both sides below this go through dense layers by default: fast, and as good."""
-PATIENCE = 30
-"""Epochs without a lower validation loss after which a fit of "auto" epochs ends."""
-UPDATES = 8_000
-"""Updates that a fit of "auto" epochs aims at."""
+MOST_DENSE = 20_000
+"""Values of a picture up to which it goes through dense layers by default: fast, and as good."""
 WORTH_BF16 = 50_000
 """Parameters from which a network is large enough for bf16 to pay."""
 
@@ -123,25 +120,31 @@ def resolve_parts(params: Params, source: Space, target: Space) -> Parts:
         return found.copy()
 
     bottleneck: Bottleneck = part("bottleneck")
-    network = params["network"]
+    spec, schedule = params["network"], params["schedule"]
+    network = default_network(source) if spec == "auto" else as_network(spec)
+    usual: Schedule = FAMILIES["schedule"][network.pace().schedule]()
     return Parts(
-        network=default_network(source) if network == "auto" else as_network(network),
+        network=network,
         bottleneck=bottleneck,
         corruption=resolve_corruptions(params["corruption"]),
         loss=default_loss(bottleneck, target) if params["loss"] == "auto" else part("loss"),
         optimizer=part("optimizer"),
-        schedule=part("schedule"),
+        schedule=usual if schedule == "auto" else part("schedule"),
     )
 
 
 def default_network(space: Space) -> Network:
-    """Return the network for "auto": dense for rows and small pictures, else convolutional."""
-    name = "dense"
+    """Return the network for "auto": one that begins as PCA, but for sequences."""
+    networks = FAMILIES["network"]
+    network: Network
     if space.layout == "sequences":
-        name = "recurrent"
-    elif space.layout == "pictures" and min(space.shape[1:]) >= SMALL_PICTURE:
-        name = "conv"
-    network: Network = FAMILIES["network"][name]()
+        network = networks["recurrent"]()
+    elif space.layout != "pictures":
+        network = networks["dense"](hidden=(128, 64), activation="silu", shortcut="pca")
+    elif math.prod(space.shape) <= MOST_DENSE:
+        network = networks["dense"](activation="silu", shortcut="pca")
+    else:
+        network = networks["conv"](shortcut="pca")
     return network
 
 
@@ -216,17 +219,19 @@ def make_plan(params: Params, parts: Parts, rows: int, model: Model, seed: int) 
         Of everything random.
     """
     parameters = list(model.parameters())
-    batch_size = choose_batch_size(params["batch_size"], rows, parts.optimizer)
+    pace = parts.network.pace() if params["schedule"] == "auto" else Pace()
+    batch_size = choose_batch_size(params["batch_size"], rows, parts.optimizer, pace)
+    epochs = choose_epochs(params["epochs"], rows, batch_size, pace)
     large = sum(p.numel() for p in parameters) >= WORTH_BF16 and not parts.optimizer.whole
     return Plan(
         optimizer=parts.optimizer,
         schedule=parts.schedule,
-        learning_rate=choose_learning_rate(params["learning_rate"], parts.optimizer),
+        learning_rate=choose_learning_rate(params["learning_rate"], parts.optimizer, pace),
         weight_decay=float(params["weight_decay"]),
         gradient_clip=params["gradient_clip"],
         batch_size=batch_size,
-        epochs=choose_epochs(params["epochs"], rows, batch_size),
-        patience=choose_patience(params["patience"], params["epochs"]),
+        epochs=epochs,
+        patience=choose_patience(params["patience"], params["epochs"], pace.patience_for(epochs)),
         precision=find_precision(str(params["precision"]), parameters[0].device, worthwhile=large),
         seed=seed,
         verbose=int(params["verbose"]),
@@ -243,38 +248,35 @@ def choose_latent_dim(value: int | str, features: int) -> int | None:
     return int(value)
 
 
-def choose_batch_size(value: int | str, rows: int, optimizer: Optimizer) -> int:
-    """Return the batch size: all rows for L-BFGS, else what gives small sets enough updates."""
+def choose_batch_size(value: int | str, rows: int, optimizer: Optimizer, pace: Pace) -> int:
+    """Return the batch size: all rows for L-BFGS, else what the network is best trained with."""
     if value == "auto":
-        if optimizer.whole:
-            return rows
-        return 32 if rows < 1_000 else 64 if rows < 10_000 else 128 if rows < 50_000 else 256
+        return rows if optimizer.whole else min(pace.batch_size(rows), rows)
     if not is_whole(value, 1):
         raise ParameterError(f"batch_size={value!r}: use 'auto' or a whole number from 1")
     return min(int(value), rows)
 
 
-def choose_epochs(value: int | str, rows: int, batch_size: int) -> int:
-    """Return the epochs: enough for about `UPDATES` updates, between 20 and 400."""
+def choose_epochs(value: int | str, rows: int, batch_size: int, pace: Pace) -> int:
+    """Return the epochs: as many as the network needs for so many rows."""
     if value == "auto":
-        steps = -(-rows // batch_size)
-        return min(max(round(UPDATES / steps), 20), 400)
+        return pace.epochs_for(rows, batch_size)
     if not is_whole(value, 0):
         raise ParameterError(f"epochs={value!r}: use 'auto' or a whole number from 0")
     return int(value)
 
 
-def choose_patience(value: int | str | None, epochs: int | str) -> int | None:
+def choose_patience(value: int | str | None, epochs: int | str, usual: int) -> int | None:
     """Return the patience: some where the epochs are "auto", none where they were asked for."""
     if value == "auto":
-        return PATIENCE if epochs == "auto" else None
+        return usual if epochs == "auto" else None
     return None if value is None else int(value)
 
 
-def choose_learning_rate(value: float | str, optimizer: Optimizer) -> float:
-    """Return the learning rate: the one the optimiser is used to where it is "auto"."""
+def choose_learning_rate(value: float | str, optimizer: Optimizer, pace: Pace) -> float:
+    """Return the learning rate: the optimiser's own, times what suits the network."""
     if value == "auto":
-        return optimizer.rate
+        return optimizer.rate if optimizer.whole else optimizer.rate * pace.rate
     if not is_number(value, 0) or float(value) == 0:
         raise ParameterError(f"learning_rate={value!r}: use 'auto' or a positive number")
     return float(value)

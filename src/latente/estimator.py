@@ -64,8 +64,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Numbers in the code.
     network : Network, str, or pair of modules
         A name such as "dense" or "conv", or ``(encoder, decoder)``, two `torch.nn.Module` of your
-        own, the decoder without its output activation. "auto" takes "conv" for pictures of at least
-        32×32, "recurrent" for sequences, and "dense" for the rest.
+        own, the decoder without its output activation. "auto" begins as PCA and learns what that
+        leaves (``shortcut="pca"``): "dense" for rows and pictures, "conv" for pictures of more than
+        20,000 values; "recurrent" for sequences.
     bottleneck : Bottleneck or str
         What the code is and costs: a name such as "plain", "gaussian" (variational) or "rounded"
         (for compression).
@@ -78,22 +79,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     optimizer : Optimizer or str
         One of torch's: "adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta", "lbfgs" ...
     schedule : Schedule or str
-        How the learning rate changes: "constant", "cosine", "one_cycle", "plateau" ...
+        How the learning rate changes: "constant", "cosine", "one_cycle", "plateau" ...; "auto"
+        takes "one_cycle" for networks that begin as PCA, "constant" for others.
     learning_rate : float or "auto"
-        "auto" is the rate the optimiser is used to (0.001 for Adam).
+        "auto" is the rate the optimiser is used to (0.001 for Adam), five times that with the
+        schedule that "auto" takes for networks that begin as PCA.
     weight_decay : float
         Decay of the weights, as the optimiser understands it.
     gradient_clip : float or None
         Largest norm of the gradient.
     batch_size : int or "auto"
-        Rows in a step; "auto" takes 32 to 256 by the number of rows, all rows for L-BFGS.
+        Rows in a step; "auto" takes 256 for networks that begin as PCA, 32 to 256 by the number of
+        rows for others, all rows for L-BFGS.
     epochs : int or "auto"
-        Passes over the data; "auto" aims at 8,000 steps, in 20 to 400 passes.
+        Passes over the data, at most 400; "auto" aims at 1,500 steps for networks that begin as PCA
+        (more from 5,000 rows on, with the root of their number), at 8,000 for others.
     validation_fraction : float
-        Share of the rows held out; the weights with their lowest loss are kept.
+        Share of the rows held out; the weights with their lowest loss are kept. A network that
+        begins as PCA stays it, of all rows, unless the held-out rows show a gain beyond chance.
     patience : int, "auto" or None
-        Epochs without a lower validation loss after which the fit ends; "auto" takes 30 where
-        `epochs` is "auto", and otherwise none: epochs that are asked for are trained.
+        Epochs without a lower validation loss after which the fit ends; "auto" takes 30, or two
+        fifths of the epochs where that is more and the network begins as PCA, where `epochs` is
+        "auto", and otherwise none: epochs that are asked for are trained.
     layout : str
         What the axes of X mean: "rows" (n, features), "pictures" (n, h, w) or (n, h, w, c),
         "sequences" (n, T, d); "auto" takes three axes for pictures unless the network is one of
@@ -131,6 +138,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Names of the columns, where X was a data frame, or `latente fit` read them from a file.
     stopped_ : str or None
         What ended the fit early: "patience", "callback", "interrupted", "diverged".
+    best_epoch_ : int
+        The epoch whose weights are kept; 0 is the start.
 
     Examples
     --------
@@ -150,7 +159,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         corruption: str | Corruption | list[str | Corruption] | None = None,
         loss: str | Loss = "auto",
         optimizer: str | Optimizer = "adam",
-        schedule: str | Schedule = "constant",
+        schedule: str | Schedule = "auto",
         learning_rate: float | str = "auto",
         weight_decay: float = 0.0,
         gradient_clip: float | None = None,
@@ -249,11 +258,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If training diverges before one epoch is done, or the device's memory is too small.
         """
         again = bool(self.warm_start) and hasattr(self, "fitted_")
-        fitted, parts, batches = self._begin(X, target, again=again)
+        params = self.get_params(deep=False)
+        fitted, parts, batches = self._begin(params, X, target, again=again)
         training, validation = batches.split(
             float(self.validation_fraction), torch.Generator().manual_seed(fitted.seed)
         )
-        params = self.get_params(deep=False)
         plan = make_plan(params, parts, len(training), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, plan), again=again)
         folder = None
@@ -273,16 +282,19 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Ignored.
         """
         again = hasattr(self, "fitted_")
-        fitted, parts, batches = self._begin(X, target, again=again)
         params = self.get_params(deep=False)
+        if self.schedule == "auto":  # the usual one is laid over a whole fit, which has no end here
+            params["schedule"] = "constant"
+        fitted, parts, batches = self._begin(params, X, target, again=again)
         plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, replace(plan, epochs=1)), again=again)
         trainer.fit(batches, None)
         return self._finish(fitted, parts, trainer, batches)
 
-    def _begin(self, X: Any, target: Any, *, again: bool) -> tuple[Fitted, Parts, Batches]:
+    def _begin(
+        self, params: dict[str, Any], X: Any, target: Any, *, again: bool
+    ) -> tuple[Fitted, Parts, Batches]:
         """Learn scales and build the model, unless the fit goes on from an earlier one."""
-        params = self.get_params(deep=False)
         check_params(params)
         if again:
             fitted = self._checked(X)
@@ -320,6 +332,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._trainer = trainer
         self.history_ = trainer.state.history
         self.stopped_ = trainer.stopped
+        self.best_epoch_ = trainer.state.best_epoch
         self.learning_rate_, self.batch_size_ = plan.learning_rate, plan.batch_size
         self.epochs_, self.precision_ = trainer.state.epoch, plan.precision
         self._expose(fitted, parts)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,8 +36,57 @@ ACTIVATIONS: dict[str, str] = {
 }
 """The activations by name, all elementwise, each with its class in `torch.nn`."""
 
+LEAST_PATIENCE = 30
+"""Epochs that a fit always waits for a lower validation loss."""
 DEFAULT_LATENT_DIM = 16
 """Size of a vector code where nobody says how large it should be."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a network is best trained: what "auto" stands for in a fit's keywords.
+
+    Parameters
+    ----------
+    schedule
+        Name of the schedule.
+    rate
+        What the optimiser's own learning rate is multiplied by.
+    batches
+        Batch sizes, each with the number of rows up to which it is taken.
+    updates
+        Updates of a fit of up to `many` rows; beyond, they grow with the root of the rows.
+    many
+        See above.
+    epochs
+        The least and the most epochs.
+    patience
+        Share of the epochs after which a fit ends that found no lower validation loss.
+    """
+
+    schedule: str = "constant"
+    rate: float = 1.0
+    batches: tuple[tuple[float, int], ...] = (
+        (1_000, 32), (10_000, 64), (50_000, 128), (math.inf, 256),
+    )  # fmt: skip
+    updates: int = 8_000
+    many: float = math.inf
+    epochs: tuple[int, int] = (20, 400)
+    patience: float = 0.0
+
+    def batch_size(self, rows: int) -> int:
+        """Return the batch size for so many training rows."""
+        return next(size for most, size in self.batches if rows < most)
+
+    def epochs_for(self, rows: int, batch_size: int) -> int:
+        """Return the epochs for so many training rows."""
+        updates = self.updates * math.sqrt(max(rows / self.many, 1.0))
+        least, most = self.epochs
+        return min(max(round(updates / math.ceil(rows / batch_size)), least), most)
+
+    def patience_for(self, epochs: int) -> int:
+        """Return how many epochs may pass without a lower validation loss."""
+        return max(round(self.patience * epochs), LEAST_PATIENCE)
 
 
 @dataclass(kw_only=True)
@@ -55,6 +105,10 @@ class Network(Part, ABC):
     def check(self) -> None:
         if self.output_activation != "auto":
             require_activation(self, "output_activation")
+
+    def pace(self) -> Pace:
+        """Return how the network is best trained where nothing else is asked for."""
+        return Pace()
 
     def layout(self) -> str:
         """Return how three axes are to be read: "sequences", or "auto" for pictures."""

@@ -14,9 +14,9 @@ from torch import Generator, Tensor, nn
 
 from ..data.space import Space
 from ..parts import is_number, require
-from .base import Network, NetworkModule, code_size, require_activation, require_sizes
+from .base import Network, NetworkModule, Pace, code_size, require_activation, require_sizes
 from .layers import DenseLayer, head_activation, hidden_layers, initialized
-from .shortcut import ShortcutModule
+from .shortcut import ShortcutModule, pace_of, require_shortcut
 
 
 @dataclass(kw_only=True)
@@ -67,18 +67,12 @@ class Dense(Network):
         require(isinstance(self.tied, bool), self, "tied", self.tied, "True or False")
         below_one = is_number(self.dropout, 0) and self.dropout < 1
         require(below_one, self, "dropout", self.dropout, "a number from 0 to below 1")
-        known = self.shortcut in ("none", "pca")
-        require(known, self, "shortcut", self.shortcut, "'none' or 'pca'")
-        linear = not self.tied and self.code_activation == "identity"
-        linear = linear and self.output_activation in ("auto", "identity", "sigmoid")
-        require(
-            linear or self.shortcut == "none",
-            self,
-            "shortcut",
-            self.shortcut,
-            "'none' with tied weights, a code activation, or an output activation other than "
-            "'identity' and 'sigmoid'",
-        )
+        curved = self.code_activation != "identity"
+        against = {"tied": self.tied, "code_activation": curved}
+        require_shortcut(self, self.shortcut, against)
+
+    def pace(self) -> Pace:
+        return pace_of(self.shortcut)
 
     def build(
         self,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
 
 from ..data.space import Shape
-from .base import NetworkModule, Samples
+from ..parts import require
+from .base import Network, NetworkModule, Pace, Samples
 from .layers import DenseLayer, initialized, start_at_zero
 
 MOST_VALUES = 16_000_000
@@ -24,6 +26,18 @@ ROUNDS = 6
 """Further directions, and multiplications by the data, of the randomised search beyond that."""
 RIDGE = 1e-6
 """Share of the largest variance that is added to all, so that codes without any do no harm."""
+
+
+QUICK = Pace(
+    schedule="one_cycle",
+    rate=5.0,
+    batches=((math.inf, 256),),
+    updates=1_500,
+    many=5_000,
+    epochs=(2, 400),
+    patience=0.4,
+)
+"""Networks that begin as PCA need few updates, and their learning rate to end at nothing."""
 
 
 class ShortcutModule(NetworkModule):
@@ -119,11 +133,36 @@ class Shortcut(nn.Module):
         return y if self.deep is None else y + self.deep(x)
 
 
+def pace_of(shortcut: str) -> Pace:
+    """Return how a network with the shortcut of that name is best trained."""
+    return Pace() if shortcut == "none" else QUICK
+
+
 def place(linear: nn.Linear, weight: Tensor, bias: Tensor) -> None:
     """Give a layer weights (m, features) and biases (m,) for its first m outputs, and 0 behind."""
     for parameter, values in ((linear.weight, weight), (linear.bias, bias)):
         parameter.zero_()
         parameter[: len(values)] = values
+
+
+def require_shortcut(part: Network, value: object, against: Mapping[str, bool]) -> None:
+    """Raise `ParameterError` unless the network can have the shortcut of that name.
+
+    Parameters
+    ----------
+    part
+        The description.
+    value
+        The shortcut asked for.
+    against
+        Parameters that do not go with a shortcut, and whether they are set.
+    """
+    require(value in ("none", "pca"), part, "shortcut", value, "'none' or 'pca'")
+    outputs = ("auto", "identity", "sigmoid")
+    others = {"output_activation": part.output_activation not in outputs}
+    for name, given in {**against, **others}.items():
+        wanted = f"'none' with {name}={getattr(part, name)!r}"
+        require(value == "none" or not given, part, "shortcut", value, wanted)
 
 
 class Components(NamedTuple):

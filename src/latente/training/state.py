@@ -14,7 +14,7 @@ from ..schedules import Schedule
 
 Record = dict[str, float]
 Weights = dict[str, Tensor]
-SURE = 2.0
+SURE = 2.5
 """Standard errors by which held-out rows must gain, for a gain to be no chance."""
 
 
