@@ -34,6 +34,7 @@ from latente.cli.main import app
 from latente.codec.archive import pack, unpack
 from latente.codec.codec import requantised
 from latente.codec.coder import RangeReader
+from latente.errors import printable
 
 pytest.importorskip("constriction")
 
@@ -351,6 +352,78 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(
     assert result.exit_code == 1
     assert "outside the folder" in result.stderr
     assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize("name", ["a\\b.png", "c:d.png", "a\x1b[2J\\b.png"])
+def test_a_name_that_would_not_come_back_is_refused_at_the_start(
+    name: str, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(HELD[0]).save(tmp_path / "in" / name)
+    result = run(
+        "compress", tmp_path / "in", "-m", home / "m.safetensors", "-o", tmp_path / "a.latz"
+    )
+    assert result.exit_code == 2
+    assert printable(name) in result.stderr
+    assert result.stderr[:-1].isprintable()
+    assert not (tmp_path / "a.latz").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["a.png", "a.png"], "twice"),
+        (["a.png", "a.png/b.png"], "folder"),
+        (["a.exe", "b.png"], "no picture is written as .exe"),
+        (["a", "b.png"], "without a suffix"),
+        ([".latente-0/a.png", "b.png"], "being written"),
+    ],
+)
+def test_names_that_cannot_be_written_are_told(
+    names: list[str], told: str, codec: Codec, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.latz").write_bytes(codec.compress(HELD[:2], names=names))
+    given = ("decompress", tmp_path / "a.latz", "-m", home / "m.safetensors", "-o")
+    result = run(*given, tmp_path / "o")
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert not (tmp_path / "o").exists()
+    assert run(*given, tmp_path / "x.npy").exit_code == 0
+
+
+def test_names_of_another_number_or_length_are_refused(codec: Codec) -> None:
+    for names in (["a"], ["a", "b" * 5000]):
+        with pytest.raises(ParameterError, match="names"):
+            codec.compress(HELD[:2], names=names)
+
+
+@pytest.mark.parametrize("link", ["a", "a/0.png"])
+def test_nothing_is_written_through_a_link(link: str, home: Path, tmp_path: Path) -> None:
+    packed, out, elsewhere = tmp_path / "a.latz", tmp_path / "out", tmp_path / "elsewhere"
+    run("compress", home / "in", "-m", home / "m.safetensors", "-o", packed)
+    elsewhere.mkdir()
+    (out / link).parent.mkdir(parents=True)
+    (out / link).symlink_to(elsewhere if link == "a" else elsewhere / "x.png")
+    result = run("decompress", packed, "-o", out)
+    assert result.exit_code == 1
+    assert f"{out / link} is a link" in result.stderr
+    assert os.listdir(elsewhere) == []
+    assert list(files(out)) == []
+
+
+def test_names_that_are_lost_are_told_without_control_characters(
+    codec: Codec, home: Path, tmp_path: Path
+) -> None:
+    names = [f"\x1b[31m{i}\n\udc80.png" for i in range(2)]
+    whole = codec.compress(HELD[:2], names=names)
+    place = whole.index(codec._encoded(codec._integers(HELD[:1])[0]))
+    (tmp_path / "a.latz").write_bytes(whole[:place] + b"\0" + whole[place + 1 :])
+    result = run(
+        "decompress", tmp_path / "a.latz", "-m", home / "m.safetensors", "-o", tmp_path / "y.npy"
+    )
+    assert result.exit_code == 1
+    assert "\\x1b[31m0\\n\\udc80.png" in result.stderr
+    assert "\x1b" not in result.stderr
 
 
 def test_without_its_library_compression_says_what_to_install(

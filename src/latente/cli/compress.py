@@ -144,7 +144,7 @@ def noted_model(data: bytes, name: str) -> str:
     if isinstance(noted, str) and noted and not os.path.isabs(noted):
         home = Path(name).resolve().parent
         for candidate in (home / noted, home / Path(noted).name, Path(Path(noted).name)):
-            if candidate.is_file():
+            if os.path.isfile(candidate):
                 return str(candidate)
     raise CallError(f"{name}: its model is not where it was; give its place with --model FILE")
 
@@ -152,7 +152,8 @@ def noted_model(data: bytes, name: str) -> str:
 def names_for(found: Unpacked) -> list[str]:
     """Return the names of the pictures to write: those they had, or their numbers."""
     if found.names is not None:
-        return [found.names[row] or f"unnamed-{row}.png" for row in found.rows]
+        names = [(row, found.names[row]) for row in found.rows]
+        return [f"unnamed-{row}.png" if name is None else name for row, name in names]
     digits = len(str(int(found.rows[-1])))
     return [f"{row:0{digits}}.png" for row in found.rows]
 
