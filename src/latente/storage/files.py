@@ -107,6 +107,36 @@ def staging(folder: StrPath) -> Iterator[Path]:
         _sync_folder(home)
 
 
+@contextmanager
+def held(folder: StrPath, otherwise: str) -> Iterator[None]:
+    """Hold a folder for this use alone, until it ends or the process does, in whatever way.
+
+    Where the system has no such locks, nobody is refused.
+
+    Parameters
+    ----------
+    folder
+        It must exist. What lies in it is not touched.
+    otherwise
+        What to say where it is held already.
+
+    Raises
+    ------
+    FileError
+        If it is held already, or cannot be read.
+    """
+    place = Path(os.path.realpath(folder))
+    if not os.access(place, os.R_OK):
+        raise FileError(f"cannot use {folder}: it cannot be read")
+    lock = _lock(place)
+    if lock is None:
+        raise FileError(f"cannot use {folder}: {otherwise}")
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
 def is_temporary(name: str) -> bool:
     """Whether a name in a folder is one of those under which `staging` keeps files for a while."""
     return name.startswith(STAGE)
