@@ -219,6 +219,16 @@ def test_both_headers_damaged_is_told() -> None:
         unpack(bytes(data), "x.latz")
 
 
+def test_two_damaged_headers_make_a_whole_one() -> None:
+    front = places(WHOLE, PAYLOADS)[0][0]
+    data = bytearray(WHOLE)
+    for place in (15, 40, 60, len(WHOLE) - front + 20, len(WHOLE) - front + 50):
+        data[place] ^= 4
+    found = read(bytes(data))
+    assert found is not None
+    assert found == dict(enumerate(PAYLOADS))
+
+
 GOOD = {"count": 0, "named": False, "longest": 0, "salt": 0, "index": 0}
 SALT = next(salt for salt in range(100) if archive._is_salt(salt))
 
@@ -248,6 +258,9 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     ),
     "pieces within pieces": lambda: (
         pack_header(MOST) + b"".join(b"LATZ\2" + (9 * i).to_bytes(4, "little") for i in range(9000))
+    ),
+    "headers to mend": lambda: b"".join(
+        b"LATZ\2" + (4000).to_bytes(4, "little") + bytes([i]) * 4 + bytes(4000) for i in range(40)
     ),
     "records within records": lambda: pack_header(MOST) + (b"\xff\x7f" * 8 + b"LATZ") * 2_000,
 }  # fmt: skip

@@ -25,8 +25,8 @@ import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations, islice, pairwise, product
 from itertools import count as counted
-from itertools import pairwise
 from typing import Any
 
 from ..errors import FileError, ParameterError, printable
@@ -61,6 +61,11 @@ record."""
 EFFORT = 2**30
 """Bytes that a search may check, a try counting as at least `TRY`."""
 TRY = 64
+SIGNS = 16
+"""Beginnings of pieces among which two damaged headers are looked for."""
+MENDED, UNLIKE = 4096, 10
+"""Bytes that two damaged headers may have, and in which they may differ, to be made into a whole
+one by trying."""
 
 Header = dict[str, Any]
 
@@ -277,7 +282,7 @@ def _word(value: int) -> bytes:
 
 def _read_index(data: bytes, name: str) -> _Index:
     """Return what the headers and indexes of an archive tell, wherever in it they are."""
-    headers = list(_pieces(data, 0, name))
+    headers = list(_pieces(data, 0, name)) or list(_mended(data))
     for _, _, text in headers[:2]:
         try:
             index = _parsed_header(_inflated(text, HEADER_LIMIT))
@@ -335,6 +340,36 @@ def _pieces(data: bytes, salt: int, name: str) -> Iterator[tuple[int, int, bytes
             )
         yield begin - FIXED, end, text
         position = data.find(MAGIC, end)
+
+
+def _mended(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield a header made of two damaged ones, as `_pieces` would: each byte is right in one."""
+    signs = list(islice(_signs(data), SIGNS))
+    for first, second in combinations(signs, 2):
+        length = int.from_bytes(data[first + 5 : first + 9], "little")
+        ours, theirs = (data[sign : sign + FIXED + length] for sign in (first, second))
+        if len(theirs) < FIXED + length or length > MENDED:
+            continue
+        unlike = [i for i, pair in enumerate(zip(ours, theirs, strict=True)) if len({*pair}) > 1]
+        if len(unlike) > UNLIKE:
+            continue
+        for chosen in product((ours, theirs), repeat=len(unlike)):
+            mixed = bytearray(ours)
+            for i, copy in zip(unlike, chosen, strict=True):
+                mixed[i] = copy[i]
+            text = bytes(mixed[FIXED:])
+            checksum = _sum_of_piece(bytes([VERSION]), text, 0)
+            if mixed[4] == VERSION and _word(checksum) == mixed[9:13]:
+                yield first, first + len(mixed), text
+                return
+
+
+def _signs(data: bytes) -> Iterator[int]:
+    """Yield where pieces may begin."""
+    position = data.find(MAGIC)
+    while position >= 0:
+        yield position
+        position = data.find(MAGIC, position + 1)
 
 
 def _inflated(text: bytes, limit: int) -> bytes:
