@@ -940,7 +940,7 @@ class TestInfoOfOtherFiles:
         from latente.codec.archive import pack
 
         path = tmp_path / "a.latz"
-        data = pack({"names": None}, [b"first", b"second"])
+        data = pack({}, [b"first", b"second"])
         path.write_bytes(data)
         found = answered("info", path)
         assert (found["kind"], found["samples"], found["whole"]) == ("archive", 2, 2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import printable
 from ..families import FAMILIES
 from .console import CallError, answer, print_facts, print_table
 from .data import Json, open_model, preparation_of
@@ -183,12 +184,15 @@ def _archive_facts(path: str) -> Facts:
     from ..codec.archive import unpack
 
     header, records = unpack(Path(path).read_bytes(), path)
+    noted = {
+        key: None if header.get(key) is None else printable(str(header[key]))
+        for key in ("model", "fingerprint")
+    }
     return {
         "samples": header["count"],
         "whole": sum(1 for _ in records),
         "names": header.get("names") is not None,
-        "model": header.get("model"),
-        "fingerprint": header.get("fingerprint"),
+        **noted,
     }
 
 

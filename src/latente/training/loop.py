@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..bottlenecks.base import Moment
 from ..data.batches import Batches
 from ..errors import ParameterError, TrainingError
 from ..model import Model
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, FormError, require_form
 from .hardware import autocast, is_out_of_memory
 from .progress import Progress
 from .state import Plan, Record, TrainingState
@@ -96,7 +97,15 @@ class Trainer:
         ------
         TrainingError
             If not even one epoch gave finite weights, or the device's memory is full.
+        FileError
+            If the checkpoint is damaged or of another fit, or another fit uses its folder.
         """
+        with nullcontext() if checkpoint is None else checkpoint.fitting():
+            self._fit(batches, validation, checkpoint)
+
+    def _fit(
+        self, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
+    ) -> None:
         self._schedule(len(batches))
         if self.state.epoch == 0 and self._begin([batches]) and validation is not None:
             self._remember(validation)
@@ -385,12 +394,39 @@ class Trainer:
         saved = checkpoint.load()
         if saved is None:
             return
-        self.model.load_state_dict(saved["model"])
-        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        for scheduler, state in zip(self.schedulers, saved["schedulers"], strict=True):
-            scheduler.load_state_dict(state)
-        self.state.from_dict(saved["state"])
+        with checkpoint.resuming():
+            own = self.to_dict()
+            for name in ("model", "schedulers"):
+                require_form(saved[name], own[name], name)
+            for i, optimizer in enumerate(self.optimizers):
+                self._require_form(saved["optimizers"][i], optimizer)
+            self.state.from_dict(saved["state"])
+            self.model.load_state_dict(saved["model"])
+            for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+            for scheduler, state in zip(self.schedulers, saved["schedulers"], strict=True):
+                scheduler.load_state_dict(state)
+
+    def _require_form(self, saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+        """Refuse an optimiser's state that cannot be one of its steps', before torch uses it."""
+        groups = optimizer.state_dict()["param_groups"]
+        require_form(saved["param_groups"], groups, "param_groups")
+        for group, own in zip(saved["param_groups"], groups, strict=True):
+            if group["params"] != own["params"]:
+                raise FormError("the parameters of an optimiser are not of the right form")
+        if self.plan.optimizer.whole:
+            return
+        # What a first step leaves, on copies whose gradients are zero.
+        copies = [p.detach().clone() for group in optimizer.param_groups for p in group["params"]]
+        for copy in copies:
+            copy.grad = torch.zeros_like(copy)
+        stepped = self.plan.optimizer.build(copies, self.plan.learning_rate, 0.0, self.device)
+        stepped.step()
+        like = stepped.state_dict()["state"]
+        if not saved["state"].keys() <= like.keys():
+            raise FormError("the state of an optimiser is of parameters that are not there")
+        for number, state in saved["state"].items():
+            require_form(state, like[number], f"the optimiser's state of parameter {number}")
 
 
 def make_stepper(model: Model, optimizers: Optimizers, plan: Plan, device: torch.device) -> Stepper:

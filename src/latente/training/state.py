@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..optimizers import Optimizer
 from ..schedules import Schedule
+from .checkpoint import FormError, is_amount, require_form
 
 Record = dict[str, float]
 Weights = dict[str, Tensor]
@@ -104,7 +105,14 @@ class TrainingState:
         }
 
     def from_dict(self, values: dict[str, Any]) -> None:
-        """Take over what `to_dict` returned."""
+        """Take over what `to_dict` returned.
+
+        Raises
+        ------
+        FormError
+            If it cannot be of this fit.
+        """
+        self._check(values)
         for name in ("epoch", "history", "best_loss", "best_epoch", "first_loss", "start_losses"):
             setattr(self, name, values[name])
         weights = values["best_weights"]
@@ -112,6 +120,39 @@ class TrainingState:
             present = self.model.state_dict()
             weights = {name: value.to(present[name].device) for name, value in weights.items()}
         self.best_weights = weights
+
+    def _check(self, values: dict[str, Any]) -> None:
+        """Refuse values that `to_dict` cannot have returned."""
+        empty = dict.fromkeys(values)
+        require_form(empty, dict.fromkeys(self.to_dict()))
+        if values["best_weights"] is not None:
+            require_form(values["best_weights"], self.model.state_dict(), "best_weights")
+        require_form(values["start_losses"], self.start_losses, "start_losses")
+        history, epoch, best = (values[name] for name in ("history", "epoch", "best_epoch"))
+        good = {
+            "epoch": type(epoch) is int and 0 <= epoch <= self.epochs,
+            "best_epoch": type(best) is int and type(epoch) is int and 0 <= best <= epoch,
+            "best_loss": is_amount(values["best_loss"]),
+            "first_loss": values["first_loss"] is None or is_amount(values["first_loss"]),
+            "history": isinstance(history, list)
+            and len(history) == epoch
+            and all(map(_is_record, history)),
+        }
+        for name, fits in good.items():
+            if not fits:
+                raise FormError(f"its {name} is not of the right form")
+
+
+def _is_record(value: object) -> bool:
+    """Whether a value is what the loop notes of an epoch: names and numbers, NaN too."""
+    return (
+        isinstance(value, dict)
+        and {"epoch", "total", "reconstruction"} <= value.keys()
+        and all(
+            isinstance(name, str) and (type(number) in (int, float))
+            for name, number in value.items()
+        )
+    )
 
 
 class Callback(Protocol):
