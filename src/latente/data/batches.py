@@ -1,13 +1,46 @@
-"""Batches: rows that stay on the device in their compact type and are scaled as they are taken."""
+"""Batches: rows that stay on the device in their compact type and are scaled as they are taken.
+
+Beside them, blocks: rows that stay where they are, and are brought to that type block by block.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from .arrays import Array, release
+
 Convert = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Checked rows, brought to their compact type as they are taken.
+
+    ::
+
+        array (n, ...), also a memory map ──[start:stop]──▶ stored (stop - start, ...)
+
+    Parameters
+    ----------
+    array
+        All the rows.
+    compact
+        From some of them to a tensor.
+    """
+
+    array: Array
+    compact: Callable[[Array], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        release(self.array, rows.start, rows.stop)
+        return self.compact(self.array[rows])
 
 
 class Batches:
