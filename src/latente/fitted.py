@@ -96,17 +96,17 @@ class Fitted:
         """Return samples in the shape of the fit's, where the corruption lets them have less."""
         return self.model.corruption.widened(X, self.input.layout.shape)
 
-    def store(self, X: Any) -> Tensor:
+    def store(self, X: Any, name: str = "X") -> Tensor:
         """Return rows, checked, as a tensor of their compact type."""
-        return self.input.store(self.widened(X), "X")
+        return self.input.store(self.widened(X), name)
 
     def open(self, X: Any) -> Blocks:
         """Return rows, checked, to be taken block by block."""
         return self.input.open(self.widened(X), "X")
 
-    def batches(self, X: Any, target: Any = None) -> Batches:
+    def batches(self, X: Any, target: Any = None, name: str = "X") -> Batches:
         """Return rows and targets, checked, in their compact type on the model's device."""
-        x = self.store(X)
+        x = self.store(X, name)
         if self.target is self.input and target is None:
             return self.resident(x, None)
         return self.resident(x, self.target.store(X if target is None else target, "target"))

@@ -325,12 +325,12 @@ class Preparation:
         """Whether `restore` gives an array, each row from its own values alone."""
         return self.sequences is None and self.table is None and self.schema is None
 
-    def check_features(self, X: Any) -> None:
+    def check_features(self, X: Any, name: str = "X") -> None:
         """Raise `DataError` where arrays have another shape than those of the fit."""
         encoded = self.table is not None or self.sequences is not None
         if not encoded and not is_frame(X) and hasattr(X, "shape"):
-            check_shape(X, "X")
-            self.layout.check(X)
+            check_shape(X, name)
+            self.layout.check(X, name=name)
 
     def header(self, X: Any) -> Any:
         """Return what scikit-learn reads the names and the number of columns of X from."""

@@ -84,9 +84,16 @@ class Trainer:
         self.message = ""
 
     def fit(
-        self, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None = None
+        self,
+        batches: Batches,
+        validation: Batches | None,
+        checkpoint: Checkpoint | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
         """Train until the planned epochs are done, patience ends or something stops it.
+
+        Nothing is ever learned from the validation rows where they are to be kept `apart`.
 
         `stopped` tells afterwards what ended it early (None, "patience", "callback",
         "interrupted" or "diverged") and `message` says so in a sentence. The model holds the best
@@ -119,6 +126,7 @@ class Trainer:
             self.state.restore()
         if (
             validation is not None
+            and not apart
             and self.state.start_losses is not None
             and not self.state.best_epoch
         ):
@@ -238,7 +246,8 @@ class Trainer:
             for part in torch.split(index, max(self.plan.batch_size, 512)):
                 terms = self.model.objective(*validation.take(part), moment)
                 for name, value in terms.items():
-                    found.setdefault(name, []).append(value.detach().double())
+                    term = validation.weighted(value.detach().double(), part)
+                    found.setdefault(name, []).append(term)
         losses = {name: torch.cat(values) for name, values in found.items()}
         means = {name: float(values.mean()) for name, values in losses.items()}
         return means, losses[self.model.bottleneck.watched()]
