@@ -82,7 +82,10 @@ def check_params(params: Params, *, held_out: bool = False) -> None:
             patience in (None, "auto") or is_whole(patience, 1),
             "'auto', None or a whole number from 1",
         ),
-        "verbose": (is_whole(verbose, 0) or isinstance(verbose, bool), "0, 1 or 2"),
+        "verbose": (
+            is_whole(verbose, 0) or isinstance(verbose, bool) or verbose == "curve",
+            "0, 1, 2 or 'curve'",
+        ),
         "layout": (
             params["layout"] in ("auto", "rows", "pictures", "sequences"),
             "'auto', 'rows', 'pictures' or 'sequences'",
@@ -306,7 +309,7 @@ def make_plan(params: Params, parts: Parts, rows: int, model: Model, seed: int) 
         patience=choose_patience(params["patience"], params["epochs"]),
         precision=find_precision(str(params["precision"]), parameters[0].device, worthwhile=large),
         seed=seed,
-        verbose=int(params["verbose"]),
+        verbose=params["verbose"],
         callbacks=as_callbacks(params["callbacks"]),
     )
 

@@ -113,8 +113,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Told of each epoch by ``on_epoch_end(state)``.
     random_state : int, RandomState or None
         Seed of weights, order and noise. The same seed gives the same weights on one device.
-    verbose : int
-        1 shows a progress bar on a terminal; 2 prints a line an epoch.
+    verbose : int or "curve"
+        1 shows a progress bar on a terminal or in a notebook; 2 also prints a line an epoch,
+        anywhere; "curve" shows the bar and the curve of the loss.
 
     Attributes
     ----------
@@ -167,7 +168,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         warm_start: bool = False,
         callbacks: Any = None,
         random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
+        verbose: int | str = 0,
     ) -> None:
         self.latent_dim = latent_dim
         self.network = network
