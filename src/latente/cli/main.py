@@ -5,6 +5,7 @@ A command's module is imported only when the command runs, so that ``latente --h
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from .console import errors_as_sentences
+from .console import errors_as_sentences, waiting
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "fit": ("Train", "fit", "Train an autoencoder on data and save it."),
@@ -107,7 +108,8 @@ class Commands(CommandGroup):
         return name, load(name) if name else None, rest
 
     def invoke(self, ctx: Any) -> Any:
-        with errors_as_sentences():
+        quiet = {"-q", "--quiet"} & set(sys.argv)
+        with waiting(not quiet), errors_as_sentences():
             return super().invoke(ctx)
 
 
