@@ -466,7 +466,7 @@ ELSEWHERE = {
     "device": "the same weights on each",
     "warm_start": "test_going_on",
     "callbacks": "test_callbacks",
-    "verbose": "test_progress",
+    "verbose": "test_progress.py",
 }
 
 

@@ -5,7 +5,6 @@ A command's module is imported only when the command runs, so that ``latente --h
 
 from __future__ import annotations
 
-import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -105,11 +104,11 @@ class Commands(CommandGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
+        ctx.with_resource(waiting(not {"-q", "--quiet"} & set(rest)))
         return name, load(name) if name else None, rest
 
     def invoke(self, ctx: Any) -> Any:
-        quiet = {"-q", "--quiet"} & set(sys.argv)
-        with waiting(not quiet), errors_as_sentences():
+        with errors_as_sentences():
             return super().invoke(ctx)
 
 
