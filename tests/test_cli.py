@@ -420,6 +420,24 @@ class TestFit:
         good("fit", home / "rows.npy", "-o", path, "--target", tmp_path / "sums.npy", *TINY)
         assert Autoencoder.load(path).reconstruct(X).shape == (60, 2)
 
+    def test_validation_data_are_given(self, home: Path, tmp_path: Path) -> None:
+        X = np.load(home / "rows.npy")
+        np.save(tmp_path / "held.npy", X[:20] + 1)
+        args = ("fit", home / "rows.npy", "-o", tmp_path / "m.safetensors", *TINY, "--json")
+        found = json.loads(good(*args, "--validation", tmp_path / "held.npy").stdout)
+        plain = json.loads(good(*args).stdout)
+        assert found["history"][0] != plain["history"][0]
+        expected = Autoencoder.load(tmp_path / "m.safetensors").set_params(validation_fraction=0)
+        expected.fit(X, validation=X[:20] + 1)
+        found_total = found["history"][0]["validation_total"]
+        assert found_total == pytest.approx(expected.history_[0]["validation_total"])
+        (tmp_path / "run.toml").write_text(f"validation = '{tmp_path / 'held.npy'}'")
+        again = json.loads(good(*args, "--config", tmp_path / "run.toml").stdout)
+        assert again["history"][0]["validation_total"] == found_total
+        both = ("--validation", tmp_path / "held.npy", "--target", tmp_path / "held.npy")
+        told = refused(2, *args, *both)
+        assert "--validation does not go with --target" in told
+
     def test_a_checkpoint_folder_is_kept(self, home: Path, tmp_path: Path) -> None:
         folder = tmp_path / "state"
         path = tmp_path / "m.safetensors"
