@@ -36,6 +36,7 @@ from latente import (
     TrainingWarning,
     datasets,
 )
+from latente.families import FAMILIES
 
 DIGITS = datasets.load("digits")
 FONT = datasets.load("font")
@@ -728,6 +729,18 @@ def test_sample_weights_count_in_partial_fit_too() -> None:
 def test_weights_that_cannot_be_are_named(weight: Any, words: str) -> None:
     with pytest.raises(DataError, match=words):
         small().fit(DIGITS.X[:10], sample_weight=weight)
+
+
+@pytest.mark.parametrize("bottleneck", FAMILIES["bottleneck"])
+def test_weights_reach_every_bottleneck(bottleneck: str) -> None:
+    X = DIGITS.X[:64]
+    given: dict[str, Any] = {"bottleneck": bottleneck, "epochs": 2, "batch_size": 24}
+    fits = [
+        small(**given).fit(X, sample_weight=weight).history_[-1]["total"]
+        for weight in (None, np.ones(64), np.linspace(0.1, 2, 64))
+    ]
+    assert fits[0] == fits[1] != fits[2]
+    assert np.isfinite(fits).all()
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow", "texts", "tensor", "list"])
