@@ -897,3 +897,14 @@ def test_a_search_moves_the_parameters_of_a_part_given_by_name() -> None:
     found = search.fit(DIGITS.X.reshape(len(DIGITS.X), -1)[:60]).best_estimator_
     assert found.bottleneck == Gaussian(beta=search.best_params_["bottleneck__beta"])
     assert found.network == Dense(hidden=(8,))
+
+
+def test_a_start_that_stands_is_not_fitted_again_on_given_validation_data() -> None:
+    X = np.random.default_rng(0).normal(size=(80, 6))
+    network = Dense(hidden=(16,), shortcut="pca")
+    given: dict[str, Any] = {"network": network, "epochs": 2, "learning_rate": 1e-9}
+    codes = [
+        small(**given).fit(X[:60], validation=held).transform(X)
+        for held in (X[60:], 3 * X[60:, ::-1])
+    ]
+    np.testing.assert_array_equal(*codes)

@@ -295,7 +295,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         folder = None
         if checkpoint is not None:
             folder = Checkpoint(checkpoint, fingerprint(params, batches, given))
-        trainer.fit(training, held_out, folder)
+        trainer.fit(training, held_out, folder, apart=given is not None)
         return self._finish(fitted, parts, trainer, training)
 
     def partial_fit(
