@@ -101,7 +101,7 @@ def test_a_memory_map_takes_no_memory_beyond_the_result(tmp_path: Path) -> None:
 
 
 def test_changes_to_a_private_memory_map_are_kept(tmp_path: Path) -> None:
-    X = np.zeros((20_000, 4096), np.uint8)
+    X = np.zeros((10_000, 4096), np.uint8)
     np.save(tmp_path / "x.npy", X)
     mapped = np.load(tmp_path / "x.npy", mmap_mode="c")
     mapped[5] = 7
