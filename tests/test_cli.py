@@ -24,6 +24,7 @@ from typer.testing import CliRunner
 
 from latente import Autoencoder, Dense, Gaussian, TrainingWarning, datasets
 from latente.cli import parameters as cli_parameters
+from latente.cli.console import waiting
 from latente.cli.main import COMMANDS, app, load
 from latente.cli.parameters import literal, offered, parameters, part, value, written
 from latente.errors import ParameterError
@@ -418,6 +419,24 @@ class TestFit:
         path = tmp_path / "m.safetensors"
         good("fit", home / "rows.npy", "-o", path, "--target", tmp_path / "sums.npy", *TINY)
         assert Autoencoder.load(path).reconstruct(X).shape == (60, 2)
+
+    def test_validation_data_are_given(self, home: Path, tmp_path: Path) -> None:
+        X = np.load(home / "rows.npy")
+        np.save(tmp_path / "held.npy", X[:20] + 1)
+        args = ("fit", home / "rows.npy", "-o", tmp_path / "m.safetensors", *TINY, "--json")
+        found = json.loads(good(*args, "--validation", tmp_path / "held.npy").stdout)
+        plain = json.loads(good(*args).stdout)
+        assert found["history"][0] != plain["history"][0]
+        expected = Autoencoder.load(tmp_path / "m.safetensors").set_params(validation_fraction=0)
+        expected.fit(X, validation=X[:20] + 1)
+        found_total = found["history"][0]["validation_total"]
+        assert found_total == pytest.approx(expected.history_[0]["validation_total"])
+        (tmp_path / "run.toml").write_text(f"validation = '{tmp_path / 'held.npy'}'")
+        again = json.loads(good(*args, "--config", tmp_path / "run.toml").stdout)
+        assert again["history"][0]["validation_total"] == found_total
+        both = ("--validation", tmp_path / "held.npy", "--target", tmp_path / "held.npy")
+        told = refused(2, *args, *both)
+        assert "--validation does not go with --target" in told
 
     def test_a_checkpoint_folder_is_kept(self, home: Path, tmp_path: Path) -> None:
         folder = tmp_path / "state"
@@ -972,3 +991,61 @@ class TestTexts:
         model = home / "rows.safetensors"
         message = refused(2, "reconstruct", home / "rows.npy", "-m", model, "-o", where)
         assert ".npy" in message
+
+
+# ── before anything is loaded ──────────────────────────────
+
+AT_WORK = """
+import io, json, sys
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+    def write(self, text):
+        told.append([text + "", [name for name in %r if name in sys.modules]])
+        return len(text)
+
+told, sys.stderr = [], Terminal()
+from latente.cli.main import app
+try:
+    app(json.loads(sys.argv[1]))
+except SystemExit:
+    pass
+print(json.dumps(told))
+"""
+
+
+def told_at_a_terminal(folder: Path, *args: str) -> list[Any]:
+    command = [sys.executable, "-c", AT_WORK % (HEAVY,), json.dumps(args)]
+    environment = {**os.environ, "TERM": "xterm"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    found: list[Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_a_command_says_that_it_is_at_work_before_it_loads_anything(tmp_path: Path) -> None:
+    first, *rest = told_at_a_terminal(tmp_path, "fit", "nothing.csv", "-o", "m.safetensors")
+    assert first == ["latente: working …", []]
+    assert rest[0][0] == "\r\x1b[2K"
+    assert "nothing.csv: there is no such file" in "".join(text for text, _ in rest[1:])
+    quiet = told_at_a_terminal(tmp_path, "fit", "nothing.csv", "-o", "m.safetensors", "--quiet")
+    assert "working" not in "".join(text for text, _ in quiet)
+
+
+def test_what_a_command_prints_first_takes_the_lines_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    before = sys.stdout, sys.stderr
+    with waiting(True):
+        print("1,2")
+        print("done", file=sys.stderr)
+    printed = capsys.readouterr()
+    assert printed.out == "1,2\n"
+    assert printed.err == "latente: working …\r\x1b[2Kdone\n"
+    assert (sys.stdout, sys.stderr) == before
+    monkeypatch.setenv("TERM", "dumb")
+    with waiting(True):
+        print("1,2")
+    assert capsys.readouterr() == ("1,2\n", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ import torch
 from .bottlenecks.base import Bottleneck
 from .corruptions.base import Chain, Corruption, resolve_corruptions
 from .data.batches import Batches
+from .data.dataset import amount
 from .data.space import Space
 from .errors import ParameterError
 from .families import FAMILIES
@@ -32,6 +34,8 @@ Params = Mapping[str, Any]
 
 MOST_DENSE = 20_000
 """Values of a picture up to which it goes through dense layers by default: fast, and as good."""
+BYTES_A_WEIGHT = 12
+"""What a weight takes in training at least: itself, its gradient, and the best it has been."""
 WORTH_BF16 = 50_000
 """Parameters from which a network is large enough for bf16 to pay."""
 
@@ -48,8 +52,16 @@ class Parts:
     schedule: Schedule
 
 
-def check_params(params: Params) -> None:
-    """Raise `ParameterError` at the first plain keyword that cannot work."""
+def check_params(params: Params, *, held_out: bool = False) -> None:
+    """Raise `ParameterError` at the first plain keyword that cannot work.
+
+    Parameters
+    ----------
+    params
+        The estimator's keywords.
+    held_out
+        Whether there are validation data beside the rows to train on.
+    """
     clip, patience = params["gradient_clip"], params["patience"]
     fraction, verbose = params["validation_fraction"], params["verbose"]
     rules: dict[str, tuple[bool, str]] = {
@@ -66,7 +78,10 @@ def check_params(params: Params) -> None:
             patience in (None, "auto") or is_whole(patience, 1),
             "'auto', None or a whole number from 1",
         ),
-        "verbose": (is_whole(verbose, 0) or isinstance(verbose, bool), "0, 1 or 2"),
+        "verbose": (
+            is_whole(verbose, 0) or isinstance(verbose, bool) or verbose == "curve",
+            "0, 1, 2 or 'curve'",
+        ),
         "layout": (
             params["layout"] in ("auto", "rows", "pictures", "sequences"),
             "'auto', 'rows', 'pictures' or 'sequences'",
@@ -75,7 +90,7 @@ def check_params(params: Params) -> None:
     for name, (good, right) in rules.items():
         if not good:
             raise ParameterError(f"{name}={params[name]!r}: use {right}")
-    if is_whole(patience, 1) and fraction == 0:
+    if is_whole(patience, 1) and fraction == 0 and not held_out:
         raise ParameterError(
             f"patience={patience!r} watches the validation loss, but "
             "validation_fraction=0 holds nothing out; use 0.1, or patience=None"
@@ -193,6 +208,70 @@ def build_model(
     return Model(corruption, network, bottleneck, loss)
 
 
+def check_size(
+    parts: Parts, source: Space, target: Space, latent_dim: int | None, memory: float
+) -> None:
+    """Raise `ParameterError` where a model would take more memory to train than there is.
+
+    Nothing of the model's size is allocated to find out.
+
+    Parameters
+    ----------
+    parts, source, target, latent_dim
+        As for `build_model`.
+    memory
+        In bytes.
+    """
+    if isinstance(parts.network, Modules):  # they are there already
+        return
+    weights = count_weights(parts, source, target, latent_dim)
+    if weights * BYTES_A_WEIGHT <= memory:
+        return
+    name, value = heaviest(parts, source, target, latent_dim)
+    many = f"{weights:,.0f}" if math.isfinite(weights) else "more than 10¹⁸"
+    raise ParameterError(
+        f"{name}={value!r:.60} makes a model of {many} weights for samples of "
+        f"{math.prod(source.shape):,} values, but {amount(memory)} of memory hold at most "
+        f"{memory / BYTES_A_WEIGHT:,.0f} in training; make {name} smaller"
+    )
+
+
+def count_weights(parts: Parts, source: Space, target: Space, latent_dim: int | None) -> float:
+    """Return how many weights a model has, without allocating them; infinite beyond 64 bits."""
+    try:
+        with torch.device("meta"):
+            model = build_model(parts, source, target, latent_dim, seed=0)
+    except Exception as error:  # whatever else is wrong is told when the model is built
+        return float("inf") if "overflow" in str(error).lower() else 0
+    return sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
+
+
+def heaviest(parts: Parts, source: Space, target: Space, latent_dim: int | None) -> tuple[str, Any]:
+    """Return the name and value of the size without which the model would be smallest."""
+    found: list[tuple[float, str, Any]] = []
+    if latent_dim is not None:
+        found.append((count_weights(parts, source, target, 1), "latent_dim", latent_dim))
+    for family in ("network", "bottleneck"):
+        part: Part = getattr(parts, family)
+        for name, value in part.get_params().items():
+            least = least_size(value)
+            with contextlib.suppress(ParameterError):
+                changed: Any = {family: part.copy().set_params(**{name: least})}
+                count = count_weights(replace(parts, **changed), source, target, latent_dim)
+                if least is not None and count:
+                    found.append((count, name, value))
+    _, name, value = min(found, key=lambda each: each[0])
+    return name, value
+
+
+def least_size(value: Any) -> Any:
+    """Return the least that a size, or a sequence of sizes, can be; None of anything else."""
+    if is_whole(value, 1):
+        return 1
+    several = isinstance(value, Sequence) and all(is_whole(size, 1) for size in value)
+    return (1,) * len(value) if several and value else None
+
+
 def build_loss(part: Loss, target: Space, output_activation: str) -> LossModule:
     """Return the loss's module; of sequences of several lengths it counts the steps there are."""
     if not target.ragged:
@@ -234,7 +313,7 @@ def make_plan(params: Params, parts: Parts, rows: int, model: Model, seed: int) 
         patience=choose_patience(params["patience"], params["epochs"], pace.patience_for(epochs)),
         precision=find_precision(str(params["precision"]), parameters[0].device, worthwhile=large),
         seed=seed,
-        verbose=int(params["verbose"]),
+        verbose=params["verbose"],
         callbacks=as_callbacks(params["callbacks"]),
     )
 
@@ -308,13 +387,24 @@ def as_callbacks(callbacks: Any) -> Sequence[Any]:
     return several
 
 
-def fingerprint(params: Params, batches: Batches) -> dict[str, Any]:
-    """Return what makes two fits the same one: the keywords that shape it, and the data."""
+def fingerprint(params: Params, batches: Batches, validation: Batches | None) -> dict[str, Any]:
+    """Return what makes two fits the same one: the keywords that shape it, and the data.
+
+    Parameters
+    ----------
+    params
+        The estimator's keywords.
+    batches
+        All the rows that were given to train on.
+    validation
+        Rows that were given to validate on.
+    """
     apart = ("callbacks", "verbose", "device", "warm_start")
     same: dict[str, Any] = {
         name: repr(value) for name, value in params.items() if name not in apart
     }
-    same["X"] = data_fingerprint(batches.x)
-    if batches.target is not None:
-        same["target"] = data_fingerprint(batches.target)
-    return same
+    arrays = {"X": batches.x, "target": batches.target, "sample_weight": batches.weights}
+    if validation is not None:
+        arrays |= {"validation": validation.x, "validation target": validation.target}
+    found = {name: data_fingerprint(array) for name, array in arrays.items() if array is not None}
+    return same | found

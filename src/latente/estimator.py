@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from .build import (
     as_seed,
     build_model,
     check_params,
+    check_size,
     choose_latent_dim,
     data_layout,
     fingerprint,
@@ -28,7 +30,7 @@ from .build import (
 )
 from .corruptions.base import Corruption
 from .data.arrays import as_array, as_codes
-from .data.batches import Batches
+from .data.batches import Batches, weighted_rows
 from .data.preparation import Preparation
 from .errors import DataError, ParameterError, TrainingWarning
 from .families import FAMILIES
@@ -40,7 +42,7 @@ from .optimizers import Optimizer
 from .parts import is_whole, resolve
 from .schedules import Schedule
 from .training.checkpoint import Checkpoint
-from .training.hardware import find_device
+from .training.hardware import find_device, memory_of
 from .training.loop import Trainer
 from .training.state import Record
 
@@ -118,8 +120,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Told of each epoch by ``on_epoch_end(state)``.
     random_state : int, RandomState or None
         Seed of weights, order and noise. The same seed gives the same weights on one device.
-    verbose : int
-        1 shows a progress bar on a terminal; 2 prints a line an epoch.
+    verbose : int or "curve"
+        1 shows a progress bar on a terminal or in a notebook; 2 also prints a line an epoch,
+        anywhere; "curve" shows the bar and the curve of the loss.
 
     Attributes
     ----------
@@ -174,7 +177,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         warm_start: bool = False,
         callbacks: Any = None,
         random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
+        verbose: int | str = 0,
     ) -> None:
         self.latent_dim = latent_dim
         self.network = network
@@ -201,6 +204,23 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     fitted_: Fitted
     history_: list[Record]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep
+            Whether to return those of each part, too, given as an object, a name or a call:
+            ``network__hidden``.
+        """
+        params: dict[str, Any] = super().get_params(deep=deep)
+        for name, table in FAMILIES.items() if deep else ():
+            if isinstance(params[name], str) and params[name] != "auto":
+                with contextlib.suppress(ParameterError):  # a wrong name is told by `fit`
+                    inner = resolve(params[name], table, name).get_params()
+                    params |= {f"{name}__{key}": value for key, value in inner.items()}
+        return params
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters, also those of a part given by name: ``network__hidden=(64,)``.
@@ -231,6 +251,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         y: Any = None,
         *,
         target: Any = None,
+        sample_weight: Any = None,
+        validation: Any = None,
         checkpoint: str | Path | None = None,
     ) -> Self:
         """Learn to reconstruct X, or to turn X into the target.
@@ -244,6 +266,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             Ignored: a pipeline passes labels here.
         target
             What to reconstruct instead of X, row by row; a clean version of it, say.
+        sample_weight
+            How much each row counts in the loss beside the others, shape (n,), from 0; their mean
+            is brought to 1, and rows of weight 0 are left out. Scales are learned from the other
+            rows alike, and what a bottleneck measures over a whole batch counts them alike.
+        validation
+            Samples like X to validate on instead of a share of X (`validation_fraction`): the
+            weights with their lowest loss are kept. They are never trained on. With a target,
+            ``(X, target)``.
         checkpoint
             A folder to which the state of the fit is written as it goes; a fit that was killed goes
             on from there and ends at the same weights as one that was not.
@@ -259,33 +289,44 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         again = bool(self.warm_start) and hasattr(self, "fitted_")
         params = self.get_params(deep=False)
+        check_params(params, held_out=validation is not None)
+        X, target, weights = weighted_rows(X, target, sample_weight)
         fitted, parts, batches = self._begin(params, X, target, again=again)
-        training, validation = batches.split(
-            float(self.validation_fraction), torch.Generator().manual_seed(fitted.seed)
-        )
+        training = batches = batches.with_weights(weights)
+        given = held_out = None
+        if validation is not None:
+            given = held_out = self._validation(fitted, validation, target)
+        else:
+            generator = torch.Generator().manual_seed(fitted.seed)
+            training, held_out = batches.split(float(self.validation_fraction), generator)
         plan = make_plan(params, parts, len(training), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, plan), again=again)
         folder = None
         if checkpoint is not None:
-            folder = Checkpoint(checkpoint, fingerprint(params, batches))
-        trainer.fit(training, validation, folder)
+            folder = Checkpoint(checkpoint, fingerprint(params, batches, given))
+        trainer.fit(training, held_out, folder, apart=given is not None)
         return self._finish(fitted, parts, trainer, training)
 
-    def partial_fit(self, X: Any, y: Any = None, *, target: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any = None, *, target: Any = None, sample_weight: Any = None
+    ) -> Self:
         """Train one epoch more on these rows; the first call also learns scale and shapes.
 
         Parameters
         ----------
-        X, target
+        X, target, sample_weight
             As for `fit`.
         y
             Ignored.
         """
         again = hasattr(self, "fitted_")
         params = self.get_params(deep=False)
+        check_params(params)
         if self.schedule == "auto":  # the usual one is laid over a whole fit, which has no end here
             params["schedule"] = "constant"
+        X, target, weights = weighted_rows(X, target, sample_weight)
         fitted, parts, batches = self._begin(params, X, target, again=again)
+        batches = batches.with_weights(weights)
         plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, replace(plan, epochs=1)), again=again)
         trainer.fit(batches, None)
@@ -295,7 +336,6 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self, params: dict[str, Any], X: Any, target: Any, *, again: bool
     ) -> tuple[Fitted, Parts, Batches]:
         """Learn scales and build the model, unless the fit goes on from an earlier one."""
-        check_params(params)
         if again:
             fitted = self._checked(X)
             return fitted, self._parts, fitted.batches(X, target)
@@ -312,11 +352,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         parts = resolve_parts(params, source.space, wanted.space)
         seed = as_seed(self.random_state)
         size = choose_latent_dim(self.latent_dim, source.n_features)
-        model = build_model(parts, source.space, wanted.space, size, seed)
-        model.to(find_device(str(self.device)))
+        device = find_device(str(self.device))
+        check_size(parts, source.space, wanted.space, size, memory_of(device))
+        model = build_model(parts, source.space, wanted.space, size, seed).to(device)
         latent = int(np.prod(model.network.code_shape))
         fitted = Fitted(model, source, wanted, seed, np.empty((0, latent), np.float32))
         return fitted, parts, fitted.resident(stored, stored_target)
+
+    def _validation(self, fitted: Fitted, validation: Any, target: Any) -> Batches:
+        """Return given validation data, prepared as the rows that are trained on."""
+        X, aim = validation, None
+        if isinstance(validation, tuple):
+            if len(validation) != 2:
+                raise ParameterError(
+                    f"validation is a tuple of {len(validation)}; give X, or (X, target)"
+                )
+            X, aim = validation
+        if aim is None and target is not None:
+            raise ParameterError("validation has no target, but X has; give (X, target)")
+        if aim is not None and target is None:
+            raise ParameterError("validation has a target, but X has none; give target= too")
+        self._check_columns(fitted, X, "validation")
+        return fitted.batches(X, aim, name="validation")
 
     def _continue(self, trainer: Trainer, *, again: bool) -> Trainer:
         """Let a trainer go on from where the last one stopped, where there was one."""
@@ -361,14 +418,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _checked(self, X: Any) -> Fitted:
         """Return what was fitted, once X is known to have the columns it was fitted on."""
         check_is_fitted(self, "fitted_")
-        fitted = self.fitted_
+        self._check_columns(self.fitted_, X)
+        return self.fitted_
+
+    def _check_columns(self, fitted: Fitted, X: Any, name: str = "X") -> None:
+        """Raise `DataError` unless samples have the columns of the fit."""
         widened = fitted.widened(X)
-        fitted.input.check_features(widened)
+        fitted.input.check_features(widened, name)
         try:
             validate_data(self, fitted.input.header(widened), reset=False, skip_check_array=True)
         except ValueError as error:
             raise DataError(str(error)) from error
-        return fitted
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()

@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 import typer
 
@@ -116,6 +116,69 @@ def printable(name: object) -> object:
 def plural(noun: str, n: int, *, count: bool = False) -> str:
     """Return a noun in the form that goes with n, with the count before it if asked for."""
     return (f"{n:,} " if count else "") + noun + ("" if n == 1 else "s")
+
+
+@contextmanager
+def waiting(shown: bool) -> Iterator[None]:
+    """Show on a terminal that the command is at work, until it says anything itself.
+
+    The first thing that is written to stdout or stderr takes the line's place.
+
+    Parameters
+    ----------
+    shown
+        Whether to show anything at all.
+    """
+    if not shown or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield
+        return
+    terminal = sys.stderr
+    terminal.write("latente: working …")
+    terminal.flush()
+    erased = False
+
+    def erase() -> None:
+        nonlocal erased
+        if not erased:
+            erased = True
+            terminal.write("\r\x1b[2K")
+            terminal.flush()
+
+    before = sys.stdout, sys.stderr
+    proxies = tuple(cast("TextIO", Watched(stream, erase)) for stream in before)
+    sys.stdout, sys.stderr = proxies
+    try:
+        yield
+    finally:
+        erase()
+        if (sys.stdout, sys.stderr) == proxies:
+            sys.stdout, sys.stderr = before
+
+
+class Watched:
+    """A stream that calls a function before anything is written to it.
+
+    Parameters
+    ----------
+    stream
+        Where it is written to.
+    before
+        Called each time.
+    """
+
+    def __init__(self, stream: TextIO, before: Callable[[], None]) -> None:
+        self._stream = stream
+        self._before = before
+
+    def write(self, text: str) -> int:
+        """Write to the stream."""
+        self._before()
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("buffer", "writelines"):
+            self._before()
+        return getattr(self._stream, name)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from .console import errors_as_sentences
+from .console import errors_as_sentences, waiting
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "fit": ("Train", "fit", "Train an autoencoder on data and save it."),
@@ -104,6 +104,7 @@ class Commands(CommandGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
+        ctx.with_resource(waiting(not {"-q", "--quiet"} & set(rest)))
         return name, load(name) if name else None, rest
 
     def invoke(self, ctx: Any) -> Any:

@@ -49,7 +49,7 @@ VARIES = {
 }
 """What the members of each family differ in."""
 METAVARS = {"int": "INTEGER", "float": "NUMBER"}
-FIT_OPTIONS = ("checkpoint", "limit", "target", *READING)
+FIT_OPTIONS = ("checkpoint", "limit", "target", "validation", *READING)
 """Options of ``latente fit`` beside the estimator's that a TOML file can hold, too."""
 
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import mmap
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
@@ -25,6 +26,10 @@ A = TypeVar("A", NDArray[Any], Tensor, NDArray[Any] | Tensor)
 
 BLOCK = 2**18
 """About how many values a block holds: few enough to stay in the processor's cache."""
+READ_AHEAD = 2**25
+"""Bytes of a memory map that are read before their memory is given back."""
+SHARED = ("r", "r+", "w+")
+"""Modes of memory maps whose pages are the file's own; of "c" they may hold changes."""
 CHANNELS = (1, 2, 3, 4)
 """How many channels a picture may have."""
 FRAMES = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")}
@@ -346,7 +351,26 @@ def blocks(array: A, size: int = BLOCK) -> Iterator[tuple[int, A]]:
     """Yield rows in blocks of about ``size`` values, each with the number of its first row."""
     rows = max(1, size // max(1, int(np.prod(array.shape[1:]))))
     for start in range(0, len(array), rows):
+        release(array, start, start + rows)
         yield start, array[start : start + rows]
+
+
+def release(array: Array, start: int, stop: int) -> None:
+    """Now and then, give back the memory of what was read of a map: it can be read again.
+
+    Parameters
+    ----------
+    array
+        Anything; only of a memory map that shares its file's pages something is given back.
+    start, stop
+        The rows that are read next.
+    """
+    if not isinstance(array, np.memmap) or array.mode not in SHARED:
+        return
+    row = int(np.prod(array.shape[1:])) * array.dtype.itemsize
+    mapped: Any = getattr(array, "_mmap", None)
+    if start * row // READ_AHEAD < stop * row // READ_AHEAD and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def as_numpy(block: Array) -> NDArray[Any]:

@@ -142,7 +142,7 @@ def take_rows(X: Any, index: NDArray[np.int64]) -> Any:
         return [X[i] for i in index]
     if hasattr(X, "iloc"):
         return X.iloc[index].reset_index(drop=True)
-    if hasattr(X, "take") and not isinstance(X, np.ndarray):
+    if hasattr(X, "column_names"):  # pyarrow's table
         return X.take(index)
     return X[index]
 

@@ -38,6 +38,7 @@ from .arrays import (
     is_frame,
     named,
 )
+from .batches import Blocks
 from .frames import Schema, is_plain
 from .scaling import Scaling
 from .sequences import (
@@ -277,15 +278,23 @@ class Preparation:
         name
             What X is called in errors.
         """
+        return self._tensor(self.check(X, name))
+
+    def open(self, X: Any, name: str) -> Blocks:
+        """Return the same, to be taken block by block: an array is not copied as a whole."""
+        return Blocks(self.check(X, name), self._tensor)
+
+    def check(self, X: Any, name: str) -> Array:
+        """Return samples, checked to be like those of the fit, as an array of any real type."""
         if self.table is not None:
-            return torch.from_numpy(self.table.transform(X))
+            return self.table.transform(X)
         if self.sequences is not None:
-            return self._tensor(self.sequences.store(X, name))
+            return self.sequences.store(X, name)
         names = self.schema.names if self.schema is not None else None
         axes = STEPS if self.layout.kind == "sequences" and getattr(X, "ndim", 0) == 3 else ()
         array = as_array(X, name=name, names=names, axes=axes)
         self.layout.check(array, name=name)
-        return self._tensor(array)
+        return array
 
     def convert(self, stored: Tensor) -> Tensor:
         """Return stored samples in the model's scale and shape, float32, on their device."""
@@ -311,12 +320,17 @@ class Preparation:
         array = self.layout.from_model_shape(self.scaling_map.inverse(values))
         return array if self.schema is None else self.schema.from_matrix(array, index)
 
-    def check_features(self, X: Any) -> None:
+    @property
+    def restores_rows(self) -> bool:
+        """Whether `restore` gives an array, each row from its own values alone."""
+        return self.sequences is None and self.table is None and self.schema is None
+
+    def check_features(self, X: Any, name: str = "X") -> None:
         """Raise `DataError` where arrays have another shape than those of the fit."""
         encoded = self.table is not None or self.sequences is not None
         if not encoded and not is_frame(X) and hasattr(X, "shape"):
-            check_shape(X, "X")
-            self.layout.check(X)
+            check_shape(X, name)
+            self.layout.check(X, name=name)
 
     def header(self, X: Any) -> Any:
         """Return what scikit-learn reads the names and the number of columns of X from."""

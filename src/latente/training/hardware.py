@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..data.dataset import physical_memory
 from ..errors import ParameterError
 
 PRECISIONS = ("auto", "float32", "bf16")
@@ -63,6 +64,14 @@ def multiplies_bf16(device: torch.device) -> bool:
         probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return any(getattr(torch.cpu, probe, bool)() for probe in probes)
     return False
+
+
+def memory_of(device: torch.device) -> float:
+    """Return how many bytes a model on that device can take, infinite where nobody says."""
+    sizes = [physical_memory() or float("inf")]
+    if device.type == "cuda":
+        sizes.append(torch.cuda.get_device_properties(device).total_memory)
+    return min(sizes)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:

@@ -85,9 +85,16 @@ class Trainer:
         self.message = ""
 
     def fit(
-        self, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None = None
+        self,
+        batches: Batches,
+        validation: Batches | None,
+        checkpoint: Checkpoint | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
         """Train until the planned epochs are done, patience ends or something stops it.
+
+        Nothing is ever learned from the validation rows where they are to be kept `apart`.
 
         `stopped` tells afterwards what ended it early (None, "patience", "callback",
         "interrupted" or "diverged") and `message` says so in a sentence. The model holds the best
@@ -102,6 +109,9 @@ class Trainer:
         """
         with nullcontext() if checkpoint is None else checkpoint.fitting():
             self._fit(batches, validation, checkpoint)
+        if validation is not None and not apart and self.state.stands_at_start():
+            self._begin([batches, validation])
+        self.model.eval()
 
     def _fit(
         self, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
@@ -126,13 +136,6 @@ class Trainer:
                 raise self._out_of_memory(batches) from None
         if validation is not None or self.stopped in ("diverged", "interrupted"):
             self.state.restore()
-        if (
-            validation is not None
-            and self.state.start_losses is not None
-            and not self.state.best_epoch
-        ):
-            self._begin([batches, validation])
-        self.model.eval()
 
     def go_on(self, history: list[Record], before: Trainer | None) -> None:
         """Count on from an earlier fit's epochs, with its optimiser's state if that is the same."""
@@ -247,8 +250,9 @@ class Trainer:
             for part in torch.split(index, max(self.plan.batch_size, 512)):
                 terms = self.model.objective(*validation.take(part), moment)
                 for name, value in terms.items():
-                    found.setdefault(name, []).append(value.detach().double())
-        losses = {name: torch.cat(values) for name, values in found.items()}
+                    term = validation.weighted(value.detach(), part)
+                    found.setdefault(name, []).append(term)
+        losses = {name: torch.cat(values).cpu().double() for name, values in found.items()}
         means = {name: float(values.mean()) for name, values in losses.items()}
         return means, losses[self.model.bottleneck.watched()]
 

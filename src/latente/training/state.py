@@ -33,7 +33,7 @@ class Plan:
     patience: int | None
     precision: str
     seed: int
-    verbose: int = 0
+    verbose: int | str = 0
     callbacks: Sequence[Callback] = ()
 
 
