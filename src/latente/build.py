@@ -155,9 +155,9 @@ def default_network(space: Space) -> Network:
     if space.layout == "sequences":
         network = networks["recurrent"]()
     elif space.layout != "pictures":
-        network = networks["dense"](hidden=(128, 64), activation="silu", shortcut="pca")
+        network = networks["dense"](hidden=(128, 64), activation="gelu", shortcut="pca")
     elif math.prod(space.shape) <= MOST_DENSE:
-        network = networks["dense"](activation="silu", shortcut="pca")
+        network = networks["dense"](activation="gelu", shortcut="pca")
     else:
         network = networks["conv"](shortcut="pca")
     return network

@@ -21,8 +21,8 @@ TINY = 1e-6
 """Spread of a code's number below which it is not enlarged."""
 EXACT = 1024
 """Rows or features, whichever is fewer, up to which components come from all eigenvectors."""
-OVERSAMPLING = 16
-ROUNDS = 6
+OVERSAMPLING = 32
+ROUNDS = 10
 """Further directions, and multiplications by the data, of the randomised search beyond that."""
 RIDGE = 1e-6
 """Share of the largest variance that is added to all, so that codes without any do no harm."""
@@ -230,7 +230,7 @@ def _exact(rows: Tensor, k: int) -> Tensor:
         vectors: Tensor = torch.linalg.eigh(rows.T @ rows).eigenvectors
         return vectors.flip(1)[:, :k].T
     values, left = torch.linalg.eigh(rows @ rows.T)
-    scale = values.clamp(min=values.max() * 1e-12).sqrt()
+    scale = values.clamp(min=torch.finfo(values.dtype).tiny).sqrt()
     first: Tensor = (left / scale).flip(1)[:, :k].T @ rows
     return first
 
