@@ -6,6 +6,7 @@ one sentence, never a traceback.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from ..errors import LatenteError, ParameterError
+from ..errors import LatenteError, ParameterError, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,8 +34,9 @@ class CallError(LatenteError):
 
 
 def say(message: object) -> None:
-    """Print a message on stderr."""
-    typer.echo(f"latente: {message}", err=True)
+    """Print a message on stderr; what it takes from files does not reach the terminal's controls."""
+    lines = str(message).split("\n")
+    typer.echo("latente: " + "\n".join(map(printable, lines)), err=True)
 
 
 def answer(result: Mapping[str, Any], as_json: bool, show: Callable[[], None]) -> None:
@@ -66,7 +68,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     table = Table(box=box.SIMPLE_HEAD)
     for i, column in enumerate(columns):
         text = i == 0 or column.endswith(" ")
-        table.add_column(column.strip(), justify="left" if text else "right", overflow="fold")
+        table.add_column(printable(column.strip()), justify="left" if text else "right", overflow="fold")
     for row in rows:
         table.add_row(*(formatted(item) for item in row))
     _print(table, title)
@@ -81,7 +83,7 @@ def print_facts(title: str, facts: Mapping[str, object]) -> None:
     table.add_column(overflow="fold")
     for name, value in facts.items():
         if value is not None:
-            table.add_row(name.replace("_", " "), formatted(value))
+            table.add_row(printable(name.replace("_", " ")), formatted(value))
     _print(table, title)
 
 
@@ -93,7 +95,7 @@ def _print(table: Table, title: str) -> None:
     if not console.is_terminal:
         console.width = UNFOLDED
     if title:
-        console.print(title, style="bold")
+        console.print(printable(title), style="bold")
     console.print(table)
 
 
@@ -102,15 +104,8 @@ def formatted(value: object) -> Any:
     from rich.text import Text
 
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return Text("" if value is None else str(value))
+        return Text("" if value is None else printable(str(value)))
     return Text(f"{value:,}" if isinstance(value, int) else f"{value:.5g}")
-
-
-def printable(name: object) -> object:
-    """Return a file's name with what a terminal cannot print escaped; anything else as it is."""
-    if not isinstance(name, str):
-        return name
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
 def plural(noun: str, n: int, *, count: bool = False) -> str:
@@ -124,6 +119,8 @@ def errors_as_sentences() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *rest, **more: say(message)
         warnings.simplefilter("always", UserWarning)
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a name of a file need not be text
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             yield
             sys.stdout.flush()

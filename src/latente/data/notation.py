@@ -153,14 +153,15 @@ class Rules:
         signs = {each.certain for each in readings}
         return replace(self, seen=self.seen | {sign for sign in signs if sign is not None})
 
-    def allowed(self) -> list[Notation]:
-        """Return the notations that can be."""
+    @cached_property
+    def allowed(self) -> tuple[Notation, ...]:
+        """The notations that can be."""
         between = {None: ("", *THOUSANDS), NONE: ("",)}.get(self.thousands, ("", self.thousands))
-        return [
+        return tuple(
             each
             for each in NOTATIONS
             if self.decimal in (None, each.decimal) and each.thousands in between
-        ]
+        )
 
     def readings(self, signs: Set[str], fits: Callable[[Notation], bool]) -> Readings:
         """Return the ways to read a column that differ in what they read: none, one or two.
@@ -174,9 +175,9 @@ class Rules:
         """
         ways = (
             each
-            for each in self.allowed()
-            if (not each.thousands or signs & set(each.marks))
-            and (each.decimal in signs or each.decimal == (self.decimal or each.usual))
+            for each in self.allowed
+            if (each.decimal in signs or each.decimal == (self.decimal or each.usual))
+            and (not each.thousands or not signs.isdisjoint(each.marks))
             and fits(each)
         )
         return Readings(tuple(ways), frozenset(signs))
@@ -251,6 +252,6 @@ def matches(words: pa.ChunkedArray, pattern: str) -> bool:
 def unlike(words: Sequence[str], rules: Rules) -> list[str]:
     """Return one or two of some numbers that are not written alike, or not as the rules say."""
     first = next((word for word in words if set(word) & SIGNS), words[0])
-    ways = [each for each in rules.allowed() if each.regex.fullmatch(first)]
+    ways = [each for each in rules.allowed if each.regex.fullmatch(first)]
     other = (word for word in words if not any(each.regex.fullmatch(word) for each in ways))
     return [first, *(word for word in [next(other, first)] if word != first)]

@@ -6,6 +6,7 @@ A file whose name tells nothing is known by its first bytes.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -164,10 +165,10 @@ def chosen(path: Path) -> Reader:
     FileError
         If there is no such path, or it is of no known kind.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return READERS["idx folder" if train_images(path) and not pictures(path) else "folder"]
-    if not path.exists():
-        raise FileError(f"{path}: there is no such file or folder")
+    if not os.path.exists(path):
+        raise FileError(f"{path!s:.200}: there is no such file or folder")
     check_ordinary(path)
     name = path.name.lower()
     for reader in READERS.values():

@@ -29,6 +29,7 @@ from ..errors import DataError, DataWarning, FileError, LatenteError
 from ..parts import listed
 from .dataset import Dataset, check_memory, labelled
 from .notation import (
+    NONE,
     NUMBER,
     SIGNS,
     Notation,
@@ -220,13 +221,16 @@ def read_feather(path: Path, *, target: str | int | None = None) -> Dataset:
 
 def of_arrow(table: pa.Table, path: Path, target: str | int | None) -> Dataset:
     """Return the table of a file of Arrow's kin as samples and labels."""
-    table = checked(table, path)
-    if not table.num_rows or not table.num_columns:
-        raise DataError(f"{path} has no {'rows' if table.num_columns else 'columns'}")
     try:
+        table = checked(table, path)
+        if not table.num_rows or not table.num_columns:
+            raise DataError(f"{path} has no {'rows' if table.num_columns else 'columns'}")
         return as_dataset(table, path, target)
-    except (pa.ArrowException, ArithmeticError, AttributeError, TypeError) as error:
-        raise DataError(f"{path} holds values that no data frame can: {error}") from error
+    except LatenteError:
+        raise
+    except (pa.ArrowException, ArithmeticError, AttributeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path} holds values that no data frame can: {reason:.200}") from error
 
 
 def as_dataset(
@@ -726,14 +730,18 @@ def tell_doubts(
         if isinstance(chosen, Notation):
             field = next(word for word in fields if set(word) & SIGNS)
             other = next(way for way in readings.ways if way != chosen)
+            mark, sure = other.thousands or NONE, chosen.thousands or NONE
             told = (
                 f"{field!r} is read as {chosen.value(field)}, with {chosen}, but could be "
-                f"{other.value(field)}; give decimal={other.decimal!r} (--decimal {other.decimal}) "
-                "if it is, or decimal and thousands as they are to be sure"
+                f"{other.value(field)}; give thousands={mark!r} (--thousands {mark}) if it is, "
+                f"thousands={sure!r} if it is not"
             )
         else:
             odd = " and ".join(map(repr, unlike(fields, rules)))
-            told = f"numbers such as {odd} are not all written in one way, so it is read as text"
+            told = (
+                f"numbers such as {odd} are not all written in one way, or not as asked for; "
+                "it is read as text"
+            )
         which = "column" if len(names) == 1 else "columns"
         more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
         listing = ", ".join(map(repr, names[:LISTED]))
@@ -780,10 +788,12 @@ def load_parquet(path: Path) -> pa.Table:
         with pa.parquet.ParquetFile(path) as file:
             shape = file.metadata
             check_memory(4 * shape.num_rows * shape.num_columns, path)
-            return file.read()
+            table = file.read()
+        table.validate(full=True)
+        return table
+    except LatenteError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
-        if isinstance(error, LatenteError):
-            raise
         raise FileError(f"{path} is broken, or no Parquet file") from error
 
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -112,12 +113,12 @@ def open_data(
         "channels": channels, "key": key, "target": target, "header": header, "decimal": decimal,
         "thousands": thousands, "encoding": encoding, "labels": labels,
     }  # fmt: skip
-    if Path(spec).expanduser().exists():
+    if os.path.exists(os.path.expanduser(spec)):
         data = read(spec, size=size, **given)  # type: ignore[arg-type]
         return data if n is None else data.take(n, random_state)
     if spec not in DATASETS:
         raise FileError(
-            f"{spec}: there is no such file or folder, and no data set of that name; "
+            f"{spec!s:.200}: there is no such file or folder, and no data set of that name; "
             f"{nearest(str(spec))}"
         )
     unfit = next((name for name, value in given.items() if value is not None), None)
