@@ -371,7 +371,7 @@ class TestIdx:
     def test_gzip_takes_little_more_memory_than_the_array(
         self, tmp_path: Path, dtype: str
     ) -> None:
-        X = np.zeros((1000, 1000), dtype)
+        X = np.zeros((3000, 3000), dtype)
         path = write_idx(tmp_path / "x.idx.gz", X)
         tracemalloc.start()
         read(path)

@@ -14,6 +14,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -27,6 +28,10 @@ FAILED = 1
 WRONG = 2
 UNFOLDED = 2000
 """Width of a table that is not for a terminal."""
+
+
+CALL: ContextVar[Mapping[str, Any]] = ContextVar("call", default={})  # noqa: B039
+"""The arguments and options of the running command, by the names of its parameters."""
 
 
 class CallError(LatenteError):
@@ -111,6 +116,16 @@ def formatted(value: object) -> Any:
 def plural(noun: str, n: int, *, count: bool = False) -> str:
     """Return a noun in the form that goes with n, with the count before it if asked for."""
     return (f"{n:,} " if count else "") + noun + ("" if n == 1 else "s")
+
+
+@contextmanager
+def called_with(parameters: Mapping[str, Any]) -> Iterator[None]:
+    """Let `CALL` be the arguments and options of a command while it runs."""
+    token = CALL.set(parameters)
+    try:
+        yield
+    finally:
+        CALL.reset(token)
 
 
 @contextmanager

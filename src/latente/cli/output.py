@@ -12,12 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, overload
 
-import click
 import typer
 
 from ..parts import listed
 from ..storage.files import atomic, staging
-from .console import CallError, answer, say
+from .console import CALL, CallError, answer, say
 from .data import is_frame
 
 if TYPE_CHECKING:
@@ -105,9 +104,7 @@ def inputs() -> list[Path]:
     They are all that its arguments and options name, whatever these are for, but for where to
     write: so a new option is safe by itself.
     """
-    context = click.get_current_context(silent=True)
-    given = {} if context is None else context.params
-    return existing(text for name, text in given.items() if name not in OUTPUTS)
+    return existing(text for name, text in CALL.get().items() if name not in OUTPUTS)
 
 
 def existing(specs: Iterable[object]) -> list[Path]:
