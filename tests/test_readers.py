@@ -368,9 +368,7 @@ class TestIdx:
         told(FileError, path, "claims")
 
     @pytest.mark.parametrize("dtype", ["u1", ">f8"])
-    def test_gzip_takes_little_more_memory_than_the_array(
-        self, tmp_path: Path, dtype: str
-    ) -> None:
+    def test_gzip_takes_little_more_memory_than_the_array(self, tmp_path: Path, dtype: str) -> None:
         X = np.zeros((3000, 3000), dtype)
         path = write_idx(tmp_path / "x.idx.gz", X)
         tracemalloc.start()
@@ -683,11 +681,11 @@ class TestNotation:
     @pytest.mark.parametrize(
         ("text", "words", "X"),
         [
-            ("a;b\n5,07;8.293\n6,1;7.111\n", ("'b'", "'8.293'", "8293"), [[5.07, 8293], [6.1, 7111]]),
-            ("a;b\n1,234;1\n5,678;2\n", ("'a'", "'1,234'", "could be 1234"), [[1.234, 1], [5.678, 2]]),
+            ("a;b\n5,07;8.293\n6,1;7.111\n", ("'b'", "'8.293'", "8293"), [[5.07, 8293], [6.1, 7111]]),  # noqa: E501
+            ("a;b\n1,234;1\n5,678;2\n", ("'a'", "'1,234'", "could be 1234"), [[1.234, 1], [5.678, 2]]),  # noqa: E501
             ("a;b\n8.293;1\n7.111;2\n", ("'a'", "could be 8293"), [[8.293, 1], [7.111, 2]]),
             ('a,b\n"1,234",1\n"5,678",2\n', ("'a'", "could be 1.234"), [[1234, 1], [5678, 2]]),
-            ("a;b\n" + "5;1\n" * 300 + "1.203;2\n", ("'a'", "'1.203'"), [[5, 1]] * 300 + [[1.203, 2]]),
+            ("a;b\n" + "5;1\n" * 300 + "1.203;2\n", ("'a'", "'1.203'"), [[5, 1]] * 300 + [[1.203, 2]]),  # noqa: E501
         ],
     )  # fmt: skip
     def test_what_is_ambiguous_is_told(
@@ -1273,7 +1271,9 @@ class TestRead:
         told(FileError, path)
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
-    @pytest.mark.parametrize("name", ["x.npy", "x.npz", "x.csv", "x.txt", "x.parquet", "x.png", "x.idx", "x"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "name", ["x.npy", "x.npz", "x.csv", "x.txt", "x.parquet", "x.png", "x.idx", "x"]
+    )  # noqa: E501
     def test_pipes_are_not_waited_for(self, tmp_path: Path, name: str) -> None:
         os.mkfifo(tmp_path / name)
         told(FileError, tmp_path / name, "pipe")

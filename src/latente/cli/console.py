@@ -39,7 +39,7 @@ class CallError(LatenteError):
 
 
 def say(message: object) -> None:
-    """Print a message on stderr; what it takes from files does not reach the terminal's controls."""
+    """Print a message on stderr, without the control characters of what it takes from files."""
     lines = str(message).split("\n")
     typer.echo("latente: " + "\n".join(map(printable, lines)), err=True)
 
@@ -73,7 +73,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     table = Table(box=box.SIMPLE_HEAD)
     for i, column in enumerate(columns):
         text = i == 0 or column.endswith(" ")
-        table.add_column(printable(column.strip()), justify="left" if text else "right", overflow="fold")
+        table.add_column(
+            printable(column.strip()), justify="left" if text else "right", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(formatted(item) for item in row))
     _print(table, title)

@@ -118,9 +118,7 @@ def detect(
     target = check_output(output, (*TABLES, HEATMAPS))
     detector = open_detector(model)
     rows = open_rows(data, split, limit, model=detector, **reading)
-    find(
-        detector, rows, target, explain=explain, top=top, escape=escape_formulas, json=json
-    )
+    find(detector, rows, target, explain=explain, top=top, escape=escape_formulas, json=json)
 
 
 def open_normal(

@@ -140,9 +140,7 @@ def reconstruct(
     missing = None if mask is None else masks_of_rows(mask, len(rows))
     values = autoencoder.reconstruct(rows.X, missing)
     names = rows.file_names(data)
-    deliver(
-        "reconstructed", values, path, json, autoencoder, names=names, escape=escape_formulas
-    )
+    deliver("reconstructed", values, path, json, autoencoder, names=names, escape=escape_formulas)
 
 
 @with_options(READING)

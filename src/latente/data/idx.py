@@ -141,7 +141,7 @@ def load_gzipped(path: Path) -> NDArray[Any]:
     try:
         with gzip.open(path) as file:
             head = file.read(4)
-            shape, dtype, start = parse(head + file.read(4 * head[3] if len(head) == 4 else 0), path)
+            shape, dtype, _ = parse(head + file.read(4 * head[3] if len(head) == 4 else 0), path)
             need = math.prod(shape) * dtype.itemsize
             check_memory(need, path)
             if need > RATIO * path.stat().st_size:

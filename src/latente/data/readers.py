@@ -183,7 +183,8 @@ def chosen(path: Path) -> Reader:
         return READERS["idx"]
     raise FileError(
         f"{path} is {'empty' if not head else 'of no known kind'}; "
-        ".npy, .npz, .csv, .tsv, .txt, .parquet, .feather, IDX, pictures and folders of pictures can be read"
+        ".npy, .npz, .csv, .tsv, .txt, .parquet, .feather, IDX, pictures and folders of pictures "
+        "can be read"
     )
 
 

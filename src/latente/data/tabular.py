@@ -327,7 +327,7 @@ def is_exact(column: pa.ChunkedArray) -> bool:
     if column.type not in (pa.int64(), pa.uint64()) or not len(column):
         return True
     ends = pc.min_max(column).as_py()
-    return -EXACT <= ends["min"] and ends["max"] <= EXACT
+    return ends["min"] >= -EXACT and ends["max"] <= EXACT
 
 
 def is_number(dtype: pa.DataType) -> bool:
@@ -472,7 +472,9 @@ def dialect_of(file: TextFile, header: bool | None = None, rules: Rules | None =
         header=header,
         types=dict(zip(names, types, strict=True)),
         whole=frozenset(
-            name for name, words in zip(names, cells, strict=True) if not SIGNS & set("".join(words))
+            name
+            for name, words in zip(names, cells, strict=True)
+            if not SIGNS & set("".join(words))
         ),
         numbered=header and len(first) > 1 and not first[0] and all(first[1:]),
         rules=rules,
@@ -480,9 +482,7 @@ def dialect_of(file: TextFile, header: bool | None = None, rules: Rules | None =
     )
 
 
-def types_of(
-    cells: Sequence[Sequence[str]], rules: Rules
-) -> tuple[str, list[pa.DataType], Rules]:
+def types_of(cells: Sequence[Sequence[str]], rules: Rules) -> tuple[str, list[pa.DataType], Rules]:
     """Return the decimal sign that pyarrow is to read, and what it is to read each column as.
 
     Parameters
@@ -632,9 +632,7 @@ def arrow_table(file: TextFile, dialect: Dialect) -> pa.Table:
 def arrow_csv(file: TextFile, dialect: Dialect, types: Mapping[str, pa.DataType]) -> pa.Table:
     """Return the columns of those names as pyarrow reads them, as those types."""
     spellings = {form for word in MISSING for form in (word, word.upper(), word.capitalize())}
-    parse = pa.csv.ParseOptions(
-        delimiter=dialect.separator, newlines_in_values=file.quotes > 0
-    )
+    parse = pa.csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=file.quotes > 0)
     convert = pa.csv.ConvertOptions(
         column_types=types,
         include_columns=list(types),
@@ -684,8 +682,7 @@ def without_gaps(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def as_numbers(words: pa.ChunkedArray, notation: Notation) -> pa.ChunkedArray | None:
-    """Return numbers so written: float64, or integers where that would round; None beyond 64 bits.
-    """
+    """Return numbers so written as float64, as integers if that would round, or None."""
     plain = notation.plain(words)
     try:
         numbers = plain.cast(pa.float64())

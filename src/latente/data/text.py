@@ -99,7 +99,7 @@ class TextFile:
         except UnicodeError:
             raise FileError(f"{reason}; give its encoding, such as latin-1") from None
         warnings.warn(
-            f"{reason}; it is read as Windows-1252 ({WESTERN}): give its encoding if it has another",
+            f"{reason}; it is read as Windows-1252; give its encoding if it has another",
             DataWarning,
             stacklevel=2,
         )
