@@ -1273,7 +1273,7 @@ class TestRead:
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
     @pytest.mark.parametrize(
         "name", ["x.npy", "x.npz", "x.csv", "x.txt", "x.parquet", "x.png", "x.idx", "x"]
-    )  # noqa: E501
+    )
     def test_pipes_are_not_waited_for(self, tmp_path: Path, name: str) -> None:
         os.mkfifo(tmp_path / name)
         told(FileError, tmp_path / name, "pipe")
