@@ -29,6 +29,10 @@ class TrainingWarning(UserWarning):
     """Training ended early, yet what was learned is kept."""
 
 
+class DataWarning(UserWarning):
+    """Data can be read in several ways; the message names the column or file, and what was done."""
+
+
 def printable(text: str) -> str:
     r"""Return a text of a file as it may go into a sentence or onto a terminal.
 

@@ -67,7 +67,7 @@ def compress(
 
     The model must have been fitted with --bottleneck rounded, on pictures of the same size.
     """
-    path = check_output(output, (SUFFIX,), data)
+    path = check_output(output, (SUFFIX,))
     autoencoder = open_model(model)
     codec = open_codec(autoencoder, model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)

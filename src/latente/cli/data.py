@@ -27,8 +27,8 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A data set's name (see `latente datasets`), a file (.npy, .npz, .csv, .parquet, IDX, "
-        ".txt) or a folder of pictures.",
+        help="A data set's name (see `latente datasets`), a file (.npy, .npz, .csv, .tsv, .txt, "
+        ".parquet, .feather, IDX) or a folder of pictures.",
         show_default=False,
     ),
 ]
@@ -67,6 +67,20 @@ READING: dict[str, Any] = {
     ],
     "key": Annotated[
         str | None, typer.Option(metavar="NAME", help="The array of an .npz that holds the data.")
+    ],
+    "decimal": Annotated[
+        str | None,
+        typer.Option(metavar="SIGN", help="The decimal sign of a table of text: . or ,"),
+    ],
+    "thousands": Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIGN",
+            help="What stands between thousands in a table of text: , . ' a blank, or none.",
+        ),
+    ],
+    "encoding": Annotated[
+        str | None, typer.Option(metavar="NAME", help="The encoding of text, such as cp1252.")
     ],
 }
 """Options that say how DATA are to be read, of every command that reads some."""
@@ -159,6 +173,9 @@ def open_data(
     label: str | None = None,
     key: str | None = None,
     channels: int | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
 ) -> Dataset:
     """Read the data that a name, a file or a folder stands for.
 
@@ -176,6 +193,8 @@ def open_data(
         Name of the array that holds the samples.
     channels
         1 to read pictures in grey, 3 in colour; None as they are.
+    decimal, thousands, encoding
+        How a table of text is written; None to find out.
 
     Raises
     ------
@@ -187,10 +206,18 @@ def open_data(
     target = int(label) if label is not None and label.isdecimal() else label
     try:
         return datasets.open_data(
-            spec, n=n, size=height_and_width(size), target=target, key=key, channels=channels
+            spec,
+            n=n,
+            size=height_and_width(size),
+            target=target,
+            key=key,
+            channels=channels,
+            decimal=decimal,
+            thousands=thousands,
+            encoding=encoding,
         )
     except FileError as error:
-        if Path(spec).expanduser().exists() or spec in datasets.names():
+        if os.path.exists(os.path.expanduser(spec)) or spec in datasets.names():
             raise
         raise CallError(str(error)) from None
 
@@ -344,7 +371,8 @@ def select(X: Any, data: Dataset, columns: Sequence[str]) -> Any:
     names = data.names or ()
     if tuple(columns) == names:
         return X
-    missing = [name for name in columns if name not in names]
+    places = {name: i for i, name in enumerate(names)}
+    missing = [name for name in columns if name not in places]
     if missing:
         raise DataError(
             f"{data.name} has no column {missing[0]!r}, which the model was fitted on; its columns "
@@ -354,7 +382,7 @@ def select(X: Any, data: Dataset, columns: Sequence[str]) -> Any:
         import narwhals
 
         return narwhals.from_native(X, eager_only=True).select(*columns).to_native()
-    return X[:, [names.index(name) for name in columns]]
+    return X[:, [places[name] for name in columns]]
 
 
 def preparation_of(model: Autoencoder | AnomalyDetector) -> Preparation:
@@ -372,7 +400,7 @@ def open_model(path: str) -> Autoencoder:
     CallError
         If there is no such file.
     """
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise CallError(f"{path}: there is no such model; `latente fit` makes one")
     from ..estimator import Autoencoder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +23,7 @@ from .data import (
     take,
     with_options,
 )
-from .output import TABLES, check_output, format_of, write_grid, write_values
+from .output import TABLES, Escape, check_output, format_of, write_grid, write_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +85,7 @@ def detect(
     validation: Validation = None,
     explain: Explain = False,
     top: Top = None,
+    escape_formulas: Escape = True,
     seed: Seed = 0,
     split: Split = "train",
     limit: Limit = None,
@@ -104,7 +106,7 @@ def detect(
     if fit:
         if output is None or model is not None:
             raise CallError("--fit writes a new detector: give --output FILE, and no --model")
-        path = check_output(output, (SUFFIX,), data, validation)
+        path = check_output(output, (SUFFIX,))
         given.pop("validation", None)
         rows = open_normal(data, split, limit, reading, labelled=validation is None)
         learn(rows, path, given | {"random_state": seed}, validation, reading, json=json)
@@ -113,10 +115,10 @@ def detect(
         raise CallError(f"--{next(iter(given))} goes with --fit")
     if model is None:
         raise CallError("give --model FILE, or --fit")
-    target = check_output(output, (*TABLES, HEATMAPS), data)
+    target = check_output(output, (*TABLES, HEATMAPS))
     detector = open_detector(model)
     rows = open_rows(data, split, limit, model=detector, **reading)
-    find(detector, rows, target, explain=explain, top=top, json=json)
+    find(detector, rows, target, explain=explain, top=top, escape=escape_formulas, json=json)
 
 
 def open_normal(
@@ -166,7 +168,7 @@ def learn(
 
 def open_detector(path: str) -> AnomalyDetector:
     """Read the detector in a file, or refuse where there is none."""
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise CallError(f"{path}: there is no such detector; `latente detect DATA --fit` makes one")
     from ..anomaly.detector import AnomalyDetector
 
@@ -180,6 +182,7 @@ def find(
     *,
     explain: bool,
     top: int | None,
+    escape: bool,
     json: bool,
 ) -> None:
     """Score rows, write what was asked for, and show the most anomalous."""
@@ -194,7 +197,7 @@ def find(
             write_heat_maps(detector, rows.X, order[: top or SHOWN], path)
         else:
             parts = detector.explain(rows.X) if by_column else None
-            write_scores(scores, flagged, parts, detector.columns_, path)
+            write_scores(scores, flagged, parts, detector.columns_, path, escape=escape)
         say(f"{path}: {len(scores)} rows, {int(flagged.sum())} flagged")
     worst = [rows.record(i, float(scores[i]), flagged=bool(flagged[i])) for i in order.tolist()]
     if by_column and len(order):
@@ -224,13 +227,15 @@ def write_scores(
     parts: NDArray[Any] | None,
     names: list[str],
     path: Path,
+    *,
+    escape: bool,
 ) -> None:
     """Write score, flag and what each column adds, one line a row."""
     import numpy as np
 
     columns = [scores[:, None], flagged[:, None]] + ([] if parts is None else [parts])
     titles = ["score", "flagged"] + ([] if parts is None else names)
-    write_values(np.concatenate(columns, axis=1).astype(np.float64), path, titles)
+    write_values(np.concatenate(columns, axis=1).astype(np.float64), path, titles, escape=escape)
 
 
 def write_heat_maps(detector: AnomalyDetector, X: Any, order: NDArray[Any], path: Path) -> None:

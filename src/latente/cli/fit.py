@@ -13,8 +13,8 @@ from ..families import FAMILIES
 from .console import FAILED, answer, plural, print_facts, say
 from .data import READING, Data, Json, Output, open_data, with_options
 from .info import facts_of, print_terms
-from .output import check_output
-from .parameters import DEFAULTS, estimator_options, read_config, values
+from .output import check_output, existing, refuse_overwriting
+from .parameters import DEFAULTS, estimator_options, naming_file, read_config, values
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
@@ -67,24 +67,27 @@ def fit(
     A part is a name or a call, such as --bottleneck "gaussian(beta=4)" or --network
     "dense(hidden=[128, 64])"; `latente parts` lists them all. Ctrl-C keeps what was learned.
     """
-    path = check_output(output, (SUFFIX,), data, target, validation)
+    path = check_output(output, (SUFFIX,))
     parameters, others = read_config(config) if config else ({}, {})
+    from_file = set(parameters) - {name for name, text in options.items() if text is not None}
     reading = {name: options.pop(name) for name in READING}
     here = {"target": target, "validation": validation, "limit": limit, "checkpoint": checkpoint}
     here |= reading
     others |= {name: value for name, value in here.items() if value is not None}
     parameters = DEFAULTS | parameters | values(options)
+    refuse_overwriting(path, existing([others.get(name) for name in ("target", "validation")]))
     dataset, clean, held_out = open_training(data, others)
     from ..estimator import Autoencoder
 
     model = Autoencoder(**parameters, verbose=0 if quiet else 1 + verbose)
     begun = time.perf_counter()
-    model.fit(
-        dataset.X,
-        target=None if clean is None else clean.X,
-        validation=None if held_out is None else held_out.X,
-        checkpoint=others.get("checkpoint"),
-    )
+    with naming_file(config, from_file):
+        model.fit(
+            dataset.X,
+            target=None if clean is None else clean.X,
+            validation=None if held_out is None else held_out.X,
+            checkpoint=others.get("checkpoint"),
+        )
     seconds = time.perf_counter() - begun
     if dataset.names is not None:
         model.columns_ = list(dataset.names)

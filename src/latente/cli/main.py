@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from .console import errors_as_sentences, waiting
+from .console import called_with, errors_as_sentences, waiting
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "fit": ("Train", "fit", "Train an autoencoder on data and save it."),
@@ -85,6 +85,10 @@ class Command(TyperCommand):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         write_options(self, ctx, formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        with called_with(ctx.params):
+            return super().invoke(ctx)
 
 
 class CommandGroup(TyperGroup):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -313,7 +314,7 @@ def open_frame(X: Any) -> nw.DataFrame[Any]:
         names = list(frame.columns)
     except nw.exceptions.DuplicateError:
         names = list(X.columns)
-    repeated = [name for i, name in enumerate(names) if name in names[:i]]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise DataError(f"X has several columns of one name: {repeated[0]!r}")
     return frame
