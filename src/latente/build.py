@@ -74,6 +74,7 @@ def check_params(params: Params) -> None:
             params["layout"] in ("auto", "rows", "pictures", "sequences"),
             "'auto', 'rows', 'pictures' or 'sequences'",
         ),
+        "unseen": (params["unseen"] in ("ignore", "error"), "'ignore' or 'error'"),
     }
     for name, (good, right) in rules.items():
         if not good:

@@ -101,6 +101,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     scaling : str
         How values are brought to the model's scale: "unit", "standard", "minmax", "robust",
         "none", or "auto".
+    unseen : str
+        What becomes of a category in a data frame that the fit never saw: "ignore" takes it for
+        none of the known ones, and a warning tells it once; "error" refuses it.
     device : str
         "auto", "cpu", "cuda", "cuda:1", "mps".
     precision : str
@@ -160,6 +163,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         patience: int | str | None = "auto",
         layout: str = "auto",
         scaling: str = "auto",
+        unseen: str = "ignore",
         device: str = "auto",
         precision: str = "auto",
         warm_start: bool = False,
@@ -183,6 +187,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.patience = patience
         self.layout = layout
         self.scaling = scaling
+        self.unseen = unseen
         self.device = device
         self.precision = precision
         self.warm_start = warm_start
@@ -287,13 +292,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if again:
             fitted = self._checked(X)
             return fitted, self._parts, fitted.batches(X, target)
-        layout = data_layout(params)
-        source, stored = Preparation.learn(X, scaling=self.scaling, name="X", layout=layout)
+        reading = {
+            "scaling": self.scaling, "layout": data_layout(params), "unseen": self.unseen
+        }  # fmt: skip
+        source, stored = Preparation.learn(X, name="X", **reading)
         wanted, stored_target = source, None
         if target is not None:
-            wanted, stored_target = Preparation.learn(
-                target, scaling=self.scaling, name="target", layout=layout
-            )
+            wanted, stored_target = Preparation.learn(target, name="target", **reading)
         validate_data(self, source.header(X), reset=True, skip_check_array=True)
         self.n_features_in_ = source.n_features
         self.columns_ = source.names

@@ -60,6 +60,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Nearest normal rows whose mean distance is taken.
     validation_fraction : float
         Share of the normal rows that is held out, and scored, to set the threshold.
+    unseen : str
+        What becomes of a category in a data frame that the fit never saw: "ignore" takes it for
+        none of the known ones, which is anomalous, and a warning tells it once; "error" refuses
+        it. An `autoencoder` does the same.
     random_state : int, RandomState or None
         Seed of everything random.
 
@@ -96,6 +100,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scores: str | Sequence[str] = "auto",
         n_neighbors: int = 3,
         validation_fraction: float = 0.1,
+        unseen: str = "ignore",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.autoencoder = autoencoder
@@ -104,6 +109,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.scores = scores
         self.n_neighbors = n_neighbors
         self.validation_fraction = validation_fraction
+        self.unseen = unseen
         self.random_state = random_state
 
     def set_params(self, **params: Any) -> Self:
@@ -141,7 +147,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
         settings = self._settings()
         X = _indexable(X)
-        preparation = prepare(X)
+        preparation = prepare(X, self.unseen)
         validate_data(self, named(X), reset=True, skip_check_array=True)
         self.n_features_in_ = preparation.n_features
         count = len(X)
@@ -193,7 +199,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X
-            As it was at fit. A new level of a category is an anomaly, not an error.
+            As it was at fit.
         """
         self._check(X)
         return self._scores(X)
@@ -284,6 +290,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 is_number(self.validation_fraction, 0, 0.5),
                 "a number from 0 to 0.5",
             ),
+            ("unseen", self.unseen in ("ignore", "error"), "'ignore' or 'error'"),
             (
                 "autoencoder",
                 self.autoencoder is None or isinstance(self.autoencoder, Autoencoder),
@@ -307,6 +314,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             scores=scores,
             neighbors=int(self.n_neighbors),
             seed=as_seed(self.random_state),
+            unseen=self.unseen,
         )
 
     def _rule(self) -> Threshold | None:
@@ -360,6 +368,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             "scores": self.scores if isinstance(self.scores, str | tuple) else list(self.scores),
             "n_neighbors": int(self.n_neighbors),
             "validation_fraction": float(self.validation_fraction),
+            "unseen": self.unseen,
             "random_state": int(seed) if is_whole(seed) else None,  # type: ignore[arg-type]
         }
 

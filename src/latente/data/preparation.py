@@ -38,8 +38,9 @@ from .arrays import (
     is_frame,
     named,
 )
-from .frames import Schema, is_plain
-from .scaling import Scaling
+from .encoders import Number
+from .frames import Schema, columns, is_plain
+from .scaling import Scaling, medians
 from .sequences import (
     NumberSequences,
     Sequences,
@@ -178,6 +179,9 @@ class Preparation:
         The encoding, where a data frame of mixed columns was given.
     sequences
         The padding, where a list of sequences or texts was given.
+    fill
+        What stands for a gap in each column of a data frame of numbers, which had none at fit:
+        the median.
     """
 
     layout: Layout
@@ -185,9 +189,12 @@ class Preparation:
     schema: Schema | None = None
     table: TableEncoder | None = None
     sequences: Sequences | None = None
+    fill: NDArray[np.float64] | None = None
 
     @classmethod
-    def learn(cls, X: Any, *, scaling: str, name: str, layout: str = "auto") -> tuple[Self, Tensor]:
+    def learn(
+        cls, X: Any, *, scaling: str, name: str, layout: str = "auto", unseen: str = "ignore"
+    ) -> tuple[Self, Tensor]:
         """Learn shape, type and scale of samples; return them too, as `store` would.
 
         Parameters
@@ -201,6 +208,8 @@ class Preparation:
         layout
             "rows", "pictures" or "sequences"; "auto" takes texts and arrays of different lengths
             for sequences, three and four axes for pictures, and all else for rows.
+        unseen
+            What becomes of levels of a data frame that the fit never saw: "ignore" or "error".
 
         Raises
         ------
@@ -210,7 +219,7 @@ class Preparation:
         if layout not in LAYOUTS:
             raise ParameterError(f"layout={layout!r}: layout must be {listed(map(repr, LAYOUTS))}")
         if is_frame(X):
-            return cls._learn_frame(X, scaling, name, layout)
+            return cls._learn_frame(X, scaling, name, layout, unseen)
         items = items_of(X) if layout in ("auto", "sequences") else None
         if items is not None:
             if are_texts(items):
@@ -237,21 +246,24 @@ class Preparation:
         return made, made._tensor(array)
 
     @classmethod
-    def _learn_frame(cls, X: Any, scaling: str, name: str, layout: str) -> tuple[Self, Tensor]:
+    def _learn_frame(
+        cls, X: Any, scaling: str, name: str, layout: str, unseen: str
+    ) -> tuple[Self, Tensor]:
         if layout in ("pictures", "sequences"):
             raise DataError(
                 f"layout={layout!r} does not go with a data frame, whose rows are samples; give "
                 "an array (n, h, w) or (n, T, d), or a list"
             )
         if not is_plain(X):
-            table, encoded = TableEncoder.learn(X, scaling)
+            table, encoded = TableEncoder.learn(X, scaling, unseen=unseen)
             unscaled = Scaling.learn(encoded, "none")
             made = cls(layout=Layout.of(encoded), scaling_map=unscaled, table=table)
             return made, torch.from_numpy(encoded)
         array = as_array(X, name=name)
         schema = Schema.of(X)
         learned = Scaling.learn(array, scaling, names=schema.names)
-        made = cls(layout=Layout.of(array), scaling_map=learned, schema=schema)
+        fill = medians(array)
+        made = cls(layout=Layout.of(array), scaling_map=learned, schema=schema, fill=fill)
         return made, made._tensor(array)
 
     @classmethod
@@ -281,11 +293,25 @@ class Preparation:
             return torch.from_numpy(self.table.transform(X))
         if self.sequences is not None:
             return self._tensor(self.sequences.store(X, name))
+        if self.fill is not None and is_frame(X) and not is_plain(X):
+            return self._tensor(self._filled(X, name))
         names = self.schema.names if self.schema is not None else None
         axes = STEPS if self.layout.kind == "sequences" and getattr(X, "ndim", 0) == 3 else ()
         array = as_array(X, name=name, names=names, axes=axes)
         self.layout.check(array, name=name)
         return self._tensor(array)
+
+    def _filled(self, X: Any, name: str) -> NDArray[Any]:
+        """Return a data frame as an array of the fit's type where that holds it, its gaps filled."""
+        assert self.schema is not None
+        series = list(columns(self.schema.check(X), self.schema.fields))
+        if not len(series[0]):
+            check_shape(np.empty((0, len(series))), name)
+        values = np.stack([Number.read(each) for each in series], axis=1)
+        filled = np.where(np.isnan(values), self.fill, values)
+        with np.errstate(invalid="ignore", over="ignore"):
+            narrow = filled.astype(self.layout.dtype)
+        return narrow if np.array_equal(narrow, filled) else filled
 
     def convert(self, stored: Tensor) -> Tensor:
         """Return stored samples in the model's scale and shape, float32, on their device."""
@@ -387,6 +413,8 @@ class Preparation:
         meta: dict[str, Any] = {"layout": self.layout.to_json(), "scaling": plain}
         meta["schema"] = None if self.schema is None else self.schema.to_json()
         meta["sequences"] = None if self.sequences is None else self.sequences.to_json()
+        if self.fill is not None:
+            arrays = {**arrays, "fill": self.fill}
         meta["table"] = None
         if self.table is not None:
             meta["table"], inner = self.table.state()
@@ -409,9 +437,13 @@ class Preparation:
         sized = layout.size == int(np.prod(shape)) or isinstance(found, TextSequences)
         if not sized or not scaling_map.fits(shape):
             raise DataError("the scaling does not fit the shape of the samples")
+        fill = np.array(arrays["fill"], np.float64) if "fill" in arrays else None
+        if fill is not None and (fill.shape != layout.shape or not np.isfinite(fill).all()):
+            raise DataError("the values for gaps do not fit the shape of the samples")
         return cls(
-            layout=layout, scaling_map=scaling_map, schema=schema, table=table, sequences=found
-        )
+            layout=layout, scaling_map=scaling_map, schema=schema, table=table, sequences=found,
+            fill=fill,
+        )  # fmt: skip
 
     def _tensor(self, array: Array) -> Tensor:
         """Return checked samples as a tensor, of half the width where that is close enough."""
