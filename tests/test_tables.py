@@ -343,7 +343,9 @@ def test_python_objects_come_back_as_objects(case: str) -> None:
 def test_decimals_among_numbers_are_numbers() -> None:
     frame = pd.DataFrame({"o": pd.Series([Decimal("1.25"), 3, 2.5, None], dtype=object)})
     encoder = again(TableEncoder.learn(frame)[0])
-    assert encoder.inverse(encoder.transform(frame))["o"][:3].tolist() == pytest.approx([1.25, 3, 2.5])
+    assert encoder.inverse(encoder.transform(frame))["o"][:3].tolist() == pytest.approx(
+        [1.25, 3, 2.5]
+    )
 
 
 def test_numbers_out_of_range_are_the_nearest_a_type_holds() -> None:
@@ -428,15 +430,6 @@ def names(count: int) -> list[str]:
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "free text": (
-        pd.DataFrame({"note": names(1000)}),
-        "'note' has 1,000 different values in 1,000 rows, such as 'name 0'; at most 255 .*drop",
-    ),
-    "names": (pl.DataFrame({"who": names(60)}), "'who' has 60 .* hardly repeats .*drop"),
-    "many levels": (
-        pd.DataFrame({"c": pd.Categorical(names(300) * 9)}),
-        "'c' has 300 different values in 2,700 rows",
-    ),
     "infinity": (pd.DataFrame({"n": [1, -np.inf], "s": "x"}), "'n' has infinity at row 1"),
     "lists": (pl.DataFrame({"l": [[1], [2]]}), r"'l' holds List\(Int64\) values"),
     "objects": (pd.DataFrame({"o": [1, {"a": 2}]}), "'o' holds dict values"),
@@ -457,13 +450,74 @@ def test_what_cannot_be_learned_is_told(case: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_level_never_seen_is_told_or_ignored() -> None:
+def test_a_level_never_seen_is_ignored_and_told_once_or_refused() -> None:
     frame = pd.DataFrame({"city": [f"city {i}" for i in range(9)] * 3, "n": 1.0})
-    new = pd.DataFrame({"city": ["city 1", "Oslo"], "n": 1.0})
+    new = pd.DataFrame({"city": ["city 1", "Oslo", "Rome", "Oslo", None], "n": 1.0})
+    strict = TableEncoder.learn(frame, unseen="error")[0]
     with pytest.raises(DataError, match=r"'city' has 'Oslo' at row 1, .*'city 0', .* and 4 more$"):
-        TableEncoder.learn(frame)[0].transform(new)
-    matrix = TableEncoder.learn(frame, unseen="ignore")[0].transform(new)
-    assert matrix[:, 1:].sum(axis=1).tolist() == [1, 0]
+        again(strict).transform(new)
+    encoder = again(TableEncoder.learn(frame)[0])
+    with pytest.warns(
+        UserWarning, match=r"'city' has levels .* never saw: 'Oslo', 'Rome'; "
+    ) as told:
+        matrix = encoder.transform(new)
+    assert len(told) == 1
+    assert matrix[:, 1:].sum(axis=1).tolist() == [1, 0, 0, 0, 1]
+    assert np.array_equal(encoder.transform(new), matrix), "told a second time"
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_of_many_levels_the_frequent_ones_are_learned(library: str) -> None:
+    cities = [f"city {i}" for i in range(400) for _ in range(400 - i)]
+    make = {"pandas": pd.DataFrame, "polars": pl.DataFrame, "pyarrow": pa.table}[library]
+    frame = make({"city": cities})
+    words = r"'city' has 400 different values in 80,200 rows.* the 254 most frequent are learned"
+    with pytest.warns(UserWarning, match=words):
+        encoder = again(TableEncoder.learn(frame)[0])
+    assert encoder.width == 255
+    assert encoder.categories == ((0, 255),)
+    assert encoder.titles[-1] == "city_other"
+    matrix = encoder.transform(frame)
+    assert matrix.sum(axis=1).tolist() == [1] * len(cities)
+    back = nw.from_native(encoder.inverse(matrix), eager_only=True)["city"].to_list()
+    assert back == [city if int(city[5:]) < 254 else "other" for city in cities]
+    rare, new = encoder.transform(make({"city": ["city 399", "Oslo"]}))
+    assert rare.argmax() == new.argmax() == 254
+
+
+def test_names_and_free_text_are_other() -> None:
+    frame = pl.DataFrame({"who": [*names(60), None]})
+    with pytest.warns(UserWarning, match="'who' has 60 different .* none is frequent, .* drop"):
+        encoder = again(TableEncoder.learn(frame)[0])
+    assert encoder.titles == ["who_other", "who_missing"]
+    back = encoder.inverse(encoder.transform(frame))["who"].to_list()
+    assert back == ["other"] * 60 + [None]
+
+
+FIXED: dict[str, Any] = {
+    "categories": lambda levels: pd.DataFrame({"c": pd.Categorical([str(i) for i in levels])}),
+    "numbers": lambda levels: pd.DataFrame({"c": pd.Categorical(levels)}),
+    "enum": lambda levels: pl.DataFrame(
+        {"c": [str(i) for i in levels]}, schema={"c": pl.Enum([str(i) for i in range(300)])}
+    ),
+    "mixed": lambda levels: pd.DataFrame({"c": pd.Series(["1", *levels], dtype=object)}),
+}
+
+
+@pytest.mark.parametrize("case", FIXED)
+def test_where_a_type_has_no_other_a_rare_level_is_a_gap(case: str) -> None:
+    frame = FIXED[case]([i for i in range(300) for _ in range(300 - i)])
+    with pytest.warns(UserWarning, match="254 most frequent"):
+        encoder = again(TableEncoder.learn(frame)[0])
+    back = encoder.inverse(encoder.transform(frame))
+    before, after = (nw.from_native(each, eager_only=True)["c"] for each in (frame, back))
+    assert before.dtype == after.dtype
+    gaps = after.is_null().to_numpy()
+    assert 46 * 10 < gaps.sum() < 46 * 30
+    kept = [
+        pair for pair, gap in zip(zip(before, after, strict=True), gaps, strict=True) if not gap
+    ]
+    assert all(one == other for one, other in kept)
 
 
 CHANGED: dict[str, tuple[str, Any, str]] = {

@@ -234,8 +234,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Parameters
         ----------
         X
-            Rows (n, features), pictures (n, h, w) or (n, h, w, c), sequences (n, T, d), a list of
-            arrays (T, d) of several lengths, a list of strings, or a data frame.
+            Rows (n, features), also as a sparse matrix of SciPy's, pictures (n, h, w) or
+            (n, h, w, c), sequences (n, T, d), a list of arrays (T, d) of several lengths, a list of
+            strings, or a data frame.
         y
             Ignored: a pipeline passes labels here.
         target
@@ -552,6 +553,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = True
         return tags
 
     def _state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -193,12 +193,14 @@ def find(
         if format_of(path) == HEATMAPS:
             write_heat_maps(detector, rows.X, order[: top or SHOWN], path)
         else:
-            parts = detector.explain(rows.X) if by_column else None
+            parts = np.asarray(detector.explain(rows.X)) if by_column else None
             write_scores(scores, flagged, parts, detector.columns_, path)
         say(f"{path}: {len(scores)} rows, {int(flagged.sum())} flagged")
     worst = [rows.record(i, float(scores[i]), flagged=bool(flagged[i])) for i in order.tolist()]
     if by_column and len(order):
-        for each, parts in zip(worst, detector.explain(take(rows.X, order)), strict=True):
+        for each, parts in zip(
+            worst, np.asarray(detector.explain(take(rows.X, order))), strict=True
+        ):
             each["because"] = reasons(parts, detector.columns_)
     result = {
         "rows": len(scores),

@@ -21,6 +21,7 @@ from torch import Tensor
 from ..errors import DataError
 
 Array = NDArray[Any] | Tensor
+"""Samples of any real type."""
 A = TypeVar("A", NDArray[Any], Tensor, NDArray[Any] | Tensor)
 
 BLOCK = 2**18
@@ -83,7 +84,8 @@ def as_array(
     Raises
     ------
     DataError
-        If X holds anything but finite real numbers, is sparse, is empty, or has another shape.
+        If X holds anything but finite real numbers, is sparse (`SparseRows` takes that), is empty,
+        or has another shape.
     """
     array: Any
     if is_frame(X):
@@ -180,9 +182,9 @@ def tensor_of_numbers(X: Tensor, name: str) -> Tensor:
 
 def array_of_numbers(X: Any, name: str) -> NDArray[Any]:
     """Return an array of real numbers in the machine's byte order, or say why X is none."""
-    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+    if is_sparse(X):
         raise DataError(
-            f"{name} is sparse ({type(X).__name__}), which is not supported; "
+            f"{name} is sparse ({type(X).__name__}), which is not supported here; "
             "give a dense array: X.toarray()"
         )
     if X is None or isinstance(X, str | bytes | dict | set):
@@ -339,6 +341,75 @@ def numbers(series: nw.Series[Any]) -> NDArray[Any]:
     return series.to_numpy()
 
 
+# ── sparse matrices ──────────────────────────────────────────────────────────────────────────
+
+
+def is_sparse(X: object) -> bool:
+    """Whether X is a sparse matrix or array of SciPy, without importing it."""
+    return hasattr(X, "toarray") and hasattr(X, "nnz")
+
+
+class SparseRows:
+    """A sparse matrix read as an array of rows: those that are taken come dense.
+
+    Parameters
+    ----------
+    X
+        A matrix or an array of SciPy, (n, features), of any format.
+    name
+        What X is called in errors.
+
+    Raises
+    ------
+    DataError
+        If X holds anything but finite real numbers, is empty, or has another shape.
+    """
+
+    ndim = 2
+
+    def __init__(self, X: Any, name: str = "X") -> None:
+        check_shape(X, name)
+        rows = X.tocsr()
+        values = real(rows.data, name)
+        bad = ~np.isfinite(values)
+        if bad.any():
+            first = int(np.argmax(bad))
+            row = int(np.searchsorted(rows.indptr, first, side="right")) - 1
+            place = at((row, int(rows.indices[first])))
+            count = int(np.count_nonzero(bad))
+            raise DataError(not_finite(float(values[first]), place, count, name))
+        self.matrix = type(rows)((values, rows.indices, rows.indptr), shape=rows.shape)
+        self.shape: tuple[int, ...] = rows.shape
+        self.dtype = values.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        dense: NDArray[Any] = self.matrix[rows].toarray()
+        return dense
+
+    def tensor(self, *, narrow: bool) -> Tensor:
+        """Return all rows as a tensor, of at most 32 bits a number where those hold the values.
+
+        Parameters
+        ----------
+        narrow
+            Whether float32 holds floats closely enough.
+        """
+        dtype = as_tensor(self[:1]).dtype
+        ends = (self.matrix.data.min(initial=0), self.matrix.data.max(initial=0))
+        if dtype == torch.float64 and narrow:
+            dtype = torch.float32
+        elif dtype == torch.int64 and ends[0] >= -(2**31) and ends[1] < 2**31:
+            dtype = torch.int32
+        out = torch.empty(self.shape, dtype=dtype)
+        rows: Any = self
+        for start, block in blocks(rows):
+            out[start : start + len(block)] = as_tensor(block)
+        return out
+
+
 # ── blocks, and the search for NaN and infinity ──────────────────────────────────────────────
 
 
@@ -425,7 +496,7 @@ def not_finite(value: float, place: str, count: int, name: str) -> str:
     what = "NaN" if np.isnan(value) else "infinity" if value > 0 else "-infinity"
     others = f", the first of {count:,} such values" if count > 1 else ""
     right = (
-        "fill what is missing, or fit on a data frame, whose gaps are learned"
+        "fill what is missing, or give a data frame, whose gaps are learned"
         if what == "NaN"
         else "every value must be finite"
     )

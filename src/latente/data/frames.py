@@ -205,6 +205,17 @@ def is_sound_note(note: Any) -> bool:
     )
 
 
+def like(frame: Any, values: NDArray[np.float64]) -> Any:
+    """Return numbers (n, columns) as a data frame of the library, names and index of another."""
+    opened = open_frame(frame)
+    if opened.implementation.is_pandas():
+        import pandas as pd
+
+        return pd.DataFrame(values, index=frame.index, columns=frame.columns)
+    named = dict(zip(opened.columns, values.T, strict=True))
+    return nw.from_dict(named, backend=opened.implementation).to_native()
+
+
 # ── what a column is ─────────────────────────────────────────────────────────────────────────
 
 

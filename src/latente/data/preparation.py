@@ -31,11 +31,13 @@ from .arrays import (
     STEPS,
     A,
     Array,
+    SparseRows,
     as_array,
     as_numpy,
     as_tensor,
     check_shape,
     is_frame,
+    is_sparse,
     named,
 )
 from .encoders import Number
@@ -227,7 +229,7 @@ class Preparation:
             if layout == "sequences" or differ_in_length(items):
                 return cls._learn_sequences(NumberSequences, X, scaling, name)
         axes = STEPS if layout == "sequences" and getattr(X, "ndim", 0) == 3 else ()
-        array: Any = as_array(X, name=name, axes=axes)
+        array: Any = SparseRows(X, name) if is_sparse(X) else as_array(X, name=name, axes=axes)
         check_layout(array, layout, name)
         found = Layout.of(array, layout)
         if layout == "auto" and is_uneven(array):
@@ -289,26 +291,45 @@ class Preparation:
         name
             What X is called in errors.
         """
+        return self._tensor(self.check(X, name))
+
+    def check(self, X: Any, name: str) -> Any:
+        """Return samples, checked to be like those of the fit, as an array of any real type.
+
+        Parameters
+        ----------
+        X, name
+            As for `store`.
+
+        Returns
+        -------
+        ndarray, Tensor or SparseRows
+            Whose rows, sliced, are what `store` makes a tensor of.
+        """
         if self.table is not None:
-            return torch.from_numpy(self.table.transform(X))
+            return self.table.transform(X)
         if self.sequences is not None:
-            return self._tensor(self.sequences.store(X, name))
+            return self.sequences.store(X, name)
         if self.fill is not None and is_frame(X) and not is_plain(X):
-            return self._tensor(self._filled(X, name))
+            return self._filled(X, self.fill, name)
+        if is_sparse(X) and self.layout.kind == "rows":
+            rows: Any = SparseRows(X, name)
+            self.layout.check(rows, name=name)
+            return rows
         names = self.schema.names if self.schema is not None else None
         axes = STEPS if self.layout.kind == "sequences" and getattr(X, "ndim", 0) == 3 else ()
         array = as_array(X, name=name, names=names, axes=axes)
         self.layout.check(array, name=name)
-        return self._tensor(array)
+        return array
 
-    def _filled(self, X: Any, name: str) -> NDArray[Any]:
-        """Return a data frame as an array of the fit's type where that holds it, its gaps filled."""
+    def _filled(self, X: Any, fill: NDArray[np.float64], name: str) -> NDArray[Any]:
+        """Return a frame with gaps as an array, of the fit's type where that holds it all."""
         assert self.schema is not None
         series = list(columns(self.schema.check(X), self.schema.fields))
         if not len(series[0]):
             check_shape(np.empty((0, len(series))), name)
         values = np.stack([Number.read(each) for each in series], axis=1)
-        filled = np.where(np.isnan(values), self.fill, values)
+        filled = np.where(np.isnan(values), fill, values)
         with np.errstate(invalid="ignore", over="ignore"):
             narrow = filled.astype(self.layout.dtype)
         return narrow if np.array_equal(narrow, filled) else filled
@@ -445,8 +466,10 @@ class Preparation:
             fill=fill,
         )  # fmt: skip
 
-    def _tensor(self, array: Array) -> Tensor:
+    def _tensor(self, array: Any) -> Tensor:
         """Return checked samples as a tensor, of half the width where that is close enough."""
+        if isinstance(array, SparseRows):
+            return array.tensor(narrow=self._narrows)
         tensor = as_tensor(array)
         return tensor.float() if tensor.dtype == torch.float64 and self._narrows else tensor
 

@@ -489,8 +489,8 @@ def sampled(X: Array) -> NDArray[Any]:
     wanted = max(1, SAMPLE // max(1, int(np.prod(X.shape[1:]))))
     if len(X) > wanted:
         drawn = np.random.default_rng(0).choice(len(X), wanted, replace=False)
-        X = X[np.sort(drawn)]
-    return as_numpy(X)
+        return as_numpy(X[np.sort(drawn)])
+    return as_numpy(X[:])
 
 
 # ── back into the type that the data had ─────────────────────────────────────────────────────
