@@ -16,6 +16,8 @@ from .data import (
     MaybeOutput,
     Seed,
     Split,
+    by_position,
+    is_frame,
     open_rows,
     preparation_of,
     select,
@@ -56,6 +58,14 @@ Threshold = Annotated[
         '"cost(miss=50)"; the last two need --validation.',
     ),
 ]
+Unseen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ignore|error",
+        help="With --fit: what becomes of a category that DATA do not have: ignored, which makes "
+        "a row anomalous, or an error.",
+    ),
+]
 Validation = Annotated[
     str | None,
     typer.Option(
@@ -81,6 +91,7 @@ def detect(
     fit: Fit = False,
     contamination: Contamination = None,
     threshold: Threshold = None,
+    unseen: Unseen = None,
     validation: Validation = None,
     explain: Explain = False,
     top: Top = None,
@@ -98,7 +109,8 @@ def detect(
     of pictures, the most anomalous beside maps of where they are so, to a .png.
     """
     learning = {
-        "contamination": contamination, "threshold": threshold, "validation": validation,
+        "contamination": contamination, "threshold": threshold, "unseen": unseen,
+        "validation": validation,
     }  # fmt: skip
     given = {name: value for name, value in learning.items() if value is not None}
     if fit:
@@ -148,7 +160,10 @@ def learn(
         if others.y is None:
             raise CallError(f"{validation} has no labels; name their column with --label")
         named = others.data.names and rows.data.names
-        labelled = (select(others.X, others.data, named) if named else others.X, others.y)
+        X = select(others.X, others.data, named) if named else others.X
+        if is_frame(rows.X) and not is_frame(X):
+            X = by_position(X, rows.data.names or ())
+        labelled = (X, others.y)
     detector = AnomalyDetector(**keywords).fit(rows.X, validation=labelled)
     if rows.data.names and len(rows.data.names) == len(detector.columns_):
         detector.columns_ = list(rows.data.names)

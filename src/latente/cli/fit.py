@@ -10,7 +10,7 @@ import typer
 
 from ..families import FAMILIES
 from .console import FAILED, answer, plural, print_facts, say
-from .data import READING, Data, Json, Output, open_data, with_options
+from .data import READING, Data, Json, Output, as_table, open_data, with_options
 from .info import facts_of, print_terms
 from .output import check_output
 from .parameters import DEFAULTS, estimator_options, read_config, values
@@ -90,7 +90,7 @@ def open_training(data: str, others: dict[str, Any]) -> tuple[Dataset, Dataset |
     """Read the data to train on, and the targets if they are others."""
     reading = {name: others.get(name) for name in READING}
     found = [
-        None if spec is None else open_data(spec, n=others.get("limit"), **reading)
+        None if spec is None else as_table(open_data(spec, n=others.get("limit"), **reading), spec)
         for spec in (data, others.get("target"))
     ]
     assert found[0] is not None

@@ -209,7 +209,7 @@ class Date(ColumnEncoder):
 
     @staticmethod
     def read(series: Series) -> Floats:
-        """Return the microseconds: since 1970 in UTC, since midnight, or as they last; NaN in gaps."""
+        """Return microseconds: since 1970 in UTC, since midnight, or as they last; NaN in gaps."""
         if series.dtype in (nw.Datetime, nw.Date):
             ticks = series.dt.timestamp("us")
         elif series.dtype == nw.Duration:
