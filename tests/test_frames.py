@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
 import pytest
 import scipy.sparse as sp
 from sklearn.model_selection import cross_val_score
@@ -18,6 +20,7 @@ from sklearn.model_selection import cross_val_score
 from latente import AnomalyDetector, Autoencoder, DataError, Dense, ParameterError
 from latente.data.arrays import SparseRows
 from latente.data.preparation import Preparation
+from latente.data.readers import read
 
 RNG = np.random.default_rng(0)
 SPARSE = sp.random_array((120, 30), density=0.1, format="csr", rng=np.random.default_rng(1))
@@ -100,6 +103,32 @@ def test_whole_numbers_come_back_whole(library: str, text: bool) -> None:
     assert list(drawn.schema.dtypes()) == types
     wide = back["id"].to_numpy()
     assert (np.abs(wide - (2**53 + 45)) < 500).all()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_whole_numbers_of_a_file_stay_whole_beside_gaps(suffix: str, tmp_path: Path) -> None:
+    table = pa.table({"n": [3, None, 2**30], "x": [0.5, None, 2.0], "y": [1, 2, 3]})
+    path = tmp_path / f"t.{suffix}"
+    (pa.csv.write_csv if suffix == "csv" else pa.parquet.write_table)(table, path)
+    frame = read(path).X
+    assert [str(dtype) for dtype in frame.dtypes] == ["Int64", "float64", "int64"]
+    assert frame["n"].isna().tolist() == [False, True, False]
+    back = small(epochs=0).fit(frame).reconstruct(frame)
+    assert [str(dtype) for dtype in back.dtypes] == ["Int64", "float64", "int64"]
+
+
+def test_a_wide_frame_is_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No column of NumPy's types is looked at by itself, but once to keep its type."""
+    frame = pd.DataFrame(RNG.normal(size=(4, 300)))
+    looked_at = []
+    whole = nw.DataFrame.iter_columns
+    monkeypatch.setattr(
+        nw.DataFrame, "iter_columns", lambda self: looked_at.append(1) or whole(self)
+    )
+    learned, _ = Preparation.learn(frame, scaling="auto", name="X")
+    looked_at.clear()
+    learned.store(frame, "X")
+    assert not looked_at
 
 
 # ── levels that the fit never saw ────────────────────────────────────────────────────────────

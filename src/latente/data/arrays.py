@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -310,7 +311,7 @@ def open_frame(X: Any) -> nw.DataFrame[Any]:
         names = list(frame.columns)
     except nw.exceptions.DuplicateError:
         names = list(X.columns)
-    repeated = [name for i, name in enumerate(names) if name in names[:i]]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise DataError(f"X has several columns of one name: {repeated[0]!r}")
     return frame
@@ -325,13 +326,23 @@ def matrix(X: Any) -> NDArray[Any]:
         If a column holds something else.
     """
     frame = open_frame(X)
+    if numpy_kinds(X) <= set("biuf"):
+        return X.to_numpy()  # type: ignore[no-any-return]
     for series in frame.iter_columns():
         if not series.dtype.is_numeric() and series.dtype != nw.Boolean:
             raise DataError(f"column {series.name!r} holds {series.dtype} values, not numbers")
-    if frame.implementation.is_pandas() and all(isinstance(d, np.dtype) for d in X.dtypes):
-        return X.to_numpy()  # type: ignore[no-any-return]
     columns = [numbers(series) for series in frame.iter_columns()]
     return np.column_stack(columns) if columns else np.empty((len(frame), 0))
+
+
+def numpy_kinds(X: Any) -> set[str]:
+    """Return the kinds of NumPy's types that a frame of pandas has; "?" where it has another one.
+
+    To look at them takes no time, where to go through thousands of columns does.
+    """
+    if not hasattr(X, "iloc"):
+        return {"?"}
+    return {dtype.kind if isinstance(dtype, np.dtype) else "?" for dtype in X.dtypes}
 
 
 def numbers(series: nw.Series[Any]) -> NDArray[Any]:

@@ -22,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import DataError, MissingExtra
-from .arrays import is_frame, open_frame
+from .arrays import is_frame, numpy_kinds, open_frame
 from .scaling import DTYPES, to_dtype
 
 if TYPE_CHECKING:
@@ -323,7 +323,10 @@ def kind_of(series: Series) -> str:
 
 def is_plain(X: Any) -> bool:
     """Whether a data frame is an array with names: all numbers or all booleans, none missing."""
-    columns = list(open_frame(X).iter_columns())
+    frame, kinds = open_frame(X), numpy_kinds(X)
+    if kinds <= set("iuf") or kinds == {"b"}:
+        return not X.isna().to_numpy().any()
+    columns = list(frame.iter_columns())
     numeric = all(s.dtype.is_numeric() and not s.dtype.is_decimal() for s in columns)
     if not numeric and not all(s.dtype == nw.Boolean for s in columns):
         return False
@@ -480,7 +483,10 @@ def of_pandas(column: pd.Series[Any]) -> tuple[pa.Field, Note] | None:
     """
     import pandas as pd
 
-    dtype, note = column.dtype, {}
+    dtype = column.dtype
+    note: Note = {}
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+        return pa.field("", pa.from_numpy_dtype(dtype)), note
     if isinstance(dtype, pd.CategoricalDtype):
         levels = [as_json(level) for level in dtype.categories]
         inner = of_pandas(pd.Series(dtype.categories[:0]))
