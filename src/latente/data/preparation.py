@@ -181,9 +181,8 @@ class Preparation:
         The encoding, where a data frame of mixed columns was given.
     sequences
         The padding, where a list of sequences or texts was given.
-    fill
-        What stands for a gap in each column of a data frame of numbers, which had none at fit:
-        the median.
+    median
+        What stands for a gap in each column of a data frame of numbers, which had none at fit.
     """
 
     layout: Layout
@@ -191,7 +190,7 @@ class Preparation:
     schema: Schema | None = None
     table: TableEncoder | None = None
     sequences: Sequences | None = None
-    fill: NDArray[np.float64] | None = None
+    median: NDArray[np.float64] | None = None
 
     @classmethod
     def learn(
@@ -264,8 +263,8 @@ class Preparation:
         array = as_array(X, name=name)
         schema = Schema.of(X)
         learned = Scaling.learn(array, scaling, names=schema.names)
-        fill = medians(array)
-        made = cls(layout=Layout.of(array), scaling_map=learned, schema=schema, fill=fill)
+        found, median = Layout.of(array), medians(array)
+        made = cls(layout=found, scaling_map=learned, schema=schema, median=median)
         return made, made._tensor(array)
 
     @classmethod
@@ -310,8 +309,8 @@ class Preparation:
             return self.table.transform(X)
         if self.sequences is not None:
             return self.sequences.store(X, name)
-        if self.fill is not None and is_frame(X) and not is_plain(X):
-            return self._filled(X, self.fill, name)
+        if self.median is not None and is_frame(X) and not is_plain(X):
+            return self._filled(X, self.median, name)
         if is_sparse(X) and self.layout.kind == "rows":
             rows: Any = SparseRows(X, name)
             self.layout.check(rows, name=name)
@@ -434,8 +433,8 @@ class Preparation:
         meta: dict[str, Any] = {"layout": self.layout.to_json(), "scaling": plain}
         meta["schema"] = None if self.schema is None else self.schema.to_json()
         meta["sequences"] = None if self.sequences is None else self.sequences.to_json()
-        if self.fill is not None:
-            arrays = {**arrays, "fill": self.fill}
+        if self.median is not None:
+            arrays = {**arrays, "median": self.median}
         meta["table"] = None
         if self.table is not None:
             meta["table"], inner = self.table.state()
@@ -458,12 +457,12 @@ class Preparation:
         sized = layout.size == int(np.prod(shape)) or isinstance(found, TextSequences)
         if not sized or not scaling_map.fits(shape):
             raise DataError("the scaling does not fit the shape of the samples")
-        fill = np.array(arrays["fill"], np.float64) if "fill" in arrays else None
-        if fill is not None and (fill.shape != layout.shape or not np.isfinite(fill).all()):
+        median = np.array(arrays["median"], np.float64) if "median" in arrays else None
+        if median is not None and (median.shape != layout.shape or not np.isfinite(median).all()):
             raise DataError("the values for gaps do not fit the shape of the samples")
         return cls(
             layout=layout, scaling_map=scaling_map, schema=schema, table=table, sequences=found,
-            fill=fill,
+            median=median,
         )  # fmt: skip
 
     def _tensor(self, array: Any) -> Tensor:
