@@ -939,9 +939,63 @@ class TestColumns:
         for model in (rows, gaps):
             told = refused(1, "score", tables / "other.csv", "-m", model)
             assert "no column 'hundred'" in told
-        assert "row 7, column 1 ('ten')" in refused(1, "score", tables / "gaps.csv", "-m", rows)
         assert "name its columns" in refused(1, "score", tables / "places.csv", "-m", gaps)
-        good("score", tables / "places.csv", "-m", rows)
+
+    def test_a_gap_that_the_fit_did_not_meet_is_filled(self, tables: Path, tmp_path: Path) -> None:
+        rows, detector = tables / "rows.safetensors", tmp_path / "d.safetensors"
+        found = answered("score", tables / "gaps.csv", "-m", rows)
+        assert np.isfinite(found["scores"]).all()
+        good("detect", tables / "rows.csv", "--fit", "-o", detector)
+        assert answered("detect", tables / "gaps.csv", "-m", detector, "--top", 3)["rows"] == 60
+
+    def test_without_names_they_are_found_by_their_place(
+        self, tables: Path, tmp_path: Path
+    ) -> None:
+        named, nameless = tables / "rows.csv", tables / "places.csv"
+        model = tmp_path / "m.safetensors"
+        good("fit", nameless, "-o", model, *TINY)
+        for path in (tables / "rows.safetensors", model):
+            assert (
+                good("encode", named, "-m", path).stdout
+                == good("encode", nameless, "-m", path).stdout
+            )
+        np.savetxt(tmp_path / "gap.csv", [[1, np.nan, 3], [4, 5, 6]], delimiter=",")
+        assert len(answered("score", tmp_path / "gap.csv", "-m", model)["scores"]) == 2
+        np.save(tmp_path / "rows.npy", np.loadtxt(nameless, delimiter=","))
+        assert (
+            good("encode", tmp_path / "rows.npy", "-m", model).stdout
+            == good("encode", nameless, "-m", model).stdout
+        )
+
+    @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+    def test_whole_numbers_come_back_whole(self, tmp_path: Path, suffix: str) -> None:
+        import pandas as pd
+
+        ids = 2**40 + 1000 * np.arange(50)
+        frame = pd.DataFrame({"id": ids, "n": np.arange(50) % 9, "x": np.linspace(0.5, 9, 50)})
+        file, model, back = (tmp_path / f"{n}.{suffix}" for n in ("f", "m", "b"))
+        frame.to_csv(file, index=False) if suffix == "csv" else frame.to_parquet(file)
+        model = model.with_suffix(".safetensors")
+        good("fit", file, "-o", model, *TINY)
+        good("reconstruct", file, "-m", model, "-o", back)
+        found = pd.read_csv(back) if suffix == "csv" else pd.read_parquet(back)
+        assert found.dtypes.tolist() == [np.dtype("i8"), np.dtype("i8"), np.dtype("f8")]
+        assert np.abs(found["id"] - ids).max() < 1e6
+        good("reconstruct", file, "-m", model, "-o", tmp_path / "b.npy")
+        assert np.load(tmp_path / "b.npy").shape == (50, 3)
+
+    def test_unseen_categories_are_told_or_refused(self, tmp_path: Path) -> None:
+        old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+        old.write_text("city,size\n" + "Lima,1.5\nFaro,2\n" * 20)
+        new.write_text("city,size\nLima,1.5\nRome,2\n")
+        strict, free = tmp_path / "s.safetensors", tmp_path / "f.safetensors"
+        good("fit", old, "-o", free, *TINY)
+        told = good("score", new, "-m", free).stderr
+        assert told.count("column 'city' has levels that the fit never saw: 'Rome'") == 1
+        good("fit", old, "-o", strict, "--unseen", "error", *TINY)
+        assert "'Rome' at row 1" in refused(1, "score", new, "-m", strict)
+        good("detect", old, "--fit", "-o", strict, "--unseen", "error")
+        assert "'Rome' at row 1" in refused(1, "detect", new, "-m", strict)
 
 
 class TestInfoOfOtherFiles:

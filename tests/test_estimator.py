@@ -464,6 +464,7 @@ CHANGES: list[dict[str, Any]] = [
 ELSEWHERE = {
     "patience": "test_early_stopping",
     "layout": "test_sequences",
+    "unseen": "test_frames",
     "device": "the same weights on each",
     "warm_start": "test_going_on",
     "callbacks": "test_callbacks",

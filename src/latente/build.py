@@ -86,6 +86,7 @@ def check_params(params: Params, *, held_out: bool = False) -> None:
             params["layout"] in ("auto", "rows", "pictures", "sequences"),
             "'auto', 'rows', 'pictures' or 'sequences'",
         ),
+        "unseen": (params["unseen"] in ("ignore", "error"), "'ignore' or 'error'"),
     }
     for name, (good, right) in rules.items():
         if not good:

@@ -110,6 +110,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     scaling : str
         How values are brought to the model's scale: "unit", "standard", "minmax", "robust",
         "none", or "auto".
+    unseen : str
+        What becomes of a category in a data frame that the fit never saw: "ignore" takes it for
+        none of the known ones, and a warning tells it once; "error" refuses it.
     device : str
         "auto", "cpu", "cuda", "cuda:1", "mps".
     precision : str
@@ -172,6 +175,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         patience: int | str | None = "auto",
         layout: str = "auto",
         scaling: str = "auto",
+        unseen: str = "ignore",
         device: str = "auto",
         precision: str = "auto",
         warm_start: bool = False,
@@ -195,6 +199,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.patience = patience
         self.layout = layout
         self.scaling = scaling
+        self.unseen = unseen
         self.device = device
         self.precision = precision
         self.warm_start = warm_start
@@ -260,8 +265,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Parameters
         ----------
         X
-            Rows (n, features), pictures (n, h, w) or (n, h, w, c), sequences (n, T, d), a list of
-            arrays (T, d) of several lengths, a list of strings, or a data frame.
+            Rows (n, features), also as a sparse matrix of SciPy's, pictures (n, h, w) or
+            (n, h, w, c), sequences (n, T, d), a list of arrays (T, d) of several lengths, a list of
+            strings, or a data frame.
         y
             Ignored: a pipeline passes labels here.
         target
@@ -339,13 +345,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if again:
             fitted = self._checked(X)
             return fitted, self._parts, fitted.batches(X, target)
-        layout = data_layout(params)
-        source, stored = Preparation.learn(X, scaling=self.scaling, name="X", layout=layout)
+        reading = {
+            "scaling": self.scaling, "layout": data_layout(params), "unseen": self.unseen
+        }  # fmt: skip
+        source, stored = Preparation.learn(X, name="X", **reading)
         wanted, stored_target = source, None
         if target is not None:
-            wanted, stored_target = Preparation.learn(
-                target, scaling=self.scaling, name="target", layout=layout
-            )
+            wanted, stored_target = Preparation.learn(target, name="target", **reading)
         validate_data(self, source.header(X), reset=True, skip_check_array=True)
         self.n_features_in_ = source.n_features
         self.columns_ = source.names
@@ -620,6 +626,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = True
         return tags
 
     def _state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -21,6 +21,7 @@ from .data import (
     Model,
     Output,
     Split,
+    is_frame,
     open_model,
     open_rows,
     with_options,
@@ -86,7 +87,7 @@ def compress(
     if rows.paths is not None:
         before = sum(os.path.getsize(each) for each in rows.paths)
     else:
-        before = int(getattr(rows.X, "nbytes", 0))
+        before = size_of(rows.X)
     each = len(packed) / len(rows)
     result = {
         "output": path,
@@ -97,6 +98,15 @@ def compress(
     }
     line = f"{len(rows):,} samples: {before:,} → {len(packed):,} bytes, {each:,.1f} each → {path}"
     answer(result, json, lambda: say(line))
+
+
+def size_of(X: Any) -> int:
+    """Return how many bytes an array or a data frame takes in memory; 0 of anything else."""
+    if is_frame(X):
+        import narwhals
+
+        return int(narwhals.from_native(X, eager_only=True).estimated_size())
+    return int(getattr(X, "nbytes", 0))
 
 
 def decompress(

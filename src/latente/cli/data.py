@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -252,7 +252,7 @@ def open_rows(
         How many rows to take, from the first.
     model
         The fitted model or detector that takes them: the columns of a table are brought to those
-        it was fitted on.
+        it was fitted on. None for rows to be learned from: a table in a file is a data frame then.
 
     Raises
     ------
@@ -264,6 +264,8 @@ def open_rows(
     if split not in (*SPLITS, None):
         raise ParameterError(f"--split {split}: choose {listed(SPLITS)}")
     data = open_data(spec, **reading)
+    if model is None:
+        data = as_table(data, spec)
     if split is None:
         split = "train" if data.X_test is None else "test"
     if split == "test" and data.X_test is None:
@@ -305,6 +307,49 @@ def take(X: Any, index: Sequence[int] | Any) -> Any:
     return take_rows(X, np.asarray(index))
 
 
+def as_table(data: Dataset, spec: str) -> Dataset:
+    """Return a table that was read from a file as a data frame, also where all of it is numbers.
+
+    So whole numbers come back whole, and a gap that is met later is filled.
+
+    Parameters
+    ----------
+    data
+        What `open_data` returned.
+    spec
+        As given for DATA.
+    """
+    from ..data.readers import chosen
+    from ..data.tabular import frame_of
+
+    path = Path(spec).expanduser()
+    if not path.is_file() or is_frame(data.X) or len(data.shape) != 1:
+        return data
+    names = data.names
+    if names is None and "header" in chosen(path).options:
+        names = nameless(data.shape[0])
+    if names is None:
+        return data
+    return replace(data, X=frame_of(dict(zip(names, data.X.T, strict=True))), names=names)
+
+
+def nameless(count: int) -> tuple[str, ...]:
+    """Return what the columns of a file are called that does not name them."""
+    return tuple(f"column {i}" for i in range(1, count + 1))
+
+
+def by_position(X: Any, columns: Sequence[str]) -> Any:
+    """Return rows as a data frame of columns of those names, which they are in the order of."""
+    from ..data.tabular import frame_of
+
+    if not is_frame(X):
+        return frame_of(dict(zip(columns, X.T, strict=True)))
+    import narwhals
+
+    frame = narwhals.from_native(X, eager_only=True)
+    return frame.rename(dict(zip(frame.columns, columns, strict=True))).to_native()
+
+
 def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> Any:
     """Return rows with the columns that a model was fitted on, found by name, in their order.
 
@@ -312,6 +357,9 @@ def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> An
 
         X, array or data frame, its columns named ──▶ array (n, features), or data frame
                                                       where the model was fitted on one
+
+    They are found by their place where the file or the model has no names for them and, if only
+    the file has none, all of the model's are numbers.
 
     Parameters
     ----------
@@ -331,11 +379,14 @@ def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> An
     """
     from ..data.arrays import as_array
     from ..data.frames import shortened
-    from ..data.tabular import frame_of
 
     preparation = preparation_of(model)
     known = model.columns_ or []
     wants_frame = preparation.names is not None
+    if wants_frame and data.shape == (len(known),):
+        file_nameless = data.names in (None, nameless(len(known)))
+        if tuple(known) == nameless(len(known)) or (preparation.table is None and file_nameless):
+            return by_position(X, known)
     if data.names is None and wants_frame:
         raise DataError(
             f"{data.name} does not name its columns; the model was fitted on {shortened(known)}"
@@ -346,7 +397,7 @@ def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> An
         X = select(X, data, known)
     if not wants_frame:
         return as_array(X, name=data.name) if is_frame(X) else X
-    return X if is_frame(X) else frame_of(dict(zip(known, X.T, strict=True)))
+    return X if is_frame(X) else by_position(X, known)
 
 
 def select(X: Any, data: Dataset, columns: Sequence[str]) -> Any:

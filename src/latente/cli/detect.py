@@ -17,6 +17,8 @@ from .data import (
     MaybeOutput,
     Seed,
     Split,
+    by_position,
+    is_frame,
     open_rows,
     preparation_of,
     select,
@@ -57,6 +59,14 @@ Threshold = Annotated[
         '"cost(miss=50)"; the last two need --validation.',
     ),
 ]
+Unseen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ignore|error",
+        help="With --fit: what becomes of a category that DATA do not have: ignored, which makes "
+        "a row anomalous, or an error.",
+    ),
+]
 Validation = Annotated[
     str | None,
     typer.Option(
@@ -82,6 +92,7 @@ def detect(
     fit: Fit = False,
     contamination: Contamination = None,
     threshold: Threshold = None,
+    unseen: Unseen = None,
     validation: Validation = None,
     explain: Explain = False,
     top: Top = None,
@@ -100,7 +111,8 @@ def detect(
     of pictures, the most anomalous beside maps of where they are so, to a .png.
     """
     learning = {
-        "contamination": contamination, "threshold": threshold, "validation": validation,
+        "contamination": contamination, "threshold": threshold, "unseen": unseen,
+        "validation": validation,
     }  # fmt: skip
     given = {name: value for name, value in learning.items() if value is not None}
     if fit:
@@ -150,7 +162,10 @@ def learn(
         if others.y is None:
             raise CallError(f"{validation} has no labels; name their column with --label")
         named = others.data.names and rows.data.names
-        labelled = (select(others.X, others.data, named) if named else others.X, others.y)
+        X = select(others.X, others.data, named) if named else others.X
+        if is_frame(rows.X) and not is_frame(X):
+            X = by_position(X, rows.data.names or ())
+        labelled = (X, others.y)
     detector = AnomalyDetector(**keywords).fit(rows.X, validation=labelled)
     if rows.data.names and len(rows.data.names) == len(detector.columns_):
         detector.columns_ = list(rows.data.names)
@@ -196,12 +211,14 @@ def find(
         if format_of(path) == HEATMAPS:
             write_heat_maps(detector, rows.X, order[: top or SHOWN], path)
         else:
-            parts = detector.explain(rows.X) if by_column else None
+            parts = np.asarray(detector.explain(rows.X)) if by_column else None
             write_scores(scores, flagged, parts, detector.columns_, path, escape=escape)
         say(f"{path}: {len(scores)} rows, {int(flagged.sum())} flagged")
     worst = [rows.record(i, float(scores[i]), flagged=bool(flagged[i])) for i in order.tolist()]
     if by_column and len(order):
-        for each, parts in zip(worst, detector.explain(take(rows.X, order)), strict=True):
+        for each, parts in zip(
+            worst, np.asarray(detector.explain(take(rows.X, order))), strict=True
+        ):
             each["because"] = reasons(parts, detector.columns_)
     result = {
         "rows": len(scores),

@@ -11,7 +11,7 @@ import typer
 from ..errors import ParameterError
 from ..families import FAMILIES
 from .console import FAILED, answer, plural, print_facts, say
-from .data import READING, Data, Json, Output, open_data, with_options
+from .data import READING, Data, Json, Output, as_table, open_data, with_options
 from .info import facts_of, print_terms
 from .output import check_output, existing, refuse_overwriting
 from .parameters import DEFAULTS, estimator_options, naming_file, read_config, values
@@ -110,10 +110,14 @@ def open_training(
             "--validation does not go with --target: leave it out, and a share of DATA and its "
             "targets is held out"
         )
+
+    def read(spec: str, n: int | None) -> Dataset:
+        return as_table(open_data(spec, n=n, **reading), spec)
+
     return (
-        open_data(data, n=limit, **reading),
-        None if target is None else open_data(target, n=limit, **reading),
-        None if validation is None else open_data(validation, **reading),
+        read(data, limit),
+        None if target is None else read(target, limit),
+        None if validation is None else read(validation, None),
     )
 
 

@@ -249,7 +249,7 @@ def write_values(
         _write_csv(values, columns, sys.stdout, escape=escape)
         return
     if suffix == ".npy" and is_frame(values):
-        raise CallError(f"{path}: a data frame is written to .csv or .parquet")
+        values = _numbers(values, path)
     with atomic(path) as temporary:
         if suffix == ".npy":
             with open(temporary, "wb") as file:
@@ -261,6 +261,17 @@ def write_values(
                 temporary, "w", encoding="utf-8", errors="backslashreplace", newline=""
             ) as text:
                 _write_csv(values, columns, text, escape=escape)
+
+
+def _numbers(frame: Any, path: Path) -> NDArray[Any]:
+    """Return a data frame of numbers as an array, or refuse one that holds something else."""
+    from ..data.arrays import matrix
+    from ..errors import DataError
+
+    try:
+        return matrix(frame)
+    except DataError as error:
+        raise CallError(f"{path}: {error}; write a .csv or .parquet") from None
 
 
 def _write_lines(values: list[str], path: Path | None) -> None:

@@ -353,14 +353,30 @@ def as_frame(table: pa.Table) -> Any:
     """Return an Arrow table as a data frame of the library at hand."""
     library = frame_library()
     if library == "pandas":
-        booleans = [f.name for f in table.schema if f.type == pa.bool_()]
-        nullable = {name: "boolean" for name in booleans if table[name].null_count}
-        return table.to_pandas(ignore_metadata=True).astype(nullable)
+        return as_pandas(table)
     if library == "polars":
         import polars as pl
 
         return pl.from_arrow(table)
     return table
+
+
+def as_pandas(table: pa.Table) -> Any:
+    """Return an Arrow table as pandas has it; flags and whole numbers stay such beside gaps."""
+    import pandas as pd
+
+    nullable = {
+        pa.bool_(): pd.BooleanDtype(),
+        **{pa.type_for_alias(str(dtype).lower()): dtype for dtype in (
+            pd.Int8Dtype(), pd.Int16Dtype(), pd.Int32Dtype(), pd.Int64Dtype(),
+            pd.UInt8Dtype(), pd.UInt16Dtype(), pd.UInt32Dtype(), pd.UInt64Dtype(),
+        )},
+    }  # fmt: skip
+    frame = table.to_pandas(ignore_metadata=True)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if column.null_count and column.type in nullable:
+            frame[name] = column.to_pandas(types_mapper=nullable.get)
+    return frame
 
 
 def frame_of(columns: Mapping[str, NDArray[Any]]) -> Any:
@@ -369,17 +385,17 @@ def frame_of(columns: Mapping[str, NDArray[Any]]) -> Any:
 
 
 def narrowed(table: pa.Table) -> pa.Table:
-    """Return a table whose columns of numbers are int64 where all are whole, none missing."""
+    """Return a table whose columns of numbers are int64 where all are whole."""
     return pa.table(list(map(narrow, table.columns)), names=table.column_names)
 
 
 def narrow(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    """Return a column of float64 as int64 where all values are whole, none missing."""
-    if not pa.types.is_float64(column.type) or column.null_count:
+    """Return a column of float64 as int64 where all values that there are are whole."""
+    if not pa.types.is_float64(column.type) or column.null_count == len(column):
         return column
-    values = column.to_numpy()
+    values = column.drop_null().to_numpy()
     whole = np.all((np.abs(values) < EXACT) & (values == np.rint(values)))
-    return pa.array(values.astype(np.int64)) if whole else column
+    return column.cast(pa.int64()) if whole else column
 
 
 # ── CSV ──────────────────────────────────────────────────────────────────────────────────────

@@ -122,9 +122,8 @@ class TextFile:
 def opened_bytes(path: Path, *, packed: bool) -> Iterator[IO[Any]]:
     """Open a file's bytes, unpacked; a broken gzip file is a `FileError`."""
     try:
-        opened: IO[Any] = cast("IO[Any]", gzip.open(path)) if packed else path.open("rb")
-        with opened as file:
-            yield file
+        with gzip.open(path) if packed else path.open("rb") as file:
+            yield cast("IO[Any]", file)
     except LatenteError:
         raise
     except BROKEN_GZIP as error:
