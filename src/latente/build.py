@@ -134,6 +134,11 @@ def resolve_parts(params: Params, source: Space, target: Space) -> Parts:
     )
 
 
+def keeps_gaps(params: Params) -> bool:
+    """Whether NaN stands for what is missing, as the corruption asks for it."""
+    return any(part.keeps_gaps() for part in resolve_corruptions(params["corruption"]))
+
+
 def default_network(space: Space) -> Network:
     """Return the network for "auto": dense for rows and small pictures, else convolutional."""
     name = "dense"

@@ -23,6 +23,7 @@ from .build import (
     choose_latent_dim,
     data_layout,
     fingerprint,
+    keeps_gaps,
     make_plan,
     resolve_parts,
 )
@@ -287,12 +288,14 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if again:
             fitted = self._checked(X)
             return fitted, self._parts, fitted.batches(X, target)
-        layout = data_layout(params)
-        source, stored = Preparation.learn(X, scaling=self.scaling, name="X", layout=layout)
+        layout, gaps = data_layout(params), keeps_gaps(params)
+        source, stored = Preparation.learn(
+            X, scaling=self.scaling, name="X", layout=layout, gaps=gaps
+        )
         wanted, stored_target = source, None
         if target is not None:
             wanted, stored_target = Preparation.learn(
-                target, scaling=self.scaling, name="target", layout=layout
+                target, scaling=self.scaling, name="target", layout=layout, gaps=gaps
             )
         validate_data(self, source.header(X), reset=True, skip_check_array=True)
         self.n_features_in_ = source.n_features
@@ -304,7 +307,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         model.to(find_device(str(self.device)))
         latent = int(np.prod(model.network.code_shape))
         fitted = Fitted(model, source, wanted, seed, np.empty((0, latent), np.float32))
-        return fitted, parts, fitted.resident(stored, stored_target)
+        batches = fitted.resident(stored, stored_target)
+        fitted.begin(batches)
+        return fitted, parts, batches
 
     def _continue(self, trainer: Trainer, *, again: bool) -> Trainer:
         """Let a trainer go on from where the last one stopped, where there was one."""
@@ -409,6 +414,27 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             there. What X holds at these pixels is not looked at.
         """
         return self._checked(X).reconstruct(X, mask)
+
+    def impute(self, X: Any) -> Any:
+        """Return X with what is missing filled, for a model trained under `Gaps`.
+
+        Parameters
+        ----------
+        X
+            As it was at fit; NaN, or what the data frame's library calls missing, is filled.
+
+        Returns
+        -------
+        ndarray or data frame
+            Like X. What is known is returned exactly as it was given; in a data frame, a category
+            becomes one of its levels and a number of a column of whole ones becomes whole.
+
+        Raises
+        ------
+        ParameterError
+            If the model was not trained under `Gaps`, or was trained with a target.
+        """
+        return self._checked(X).impute(X)
 
     def score_samples(self, X: Any, target: Any = None) -> Floats:
         """Return how normal each row is: minus its loss, so that higher is more normal.
@@ -547,6 +573,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = keeps_gaps({"corruption": self.corruption})
         return tags
 
     def _state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -175,7 +175,11 @@ class Model(nn.Module):
         """
         samples = len(z) // len(target)
         raw = self.network.decode(z, context)
-        loss: Tensor = self.loss(raw, repeated(target, samples))
+        known = None
+        if self.corruption.keeps_gaps():
+            known = repeated((~target.isnan()).to(target.dtype), samples)
+            target = target.nan_to_num()
+        loss: Tensor = self.loss(raw, repeated(target, samples), known)
         return loss.view(samples, -1)
 
     def code_objective(self, z: Tensor, target: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError
-from .arrays import open_frame
+from .arrays import is_frame, numbers, open_frame
 from .encoders import ENCODERS, Category, ColumnEncoder
-from .frames import Frame, Schema
+from .frames import Bools, Frame, Schema, Series
 from .scaling import Scaling
 
 UNSEEN = ("error", "ignore")
@@ -38,16 +38,20 @@ class TableEncoder:
     unseen
         What becomes of a level that the fit never saw: "error", or "ignore", which leaves all its
         column's flags at 0.
+    gaps
+        Whether what is missing is NaN in the matrix, in all of its column's values and flags,
+        rather than filled and flagged.
     """
 
     schema: Schema
     encoders: tuple[ColumnEncoder, ...]
     scaling_map: Scaling | None
     unseen: str = "error"
+    gaps: bool = False
 
     @classmethod
     def learn(
-        cls, X: Any, scaling: str = "auto", *, unseen: str = "error"
+        cls, X: Any, scaling: str = "auto", *, unseen: str = "error", gaps: bool = False
     ) -> tuple[Self, NDArray[np.float32]]:
         """Learn a data frame of pandas, polars or pyarrow, and return it as a matrix too.
 
@@ -60,6 +64,8 @@ class TableEncoder:
             Of numbers and dates, a name of `scaling.SCALINGS`; "auto" is "standard".
         unseen
             "error" or "ignore".
+        gaps
+            Whether what is missing becomes NaN.
 
         Raises
         ------
@@ -76,13 +82,16 @@ class TableEncoder:
             ENCODERS[field.kind].learn(series, field)
             for field, series in zip(schema.fields, frame.iter_columns(), strict=True)
         )
-        encoder = cls(schema=schema, encoders=encoders, scaling_map=None, unseen=unseen)
+        if gaps:
+            check_known(frame)
+            encoders = tuple(replace(encoder, missing=False) for encoder in encoders)
+        encoder = cls(schema=schema, encoders=encoders, scaling_map=None, unseen=unseen, gaps=gaps)
         values, flags = encoder.encode(frame)
         if encoder.numbers:
             name = "standard" if scaling == "auto" else scaling
             learned = Scaling.learn(values, name, names=encoder.titles[: encoder.numbers])
             encoder = replace(encoder, scaling_map=learned)
-        return encoder, encoder.joined(values, flags)
+        return encoder, encoder._with_gaps(frame, encoder.joined(values, flags))
 
     @property
     def scaling(self) -> str:
@@ -150,7 +159,39 @@ class TableEncoder:
             If the columns are not those of the fit, or hold something else, or a level not seen.
         """
         frame = self.schema.check(X)
-        return self.joined(*self.encode(frame))
+        return self._with_gaps(frame, self.joined(*self.encode(frame)))
+
+    def _with_gaps(self, frame: Frame, matrix: NDArray[Any]) -> NDArray[Any]:
+        """Return the matrix with NaN where values are missing, if gaps are kept."""
+        if not self.gaps:
+            return matrix
+        missing = missing_in(frame)
+        number, flag = 0, self.numbers
+        for i, encoder in enumerate(self.encoders):
+            matrix[missing[:, i], number : number + encoder.numbers] = np.nan
+            matrix[missing[:, i], flag : flag + encoder.flags] = np.nan
+            number, flag = number + encoder.numbers, flag + encoder.flags
+        return matrix
+
+    def fill(self, X: Any, matrix: NDArray[Any]) -> Any:
+        """Return a data frame whose missing values are taken from a matrix.
+
+        Numbers of a column that held only whole ones at fit are rounded.
+
+        Parameters
+        ----------
+        X
+            As `transform` takes it.
+        matrix
+            Shape (n, width), without NaN.
+        """
+        frame = self.schema.check(X)
+        restored = open_frame(self.inverse(matrix))
+        columns = [
+            series.round(0) if encoder.whole and series.dtype.is_float() else series
+            for encoder, series in zip(self.encoders, restored.iter_columns(), strict=True)
+        ]
+        return filled_frame(frame.to_native(), missing_in(frame), columns)
 
     def joined(self, values: NDArray[np.float64], flags: NDArray[np.float32]) -> NDArray[Any]:
         """Return numbers, scaled, and flags as one matrix."""
@@ -210,6 +251,7 @@ class TableEncoder:
             "encoders": [asdict(encoder) for encoder in self.encoders],
             "scaling": scaling,
             "unseen": self.unseen,
+            "gaps": self.gaps,
         }
         return plain, arrays
 
@@ -223,14 +265,68 @@ class TableEncoder:
                 for field, given in zip(schema.fields, plain["encoders"], strict=True)
             )
             scaling, unseen = plain["scaling"], plain["unseen"]
+            gaps = plain.get("gaps") is True
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError("this is not the state of a table") from error
         learned = None if scaling is None else Scaling.from_state(scaling, arrays)
-        made = cls(schema=schema, encoders=encoders, scaling_map=learned, unseen=unseen)
+        made = cls(
+            schema=schema, encoders=encoders, scaling_map=learned, unseen=unseen, gaps=gaps
+        )
         width = learned.span.size if learned is not None and learned.span.ndim else made.numbers
         if unseen not in UNSEEN or width != made.numbers or (made.numbers > 0) != bool(learned):
             raise DataError("this is not the state of a table")
         return made
+
+
+def missing_in(frame: Frame) -> Bools:
+    """Return where values of a data frame are missing, NaN among them, (n, columns)."""
+    columns = []
+    for series in frame.iter_columns():
+        missing = series.is_null().to_numpy().astype(np.bool_)
+        if series.dtype.is_float():
+            missing = missing | np.isnan(numbers(series))
+        columns.append(missing)
+    return np.stack(columns, axis=1)
+
+
+def count_missing(X: Any) -> int:
+    """Return how many values are missing in a data frame or an array."""
+    if is_frame(X):
+        return int(missing_in(open_frame(X)).sum())
+    array = np.asarray(X)
+    return int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+
+
+def check_known(frame: Frame) -> None:
+    """Raise `DataError` at a column that has no value at all."""
+    empty = missing_in(frame).all(axis=0)
+    if empty.any():
+        name = frame.columns[int(np.argmax(empty))]
+        raise DataError(f"column {name!r} has no value at all; drop it")
+
+
+def filled_frame(X: Any, missing: Bools, columns: Sequence[Series]) -> Any:
+    """Return a data frame whose missing values are taken from other columns.
+
+    Parameters
+    ----------
+    X
+        Of any library; what is known stays as it is.
+    missing
+        Where values are missing, (n, columns).
+    columns
+        What to take there, of the same library.
+    """
+    frame = open_frame(X)
+    filled = []
+    for i, series in enumerate(frame.iter_columns()):
+        rows = np.flatnonzero(missing[:, i])
+        if len(rows):
+            values = columns[i][rows.tolist()]
+            if values.dtype != series.dtype:
+                values = values.cast(series.dtype)
+            filled.append(series.scatter(rows.tolist(), values))
+    return frame.with_columns(*filled).to_native() if filled else X
 
 
 def encoder_fields(given: Mapping[str, Any]) -> dict[str, Any]:
