@@ -7,13 +7,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import CallError, answer, print_facts
-from .data import READING, Data, Json, Limit, MaybeOutput, Seed, Split, open_model, open_rows
-from .data import with_options
+from .data import (
+    READING,
+    Data,
+    Json,
+    Limit,
+    MaybeOutput,
+    Seed,
+    Split,
+    is_frame,
+    open_model,
+    open_rows,
+    with_options,
+)
 from .output import TABLES, check_output, deliver
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..estimator import Autoencoder
     from .data import Selection
 
 SUFFIX = ".safetensors"
@@ -54,6 +66,8 @@ def impute(
         path = check_output(output, (SUFFIX,), data)
         learn(open_rows(data, split, limit, **reading), path, seed, json=json)
         return
+    from ..data.tables import count_missing
+
     target = check_output(output, TABLES, data, model)
     if model is None:
         rows = open_rows(data, split, limit, **reading)
@@ -61,35 +75,38 @@ def impute(
     else:
         autoencoder = open_model(model)
         rows = open_rows(data, split, limit, model=autoencoder, **reading)
-    filled = autoencoder.impute(rows.X)
-    deliver("imputed", filled, target, json, autoencoder, extra={"filled": gaps_in(rows.X)})
+    X = rows.X if model is not None else named(rows)
+    filled = autoencoder.impute(X)
+    deliver("imputed", filled, target, json, autoencoder, extra={"filled": count_missing(X)})
 
 
-def learned(rows: Selection, seed: int, *, json: bool) -> Any:
+def learned(rows: Selection, seed: int, *, json: bool) -> Autoencoder:
     """Return an autoencoder that has learned from rows to fill their gaps."""
     from ..imputation import Imputer
 
-    autoencoder = Imputer(random_state=seed, verbose=int(not json)).fit(rows.X).autoencoder_
-    if rows.data.names and len(rows.data.names) == autoencoder.n_features_in_:
-        autoencoder.columns_ = list(rows.data.names)
-    return autoencoder
+    return Imputer(random_state=seed, verbose=int(not json)).fit(named(rows)).autoencoder_
+
+
+def named(rows: Selection) -> Any:
+    """Return the rows as a data frame where their columns have names, else as an array."""
+    from ..data.tabular import frame_of
+
+    names = rows.data.names
+    if is_frame(rows.X) or names is None or rows.X.ndim != 2:
+        return rows.X
+    return frame_of(dict(zip(names, rows.X.T, strict=True)))
 
 
 def learn(rows: Selection, path: Path, seed: int, *, json: bool) -> None:
     """Fit an autoencoder that fills gaps, save it, and show what it learned from."""
+    from ..data.tables import count_missing
+
     autoencoder = learned(rows, seed, json=json)
     autoencoder.save(path)
     facts = {
         "rows": len(rows),
         "columns": autoencoder.n_features_in_,
-        "gaps": gaps_in(rows.X),
+        "gaps": count_missing(rows.X),
     }
     result = {"model": path, "data": rows.data.name, **facts}
     answer(result, json, lambda: print_facts(f"{rows.data.name} → {path}", facts))
-
-
-def gaps_in(X: Any) -> int:
-    """Return how many values are missing in an array or a data frame."""
-    from ..data.tables import count_missing
-
-    return count_missing(X)

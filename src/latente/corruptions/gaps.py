@@ -14,8 +14,10 @@ from ..data.space import Space
 from ..errors import ParameterError
 from .base import Corruption, CorruptionModule, Range, ends, require_range
 
-MOST_ROWS, MOST_VALUES, LEAST_ROWS = 4096, 2**24, 256
-"""Training rows that the factor analysis is learned from, by their number and by their values."""
+MOST_ROWS, LEAST_ROWS, MOST_WORK = 4096, 256, 2**31
+"""Training rows that the factor analysis is learned from; rows × features × factors² at most."""
+TRIAL_ROWS = 1024
+"""Of these, rows by which the number of factors is chosen."""
 MOST_FACTORS = 64
 LARGEST = 2**22
 """Most numbers that one row's factors may take, features × factors²."""
@@ -123,16 +125,17 @@ class Factors(NamedTuple):
         mean = x.sum(0) / known.sum(0).clamp(min=1)
         centred = (x - mean) * known
         wide = x.shape[1] > len(x)  # the smaller of the two squares has the same eigenvalues
-        square = centred @ centred.T if wide else centred.T @ centred
-        values, vectors = torch.linalg.eigh(square / len(x))
-        values, vectors = values.flip(0)[:factors], vectors.flip(1)[:, :factors]
-        values = values.clamp(min=LEAST_NOISE)
         if wide:
-            vectors = centred.T @ vectors / (values * len(x)).sqrt()
-        loadings = vectors * values.sqrt()
-        lacking = factors - loadings.shape[1]
-        loadings = torch.nn.functional.pad(loadings, (0, max(lacking, 0)))
-        left = centred.square().mean(0) - loadings.square().sum(1)
+            values, vectors = torch.linalg.eigh(centred @ centred.T)
+            vectors = centred.T @ vectors / values.clamp(min=1e-12).sqrt()
+            values = values / (len(x) * known.mean().square())
+        else:
+            pairs = (known.T @ known).clamp(min=1)
+            values, vectors = torch.linalg.eigh(centred.T @ centred / pairs)
+        values, vectors = values.flip(0)[:factors], vectors.flip(1)[:, :factors]
+        loadings = vectors * values.clamp(min=LEAST_NOISE).sqrt()
+        variance = centred.square().sum(0) / known.sum(0).clamp(min=1)
+        left = variance - loadings.square().sum(1)
         return cls(mean, loadings, left.clamp(min=0.05))
 
     @classmethod
@@ -196,28 +199,31 @@ class GapsModule(CorruptionModule):
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("loadings", torch.zeros(features, self.most))
         self.register_buffer("noise", torch.ones(features))
-        self.register_buffer("group", groups_of(space), persistent=False)
-        self.groups = int(self.group.max()) + 1
+        groups = groups_of(space)
+        self.groups = max(groups) + 1
+        self.register_buffer("group", torch.tensor(groups))
 
     def begin(self, x: Tensor, generator: Generator) -> None:
         """Learn the factor analysis; with as many factors as predict hidden values best."""
-        most = min(MOST_ROWS, max(MOST_VALUES // len(self.mean), LEAST_ROWS))
+        work = self.loadings.numel() * self.most
+        most = min(MOST_ROWS, max(MOST_WORK // work, LEAST_ROWS))
         order = torch.randperm(len(x), generator=generator)[:most]
         rows = x[order.to(x.device)].flatten(1).cpu().double()
         missing = rows.isnan()
+        few, gaps = rows[:TRIAL_ROWS], missing[:TRIAL_ROWS]
         trials = [
-            (torch.rand(rows.shape, generator=generator) < TRIED) & ~missing
-            for _ in range(min(max(round(HIDDEN / (TRIED * rows.numel())), 1), MOST_TRIALS))
+            (torch.rand(few.shape, generator=generator) < TRIED) & ~gaps
+            for _ in range(min(max(round(HIDDEN / (TRIED * few.numel())), 1), MOST_TRIALS))
         ]
 
         def miss(factors: int) -> float:
             total = 0.0
             for hidden in trials:
-                fill = Factors.learn(rows, missing | hidden, factors).fill(rows, missing | hidden)
-                total += float((fill - rows)[hidden].square().sum())
+                fill = Factors.learn(few, gaps | hidden, factors).fill(few, gaps | hidden)
+                total += float((fill - few)[hidden].square().sum())
             return total
 
-        best = min(counts_of(self.most), key=miss)
+        best = min(counts_of(max(min(self.most, len(few) // 2), 1)), key=miss)
         found = Factors.learn(rows, missing, best)
         self.mean.copy_(found.mean)
         self.noise.copy_(found.noise)
@@ -276,10 +282,11 @@ def counts_of(most: int) -> Iterator[int]:
         count //= 2
 
 
-def groups_of(space: Space) -> Tensor:
+def groups_of(space: Space) -> list[int]:
     """Return the number of each feature's group: features of a group are missing together."""
-    alone = torch.arange(math.prod(space.shape)).view(space.shape)
+    *others, last = space.shape
+    first = list(range(last))
     for start, stop in space.categories:
-        alone[..., start:stop] = alone[..., start : start + 1].clone()
-    groups: Tensor = alone.flatten().unique(return_inverse=True)[1]
-    return groups
+        first[start:stop] = [start] * (stop - start)
+    place = {start: i for i, start in enumerate(sorted(set(first)))}
+    return [row * len(place) + place[start] for row in range(math.prod(others)) for start in first]

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
+import narwhals as nw
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError
@@ -269,9 +271,7 @@ class TableEncoder:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError("this is not the state of a table") from error
         learned = None if scaling is None else Scaling.from_state(scaling, arrays)
-        made = cls(
-            schema=schema, encoders=encoders, scaling_map=learned, unseen=unseen, gaps=gaps
-        )
+        made = cls(schema=schema, encoders=encoders, scaling_map=learned, unseen=unseen, gaps=gaps)
         width = learned.span.size if learned is not None and learned.span.ndim else made.numbers
         if unseen not in UNSEEN or width != made.numbers or (made.numbers > 0) != bool(learned):
             raise DataError("this is not the state of a table")
@@ -295,6 +295,17 @@ def count_missing(X: Any) -> int:
         return int(missing_in(open_frame(X)).sum())
     array = np.asarray(X)
     return int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+
+
+def replaced(series: Series, rows: list[int], values: Series) -> Series:
+    """Return a column with other values in some rows, in its own type."""
+    dtype = series.to_native().type if series.implementation.is_pyarrow() else None
+    if dtype is None or not pa.types.is_dictionary(dtype):
+        return series.scatter(rows, values)
+    plain, new = (nw.from_native(s.to_native().cast(dtype.value_type), series_only=True)
+                  for s in (series, values))  # fmt: skip
+    encoded = plain.scatter(rows, new).to_native().dictionary_encode().cast(dtype)
+    return nw.from_native(encoded, series_only=True).alias(series.name)
 
 
 def check_known(frame: Frame) -> None:
@@ -325,7 +336,7 @@ def filled_frame(X: Any, missing: Bools, columns: Sequence[Series]) -> Any:
             values = columns[i][rows.tolist()]
             if values.dtype != series.dtype:
                 values = values.cast(series.dtype)
-            filled.append(series.scatter(rows.tolist(), values))
+            filled.append(replaced(series, rows.tolist(), values))
     return frame.with_columns(*filled).to_native() if filled else X
 
 
