@@ -217,7 +217,7 @@ class Fitted:
         """Return what the reconstruction adds to each value in the model's scale, (n, *shape)."""
 
         def difference(x: Tensor, y: Tensor) -> Tensor:
-            output = self.model(x)
+            output: Tensor = self.model(x)
             return output - known(y, output)
 
         return self._per_row(difference, X, target)

@@ -8,7 +8,6 @@ from typing import Any, Self
 
 import narwhals as nw
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError
@@ -299,13 +298,16 @@ def count_missing(X: Any) -> int:
 
 def replaced(series: Series, rows: list[int], values: Series) -> Series:
     """Return a column with other values in some rows, in its own type."""
-    dtype = series.to_native().type if series.implementation.is_pyarrow() else None
-    if dtype is None or not pa.types.is_dictionary(dtype):
+    if not series.implementation.is_pyarrow() or series.dtype != nw.Categorical:
         return series.scatter(rows, values)
-    plain, new = (nw.from_native(s.to_native().cast(dtype.value_type), series_only=True)
-                  for s in (series, values))  # fmt: skip
+    dtype = series.to_native().type  # pyarrow cannot replace in dictionaries
+    plain, new = (
+        nw.from_native(each.to_native().cast(dtype.value_type), series_only=True)
+        for each in (series, values)
+    )
     encoded = plain.scatter(rows, new).to_native().dictionary_encode().cast(dtype)
-    return nw.from_native(encoded, series_only=True).alias(series.name)
+    found: Series = nw.from_native(encoded, series_only=True).alias(series.name)
+    return found
 
 
 def check_known(frame: Frame) -> None:
