@@ -86,6 +86,10 @@ class CorruptionModule(nn.Module, ABC):
         """Whether NaN stands for what is missing."""
         return False
 
+    def is_recordable(self) -> bool:
+        """Whether its work can be part of a CUDA graph."""
+        return True
+
     @abstractmethod
     def forward(self, x: Tensor, generator: Generator) -> Tensor:
         """Return a corrupted copy of a clean batch.
@@ -184,6 +188,9 @@ class Chain(CorruptionModule):
 
     def keeps_gaps(self) -> bool:
         return any(step.keeps_gaps() for step in self._steps())
+
+    def is_recordable(self) -> bool:
+        return all(step.is_recordable() for step in self._steps())
 
     def forward(self, x: Tensor, generator: Generator) -> Tensor:
         exists = x[..., -1:]

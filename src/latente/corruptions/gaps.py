@@ -243,6 +243,9 @@ class GapsModule(CorruptionModule):
     def keeps_gaps(self) -> bool:
         return True
 
+    def is_recordable(self) -> bool:
+        return False  # solving many systems at once waits for the device
+
     def missing(self, seen: Tensor) -> Tensor:
         return seen.chunk(2, self._batch_axis)[1]
 
