@@ -84,6 +84,8 @@ class Model(nn.Module):
         bottleneck.begin(lambda n: samples(n)[0], network.encoder, generator)
         if rows:
             x, target = samples(rows)
+            if self.corruption.keeps_gaps():
+                target = torch.where(target.isnan(), target.nanmean(0).nan_to_num(), target)
             network.regress(bottleneck.code(network.encoder(x)), self.loss.inverse(target))
         return rows > 0
 

@@ -14,7 +14,15 @@ from torch import Generator, Tensor, nn
 
 from ..data.space import Space
 from ..parts import is_number, require
-from .base import Context, Network, NetworkModule, code_size, require_activation, require_sizes
+from .base import (
+    Context,
+    Network,
+    NetworkModule,
+    Samples,
+    code_size,
+    require_activation,
+    require_sizes,
+)
 from .layers import DenseLayer, head_activation, hidden_layers, initialized
 from .shortcut import ShortcutModule
 
@@ -155,6 +163,9 @@ class Dense(Network):
 
 class ResidualModule(NetworkModule):
     """Dense halves that give what the encoder's input is to be changed by: x̂ = x̃ + raw."""
+
+    def begin(self, samples: Samples, spread: float | None, generator: Generator) -> int:
+        return 1  # what is added is nothing at first: training has to surpass the input itself
 
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         raw: Tensor = self.decoder(z)
