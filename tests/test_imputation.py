@@ -149,9 +149,10 @@ def test_pictures_and_sequences() -> None:
         assert np.isfinite(filled).all()
 
 
-def test_gaps_with_a_code_and_without_a_residual() -> None:
+@pytest.mark.parametrize("shortcut", ["none", "pca"])
+def test_gaps_with_a_code_and_without_a_residual(shortcut: str) -> None:
     given, _ = gapped(correlated())
-    model = fast(network=Dense(hidden=(32,)), epochs=20).fit(given)
+    model = fast(network=Dense(hidden=(32,), shortcut=shortcut)).fit(given)
     assert np.isfinite(model.transform(given)).all()
     assert np.isfinite(model.reconstruct(given)).all()
     assert np.isfinite(model.score_samples(given)).all()
@@ -300,6 +301,13 @@ def test_infinity_is_refused() -> None:
 def test_gaps_stand_alone() -> None:
     with pytest.raises(ParameterError, match="stands alone"):
         fast(corruption=["gaussian_noise", "gaps"]).fit(correlated(50))
+
+
+def test_a_residual_needs_an_input_to_add_to() -> None:
+    with pytest.raises(ParameterError, match="residual"):
+        Dense(residual=True, tied=True)
+    with pytest.raises(ParameterError, match="residual"):
+        fast(loss="gaussian").fit(correlated(50))
 
 
 def test_texts_have_no_gaps() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -573,7 +574,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = keeps_gaps({"corruption": self.corruption})
+        with contextlib.suppress(ParameterError):  # a fit says what is wrong with the corruption
+            tags.input_tags.allow_nan = keeps_gaps({"corruption": self.corruption})
         return tags
 
     def _state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
