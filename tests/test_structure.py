@@ -13,7 +13,7 @@ FLOORS = [
     ["__init__", "__main__"],
     ["cli", "explorer"],
     ["recipes", "study"],
-    ["figures", "anomaly", "search", "codec", "restoration", "latent"],
+    ["figures", "anomaly", "search", "codec", "restoration", "imputation", "latent"],
     ["estimator"],
     ["persistence", "export", "fitted", "build"],
     ["training"],

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .errors import TrainingError as TrainingError
     from .errors import TrainingWarning as TrainingWarning
     from .estimator import Autoencoder as Autoencoder
+    from .imputation import Imputer as Imputer
     from .restoration import restore as restore
     from .search.duplicates import near_duplicates as near_duplicates
     from .search.index import LatentIndex as LatentIndex
@@ -44,6 +45,7 @@ _HOMES = {
     "AnomalyDetector": "anomaly.detector",
     "Autoencoder": "estimator",
     "Codec": "codec.codec",
+    "Imputer": "imputation",
     "LatentIndex": "search.index",
     "near_duplicates": "search.duplicates",
     "restore": "restoration",

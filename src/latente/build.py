@@ -149,6 +149,11 @@ def resolve_parts(params: Params, source: Space, target: Space) -> Parts:
     )
 
 
+def keeps_gaps(params: Params) -> bool:
+    """Whether NaN stands for what is missing, as the corruption asks for it."""
+    return any(part.keeps_gaps() for part in resolve_corruptions(params["corruption"]))
+
+
 def default_network(space: Space) -> Network:
     """Return the network for "auto": one that begins as PCA, but for sequences."""
     networks = FAMILIES["network"]

@@ -25,6 +25,7 @@ from .build import (
     choose_latent_dim,
     data_layout,
     fingerprint,
+    keeps_gaps,
     make_plan,
     resolve_parts,
 )
@@ -345,8 +346,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if again:
             fitted = self._checked(X)
             return fitted, self._parts, fitted.batches(X, target)
-        reading = {
-            "scaling": self.scaling, "layout": data_layout(params), "unseen": self.unseen
+        reading: dict[str, Any] = {
+            "scaling": self.scaling, "layout": data_layout(params), "unseen": self.unseen,
+            "gaps": keeps_gaps(params),
         }  # fmt: skip
         source, stored = Preparation.learn(X, name="X", **reading)
         wanted, stored_target = source, None
@@ -363,7 +365,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         model = build_model(parts, source.space, wanted.space, size, seed).to(device)
         latent = int(np.prod(model.network.code_shape))
         fitted = Fitted(model, source, wanted, seed, np.empty((0, latent), np.float32))
-        return fitted, parts, fitted.resident(stored, stored_target)
+        batches = fitted.resident(stored, stored_target)
+        fitted.begin(batches)
+        return fitted, parts, batches
 
     def _validation(self, fitted: Fitted, validation: Any, target: Any) -> Batches:
         """Return given validation data, prepared as the rows that are trained on."""
@@ -488,6 +492,27 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             there. What X holds at these pixels is not looked at.
         """
         return self._checked(X).reconstruct(X, mask)
+
+    def impute(self, X: Any) -> Any:
+        """Return X with what is missing filled, for a model trained under `Gaps`.
+
+        Parameters
+        ----------
+        X
+            As it was at fit; NaN, or what the data frame's library calls missing, is filled.
+
+        Returns
+        -------
+        ndarray or data frame
+            Like X. What is known is returned exactly as it was given; in a data frame, a category
+            becomes one of its levels and a number of a column of whole ones becomes whole.
+
+        Raises
+        ------
+        ParameterError
+            If the model was not trained under `Gaps`, or was trained with a target.
+        """
+        return self._checked(X).impute(X)
 
     def score_samples(self, X: Any, target: Any = None) -> Floats:
         """Return how normal each row is: minus its loss, so that higher is more normal.
@@ -627,6 +652,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = True
         tags.input_tags.sparse = True
+        with contextlib.suppress(ParameterError):  # a fit says what is wrong with the corruption
+            tags.input_tags.allow_nan = keeps_gaps({"corruption": self.corruption})
         return tags
 
     def _state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .errors import FileError, MissingExtra
+from .errors import FileError, MissingExtra, ParameterError
 from .model import Decoder, Encoder
 from .storage.files import StrPath, staging
 
@@ -168,6 +168,11 @@ def export_onnx(fitted: Fitted, folder: StrPath) -> tuple[Path, ...]:
     MissingExtra
         If ONNX's libraries are not installed.
     """
+    if fitted.keeps_gaps:
+        raise ParameterError(
+            "a model trained under Gaps cannot be exported: ONNX has no way to solve the equations "
+            "by which it fills what is missing"
+        )
     masked = fitted.model.corruption.shows_mask()
     examples = _examples(fitted.input)
     if masked:

@@ -24,7 +24,7 @@ from .bottlenecks.base import Moment
 from .bottlenecks.frequencies import Frequencies
 from .data.batches import Batches, Blocks
 from .data.preparation import Preparation
-from .errors import DataError
+from .errors import DataError, ParameterError
 from .model import Model
 from .networks.base import ACTIVATIONS
 
@@ -91,6 +91,11 @@ class Fitted:
     def takes_mask(self) -> bool:
         """Whether the model was trained to fill in what is missing."""
         return self.model.corruption.takes_mask()
+
+    @property
+    def keeps_gaps(self) -> bool:
+        """Whether NaN stands for what is missing."""
+        return self.model.corruption.keeps_gaps()
 
     def widened(self, X: Any) -> Any:
         """Return samples in the shape of the fit's, where the corruption lets them have less."""
@@ -171,6 +176,33 @@ class Fitted:
             return self._run(self.model, rows, finish=finish)
         return self._run(self.model, rows, self._missing(mask, len(rows)), finish=finish)
 
+    def begin(self, batches: Batches) -> None:
+        """Let the corruption look at training rows before the first step."""
+        if not self.keeps_gaps:
+            return
+        rows = batches.take(torch.arange(len(batches), device=self.device))[0]
+        with torch.no_grad():
+            self.model.corruption.begin(rows, torch.Generator().manual_seed(self.seed))
+
+    def impute(self, X: Any) -> Any:
+        """Return rows with what is missing filled, and all else as it is.
+
+        Raises
+        ------
+        ParameterError
+            If the model was not trained to fill gaps.
+        """
+        self.require_gaps()
+        return self.input.fill(X, self._run(self.model, self.open(X)))
+
+    def require_gaps(self) -> None:
+        """Raise `ParameterError` unless the model was trained to fill gaps."""
+        if not self.keeps_gaps or self.target is not self.input:
+            raise ParameterError(
+                "this model was not trained to fill gaps; fit it with corruption='gaps' and "
+                "without a target, or use Imputer()"
+            )
+
     def score(self, X: Any, target: Any = None) -> Floats:
         """Return minus the loss of each row through its deterministic code, (n,)."""
 
@@ -182,11 +214,21 @@ class Fitted:
 
     def error(self, X: Any, target: Any = None) -> Floats:
         """Return the mean squared error of each row in the model's scale, (n,)."""
-        return self._per_row(lambda x, y: self.model.loss.error(self.model(x), y), X, target)
+
+        def squared(x: Tensor, y: Tensor) -> Tensor:
+            output = self.model(x)
+            return self.model.loss.error(output, known(y, output))
+
+        return self._per_row(squared, X, target)
 
     def differences(self, X: Any, target: Any = None) -> Floats:
         """Return what the reconstruction adds to each value in the model's scale, (n, *shape)."""
-        return self._per_row(lambda x, y: self.model(x) - y, X, target)
+
+        def difference(x: Tensor, y: Tensor) -> Tensor:
+            output: Tensor = self.model(x)
+            return output - known(y, output)
+
+        return self._per_row(difference, X, target)
 
     def log_likelihood(self, X: Any, samples: int, seed: int) -> Floats:
         """Estimate ``log p(x)`` in nats by importance sampling (Burda et al., 2016), (n,).
@@ -287,6 +329,11 @@ class Fitted:
         self, function: Callable[..., Tensor], *rows: Rows, finish: Finish | None = None
     ) -> NDArray[Any]:
         return run(function, *rows, device=self.device, numbers=self.numbers, finish=finish)
+
+
+def known(target: Tensor, output: Tensor) -> Tensor:
+    """Return targets, with what is missing in them as it was reconstructed."""
+    return torch.where(target.isnan(), output, target)
 
 
 def block_rows(numbers: int) -> int:

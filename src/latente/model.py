@@ -84,6 +84,8 @@ class Model(nn.Module):
         bottleneck.begin(lambda n: samples(n)[0], network.encoder, generator)
         if rows:
             x, target = samples(rows)
+            if self.corruption.keeps_gaps():
+                target = torch.where(target.isnan(), target.nanmean(0).nan_to_num(), target)
             network.regress(bottleneck.code(network.encoder(x)), self.loss.inverse(target))
         return rows > 0
 
@@ -175,7 +177,11 @@ class Model(nn.Module):
         """
         samples = len(z) // len(target)
         raw = self.network.decode(z, context)
-        loss: Tensor = self.loss(raw, repeated(target, samples))
+        known = None
+        if self.corruption.keeps_gaps():
+            known = repeated((~target.isnan()).to(target.dtype), samples)
+            target = target.nan_to_num()
+        loss: Tensor = self.loss(raw, repeated(target, samples), known)
         return loss.view(samples, -1)
 
     def code_objective(self, z: Tensor, target: Tensor) -> Tensor:

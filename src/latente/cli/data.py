@@ -396,7 +396,7 @@ def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> An
     if wants_frame or any(name in data.names for name in known):
         X = select(X, data, known)
     if not wants_frame:
-        return as_array(X, name=data.name) if is_frame(X) else X
+        return as_array(X, name=data.name, allow_missing=preparation.gaps) if is_frame(X) else X
     return X if is_frame(X) else by_position(X, known)
 
 

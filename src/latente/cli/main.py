@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "reconstruct": ("Use", "use", "Encode and decode: compress, denoise, restore."),
     "score": ("Use", "use", "Score how normal each row is."),
     "detect": ("Use", "detect", "Find anomalies, and say why."),
+    "impute": ("Use", "impute", "Fill what is missing in a table."),
     "compress": ("Use", "compress", "Compress pictures, or rows, into one archive."),
     "decompress": ("Use", "compress", "Give back what is in an archive."),
     "sample": ("Use", "generate", "Draw new data from the model."),

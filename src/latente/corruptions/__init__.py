@@ -14,6 +14,7 @@ CORRUPTIONS: Table[Corruption] = Table(
     gaussian_noise="corruptions.noise.GaussianNoise",
     mask="corruptions.noise.Mask",
     salt_and_pepper="corruptions.noise.SaltAndPepper",
+    gaps="corruptions.gaps.Gaps",
     erase="corruptions.erase.Erase",
     watermark="corruptions.watermark.Watermark",
     grayscale="corruptions.optics.Grayscale",

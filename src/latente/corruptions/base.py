@@ -44,6 +44,10 @@ class Corruption(Part, ABC):
             If samples of that shape cannot be corrupted so.
         """
 
+    def keeps_gaps(self) -> bool:
+        """Whether NaN in the data stands for what is missing, and is left out of the loss."""
+        return False
+
 
 class CorruptionModule(nn.Module, ABC):
     """Corrupts batches while training, and presents damaged ones at use.
@@ -66,6 +70,25 @@ class CorruptionModule(nn.Module, ABC):
         self.shape = space.shape
         self.bounds = space.bounds
         self.seen_shape = space.shape if seen_shape is None else seen_shape
+
+    def begin(self, x: Tensor, generator: Generator) -> None:
+        """Look at training samples, (n, *shape), before the first step; nothing is done as it is.
+
+        Parameters
+        ----------
+        x
+            Clean samples in the model's scale, NaN where gaps are kept.
+        generator
+            Source of random numbers, on the CPU.
+        """
+
+    def keeps_gaps(self) -> bool:
+        """Whether NaN stands for what is missing."""
+        return False
+
+    def is_recordable(self) -> bool:
+        """Whether its work can be part of a CUDA graph."""
+        return True
 
     @abstractmethod
     def forward(self, x: Tensor, generator: Generator) -> Tensor:
@@ -108,7 +131,7 @@ class CorruptionModule(nn.Module, ABC):
         return False
 
     def missing(self, seen: Tensor) -> Tensor | None:
-        """Return where alone a network is to change its input, (n, 1, h, w) of 0 and 1, or None."""
+        """Return where alone a network is to change its input, 0 and 1, or None for everywhere."""
         return seen[:, -1:] if self.shows_mask() else None
 
     def widened(self, X: Any, shape: Shape) -> Any:
@@ -150,9 +173,24 @@ class Chain(CorruptionModule):
                     "corruption: Erase(mask_channel=True) must come last, or the mask would be "
                     "corrupted too"
                 )
+            if corruption.keeps_gaps() and len(corruptions) > 1:
+                raise ParameterError(
+                    "corruption: Gaps stands alone, as others cannot leave out what is missing; "
+                    "use corruption='gaps', without others beside it"
+                )
             step = corruption.build(replace(space, shape=self.seen_shape))
             self.steps.append(step)
             self.seen_shape = step.seen_shape
+
+    def begin(self, x: Tensor, generator: Generator) -> None:
+        for step in self._steps():
+            step.begin(x, generator)
+
+    def keeps_gaps(self) -> bool:
+        return any(step.keeps_gaps() for step in self._steps())
+
+    def is_recordable(self) -> bool:
+        return all(step.is_recordable() for step in self._steps())
 
     def forward(self, x: Tensor, generator: Generator) -> Tensor:
         exists = x[..., -1:]
@@ -177,7 +215,8 @@ class Chain(CorruptionModule):
 
     def missing(self, seen: Tensor) -> Tensor | None:
         # Behind another corruption the rest of the picture is damaged too, and must be changed.
-        return super().missing(seen) if len(self.steps) == 1 else None
+        steps = self._steps()
+        return steps[0].missing(seen) if len(steps) == 1 else None
 
     def widened(self, X: Any, shape: Shape) -> Any:
         for step in self._steps():

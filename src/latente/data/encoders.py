@@ -70,6 +70,11 @@ class ColumnEncoder(ABC):
     """How many values it has, besides flags: 0 or 1."""
 
     @property
+    def whole(self) -> bool:
+        """Whether all its values were whole numbers at fit."""
+        return False
+
+    @property
     def flags(self) -> int:
         """How many flags it has."""
         return int(self.missing)
@@ -122,10 +127,23 @@ class ColumnEncoder(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class Number(ColumnEncoder):
-    """A column of numbers; the median stands for what is missing."""
+    """A column of numbers; the median stands for what is missing.
+
+    Parameters
+    ----------
+    fill
+        The median.
+    step
+        1 where all values were whole numbers at fit, else 0.
+    """
 
     numbers: ClassVar[int] = 1
     fill: float
+    step: int = 0
+
+    @property
+    def whole(self) -> bool:
+        return self.step == 1
 
     @classmethod
     def learn(cls, series: Series, field: Field) -> Self:
@@ -133,7 +151,8 @@ class Number(ColumnEncoder):
         gaps = np.isnan(values)
         known = values[~gaps]
         fill = float(np.median(known)) if len(known) else 0.0
-        return cls(missing=bool(gaps.any()), fill=fill)
+        whole = len(known) > 0 and bool((known == np.rint(known)).all())
+        return cls(missing=bool(gaps.any()), fill=fill, step=int(whole))
 
     def encode(self, series: Series, flags: NDArray[np.float32]) -> Floats:
         values = self.read(series)

@@ -184,6 +184,8 @@ class Preparation:
         The padding, where a list of sequences or texts was given.
     median
         What stands for a gap in each column of a data frame of numbers, which had none at fit.
+    gaps
+        Whether NaN stands for what is missing, in the model's scale too, and takes no flag.
     """
 
     layout: Layout
@@ -192,10 +194,18 @@ class Preparation:
     table: TableEncoder | None = None
     sequences: Sequences | None = None
     median: NDArray[np.float64] | None = None
+    gaps: bool = False
 
     @classmethod
     def learn(
-        cls, X: Any, *, scaling: str, name: str, layout: str = "auto", unseen: str = "ignore"
+        cls,
+        X: Any,
+        *,
+        scaling: str,
+        name: str,
+        layout: str = "auto",
+        unseen: str = "ignore",
+        gaps: bool = False,
     ) -> tuple[Self, Tensor]:
         """Learn shape, type and scale of samples; return them too, as `store` would.
 
@@ -212,6 +222,8 @@ class Preparation:
             for sequences, three and four axes for pictures, and all else for rows.
         unseen
             What becomes of levels of a data frame that the fit never saw: "ignore" or "error".
+        gaps
+            Whether values may be missing, and stay NaN in the model's scale.
 
         Raises
         ------
@@ -221,7 +233,7 @@ class Preparation:
         if layout not in LAYOUTS:
             raise ParameterError(f"layout={layout!r}: layout must be {listed(map(repr, LAYOUTS))}")
         if is_frame(X):
-            return cls._learn_frame(X, scaling, name, layout, unseen)
+            return cls._learn_frame(X, scaling, name, layout, unseen, gaps=gaps)
         items = items_of(X) if layout in ("auto", "sequences") else None
         if items is not None:
             if are_texts(items):
@@ -229,9 +241,12 @@ class Preparation:
             if layout == "sequences" or differ_in_length(items):
                 return cls._learn_sequences(NumberSequences, X, scaling, name)
         axes = STEPS if layout == "sequences" and getattr(X, "ndim", 0) == 3 else ()
-        array: Any = SparseRows(X, name) if is_sparse(X) else as_array(X, name=name, axes=axes)
-        check_layout(array, layout, name)
-        found = Layout.of(array, layout)
+        given: Any = SparseRows(X, name) if is_sparse(X) else None
+        if given is None:
+            given = as_array(X, name=name, axes=axes, allow_missing=gaps)
+        check_layout(given, layout, name)
+        found = Layout.of(given, layout)
+        array = filled_by_medians(given, name) if gaps and not is_sparse(X) else given
         if layout == "auto" and is_uneven(array):
             warnings.warn(
                 f"{name} is taken for {describe_shape(found.shape)} with one scale for all values, "
@@ -244,22 +259,22 @@ class Preparation:
             learned = Scaling.learn(steps, own_scale(array.dtype, scaling))
         else:
             learned = Scaling.learn(found.to_model_shape(array), scaling)
-        made = cls(layout=found, scaling_map=learned)
-        return made, made._tensor(array)
+        made = cls(layout=found, scaling_map=learned, gaps=gaps)
+        return made, made._tensor(given)
 
     @classmethod
     def _learn_frame(
-        cls, X: Any, scaling: str, name: str, layout: str, unseen: str
+        cls, X: Any, scaling: str, name: str, layout: str, unseen: str, *, gaps: bool
     ) -> tuple[Self, Tensor]:
         if layout in ("pictures", "sequences"):
             raise DataError(
                 f"layout={layout!r} does not go with a data frame, whose rows are samples; give "
                 "an array (n, h, w) or (n, T, d), or a list"
             )
-        if not is_plain(X):
-            table, encoded = TableEncoder.learn(X, scaling, unseen=unseen)
-            unscaled = Scaling.learn(encoded, "none")
-            made = cls(layout=Layout.of(encoded), scaling_map=unscaled, table=table)
+        if gaps or not is_plain(X):
+            table, encoded = TableEncoder.learn(X, scaling, unseen=unseen, gaps=gaps)
+            unscaled = Scaling.learn(np.nan_to_num(encoded), "none")
+            made = cls(layout=Layout.of(encoded), scaling_map=unscaled, table=table, gaps=gaps)
             return made, torch.from_numpy(encoded)
         array = as_array(X, name=name)
         schema = Schema.of(X)
@@ -322,7 +337,7 @@ class Preparation:
             return rows
         names = self.schema.names if self.schema is not None else None
         axes = STEPS if self.layout.kind == "sequences" and getattr(X, "ndim", 0) == 3 else ()
-        array = as_array(X, name=name, names=names, axes=axes)
+        array = as_array(X, name=name, names=names, axes=axes, allow_missing=self.gaps)
         self.layout.check(array, name=name)
         return array
 
@@ -366,6 +381,29 @@ class Preparation:
     def restores_rows(self) -> bool:
         """Whether `restore` gives an array, each row from its own values alone."""
         return self.sequences is None and self.table is None and self.schema is None
+
+    def fill(self, X: Any, values: NDArray[np.float32]) -> Any:
+        """Return samples with what is missing taken from values of the model's scale.
+
+        Parameters
+        ----------
+        X
+            As `store` takes it.
+        values
+            Shape (n, *shape).
+
+        Returns
+        -------
+        ndarray, sparse matrix or data frame
+            What is known is that of X, in X's type.
+        """
+        if self.table is not None:
+            return self.table.fill(X, values)
+        if is_sparse(X):  # which holds no gaps
+            return X
+        restored = self.layout.from_model_shape(self.scaling_map.inverse(values))
+        array = as_numpy(as_array(X, allow_missing=True))
+        return np.where(np.isnan(array), restored, array).astype(array.dtype, copy=False)
 
     def check_features(self, X: Any, name: str = "X") -> None:
         """Raise `DataError` where arrays have another shape than those of the fit."""
@@ -443,6 +481,7 @@ class Preparation:
         meta: dict[str, Any] = {"layout": self.layout.to_json(), "scaling": plain}
         meta["schema"] = None if self.schema is None else self.schema.to_json()
         meta["sequences"] = None if self.sequences is None else self.sequences.to_json()
+        meta["gaps"] = self.gaps
         if self.median is not None:
             arrays = {**arrays, "median": self.median}
         meta["table"] = None
@@ -472,7 +511,7 @@ class Preparation:
             raise DataError("the values for gaps do not fit the shape of the samples")
         return cls(
             layout=layout, scaling_map=scaling_map, schema=schema, table=table, sequences=found,
-            median=median,
+            median=median, gaps=meta.get("gaps") is True,
         )  # fmt: skip
 
     def _tensor(self, array: Any) -> Tensor:
@@ -488,6 +527,25 @@ class Preparation:
         scaling = self.scaling_map
         largest = np.abs(scaling.shift / scaling.span).max() + max(map(abs, self.range))
         return bool(largest * ROUNDING < TOLERATED)
+
+
+def filled_by_medians(array: Array, name: str) -> NDArray[Any]:
+    """Return samples with what is missing in a feature replaced by its median.
+
+    Raises
+    ------
+    DataError
+        If a feature has no value at all.
+    """
+    plain = as_numpy(array)
+    gaps = np.isnan(plain) if plain.dtype.kind == "f" else np.zeros(plain.shape, np.bool_)
+    if not gaps.any():
+        return plain
+    empty = gaps.all(axis=0)
+    if empty.any():
+        place = ", ".join(map(str, np.argwhere(empty)[0].tolist()))
+        raise DataError(f"column {place} of {name} has no value at all; drop it")
+    return np.where(gaps, np.nanmedian(plain, axis=0), plain).astype(plain.dtype, copy=False)
 
 
 def check_layout(array: Array, layout: str, name: str) -> None:

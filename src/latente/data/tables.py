@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, ParameterError
-from .arrays import open_frame
+from .arrays import is_frame, numbers, open_frame
 from .encoders import ENCODERS, Category, ColumnEncoder
-from .frames import Frame, Schema, Series, columns, shortened
+from .frames import Bools, Frame, Schema, Series, columns, shortened
 from .scaling import Scaling
 
 UNSEEN = ("ignore", "error")
@@ -39,17 +40,21 @@ class TableEncoder:
     unseen
         What becomes of a level that the fit never saw: "ignore" leaves all its column's flags at 0,
         and a warning tells it once; "error" refuses it.
+    gaps
+        Whether what is missing is NaN in the matrix, in all of its column's values and flags,
+        rather than filled and flagged.
     """
 
     schema: Schema
     encoders: tuple[ColumnEncoder, ...]
     scaling_map: Scaling | None
     unseen: str = "ignore"
+    gaps: bool = False
     _warned: set[str | int] = field(default_factory=set, init=False, repr=False)
 
     @classmethod
     def learn(
-        cls, X: Any, scaling: str = "auto", *, unseen: str = "ignore"
+        cls, X: Any, scaling: str = "auto", *, unseen: str = "ignore", gaps: bool = False
     ) -> tuple[Self, NDArray[np.float32]]:
         """Learn a data frame of pandas, polars or pyarrow, and return it as a matrix too.
 
@@ -62,6 +67,8 @@ class TableEncoder:
             Of numbers and dates, a name of `scaling.SCALINGS`; "auto" is "standard".
         unseen
             "ignore" or "error".
+        gaps
+            Whether what is missing becomes NaN.
 
         Raises
         ------
@@ -78,13 +85,16 @@ class TableEncoder:
             ENCODERS[field.kind].learn(series, field)
             for field, series in zip(schema.fields, columns(frame, schema.fields), strict=True)
         )
-        encoder = cls(schema=schema, encoders=encoders, scaling_map=None, unseen=unseen)
+        if gaps:
+            check_known(frame)
+            encoders = tuple(replace(encoder, missing=False) for encoder in encoders)
+        encoder = cls(schema=schema, encoders=encoders, scaling_map=None, unseen=unseen, gaps=gaps)
         values, flags = encoder.encode(frame)
         if encoder.numbers:
             name = "standard" if scaling == "auto" else scaling
             learned = Scaling.learn(values, name, names=encoder.titles[: encoder.numbers])
             encoder = replace(encoder, scaling_map=learned)
-        return encoder, encoder.joined(values, flags)
+        return encoder, encoder._with_gaps(frame, encoder.joined(values, flags))
 
     @property
     def scaling(self) -> str:
@@ -152,7 +162,49 @@ class TableEncoder:
             If the columns are not those of the fit, or hold something else, or a level not seen.
         """
         frame = self.schema.check(X)
-        return self.joined(*self.encode(frame))
+        return self._with_gaps(frame, self.joined(*self.encode(frame)))
+
+    def _with_gaps(self, frame: Frame, matrix: NDArray[Any]) -> NDArray[Any]:
+        """Return the matrix with NaN where values are missing, if gaps are kept."""
+        if not self.gaps:
+            return matrix
+        missing = missing_in(frame)
+        number, flag = 0, self.numbers
+        for i, encoder in enumerate(self.encoders):
+            matrix[missing[:, i], number : number + encoder.numbers] = np.nan
+            matrix[missing[:, i], flag : flag + encoder.flags] = np.nan
+            number, flag = number + encoder.numbers, flag + encoder.flags
+        return matrix
+
+    def fill(self, X: Any, matrix: NDArray[Any]) -> Any:
+        """Return a data frame whose missing values are taken from a matrix.
+
+        Numbers of a column that held only whole ones at fit are rounded, and a category becomes one
+        of the levels that have a flag, if there are any.
+
+        Parameters
+        ----------
+        X
+            As `transform` takes it.
+        matrix
+            Shape (n, width), without NaN.
+        """
+        frame = self.schema.check(X)
+        restored = open_frame(self.inverse(self._without_other(matrix)))
+        values = [
+            series.round(0) if encoder.whole and series.dtype.is_float() else series
+            for encoder, series in zip(self.encoders, restored.iter_columns(), strict=True)
+        ]
+        return filled_frame(frame.to_native(), missing_in(frame), values)
+
+    def _without_other(self, matrix: NDArray[Any]) -> NDArray[Any]:
+        """Return a matrix in which the flag of all other levels is never the highest."""
+        found, flag = matrix.copy(), self.numbers
+        for encoder in self.encoders:
+            if isinstance(encoder, Category) and encoder.other and encoder.levels:
+                found[:, flag + len(encoder.levels)] = -np.inf
+            flag += encoder.flags
+        return found
 
     def joined(self, values: NDArray[np.float64], flags: NDArray[np.float32]) -> NDArray[Any]:
         """Return numbers, scaled, and flags as one matrix."""
@@ -232,6 +284,7 @@ class TableEncoder:
             "encoders": [asdict(encoder) for encoder in self.encoders],
             "scaling": scaling,
             "unseen": self.unseen,
+            "gaps": self.gaps,
         }
         return plain, arrays
 
@@ -245,14 +298,80 @@ class TableEncoder:
                 for field, given in zip(schema.fields, plain["encoders"], strict=True)
             )
             scaling, unseen = plain["scaling"], plain["unseen"]
+            gaps = plain.get("gaps") is True
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError("this is not the state of a table") from error
         learned = None if scaling is None else Scaling.from_state(scaling, arrays)
-        made = cls(schema=schema, encoders=encoders, scaling_map=learned, unseen=unseen)
+        made = cls(schema=schema, encoders=encoders, scaling_map=learned, unseen=unseen, gaps=gaps)
         width = learned.span.size if learned is not None and learned.span.ndim else made.numbers
         if unseen not in UNSEEN or width != made.numbers or (made.numbers > 0) != bool(learned):
             raise DataError("this is not the state of a table")
         return made
+
+
+def missing_in(frame: Frame) -> Bools:
+    """Return where values of a data frame are missing, NaN among them, (n, columns)."""
+    found = []
+    for series in frame.iter_columns():
+        missing = series.is_null().to_numpy().astype(np.bool_)
+        if series.dtype.is_float():
+            missing = missing | np.isnan(numbers(series))
+        found.append(missing)
+    return np.stack(found, axis=1)
+
+
+def count_missing(X: Any) -> int:
+    """Return how many values are missing in a data frame or an array."""
+    if is_frame(X):
+        return int(missing_in(open_frame(X)).sum())
+    array = np.asarray(X)
+    return int(np.isnan(array).sum()) if array.dtype.kind == "f" else 0
+
+
+def replaced(series: Series, rows: list[int], values: Series) -> Series:
+    """Return a column with other values in some rows, in its own type."""
+    if not series.implementation.is_pyarrow() or series.dtype != nw.Categorical:
+        return series.scatter(rows, values)
+    dtype = series.to_native().type  # pyarrow cannot replace in dictionaries
+    plain, new = (
+        nw.from_native(each.to_native().cast(dtype.value_type), series_only=True)
+        for each in (series, values)
+    )
+    encoded = plain.scatter(rows, new).to_native().dictionary_encode().cast(dtype)
+    found: Series = nw.from_native(encoded, series_only=True).alias(series.name)
+    return found
+
+
+def check_known(frame: Frame) -> None:
+    """Raise `DataError` at a column that has no value at all."""
+    empty = missing_in(frame).all(axis=0)
+    if empty.any():
+        name = frame.columns[int(np.argmax(empty))]
+        raise DataError(f"column {name!r} has no value at all; drop it")
+
+
+def filled_frame(X: Any, missing: Bools, values: Sequence[Series]) -> Any:
+    """Return a data frame whose missing values are taken from other columns.
+
+    Parameters
+    ----------
+    X
+        Of any library; what is known stays as it is.
+    missing
+        Where values are missing, (n, columns).
+    values
+        What to take there, columns of the same library.
+    """
+    frame = open_frame(X)
+    filled = []
+    for i, series in enumerate(frame.iter_columns()):
+        rows = np.flatnonzero(missing[:, i])
+        if len(rows):
+            new = values[i][rows.tolist()]
+            if new.dtype != series.dtype:
+                new = new.cast(series.dtype)
+            filled.append(replaced(series, rows.tolist(), new))
+    return frame.with_columns(*filled).to_native() if filled else X
 
 
 def encoder_fields(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,16 @@ from torch import Generator, Tensor, nn
 
 from ..data.space import Space
 from ..parts import is_number, require
-from .base import Network, NetworkModule, Pace, code_size, require_activation, require_sizes
+from .base import (
+    Context,
+    Network,
+    NetworkModule,
+    Pace,
+    Samples,
+    code_size,
+    require_activation,
+    require_sizes,
+)
 from .layers import DenseLayer, head_activation, hidden_layers, initialized
 from .shortcut import ShortcutModule, pace_of, require_shortcut
 
@@ -50,6 +59,10 @@ class Dense(Network):
     shortcut
         "none", or "pca" for linear maps that begin as the principal components; not with tied
         weights or a code activation.
+    residual
+        Whether the network gives what is to be added to the damaged input rather than the restored
+        one itself; nothing at first. Of an input with more values than the output, such as one
+        with flags, the first are added to. A code alone cannot be decoded then.
     """
 
     hidden: Sequence[int] = (512, 256)
@@ -58,6 +71,7 @@ class Dense(Network):
     tied: bool = False
     dropout: float = 0.0
     shortcut: Literal["none", "pca"] = "none"
+    residual: bool = False
 
     def check(self) -> None:
         super().check()
@@ -70,6 +84,15 @@ class Dense(Network):
         curved = self.code_activation != "identity"
         against = {"tied": self.tied, "code_activation": curved}
         require_shortcut(self, self.shortcut, against)
+        require(isinstance(self.residual, bool), self, "residual", self.residual, "True or False")
+        alone = not self.tied and self.shortcut == "none"
+        require(
+            alone or not self.residual,
+            self,
+            "residual",
+            self.residual,
+            "False with tied weights or a shortcut",
+        )
 
     def pace(self) -> Pace:
         return pace_of(self.shortcut)
@@ -95,6 +118,14 @@ class Dense(Network):
             f"False where the decoder gives {math.prod(outputs)} values and the input has "
             f"{features}",
         )
+        require(
+            not self.residual or (per_value == 1 and features >= math.prod(outputs)),
+            self,
+            "residual",
+            self.residual,
+            f"False where the decoder gives {math.prod(outputs)} numbers and the input has "
+            f"{features} values",
+        )
         down = [DenseLayer(a, b) for a, b in pairwise([features, *hidden, per_code * code])]
         sizes = [code, *reversed(hidden), math.prod(outputs)]
         up: list[nn.Module] = [DenseLayer(a, b) for a, b in pairwise(sizes)]
@@ -117,9 +148,30 @@ class Dense(Network):
         if self.shortcut == "pca":
             f, g = (encoder, decoder) if hidden else (None, None)
             return ShortcutModule(f, g, features, code, per_code, outputs, generator)
+        if self.residual:
+            nn.init.zeros_(up[-1].get_parameter("weight"))
+            return ResidualModule(encoder, decoder, (code,))
         single = len(down) == 1 and per_code == 1
         module = SingleLayerModule if single else NetworkModule
         return module(encoder, decoder, (code,))
+
+
+class ResidualModule(NetworkModule):
+    """Dense halves that give what the encoder's input is to be changed by: x̂ = x̃ + raw."""
+
+    def begin(self, samples: Samples, spread: float | None, generator: Generator) -> int:
+        return 1  # what is added is nothing at first: training has to surpass the input itself
+
+    def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
+        raw: Tensor = self.decoder(z)
+        if context is None or context.inverse is None:
+            return raw
+        change = raw if context.missing is None else raw * context.missing.view_as(raw)
+        first = context.x.flatten(1)[:, : raw[0].numel()]
+        return context.inverse(first.view_as(raw)) + change
+
+    def needs_input(self) -> bool:
+        return True
 
 
 class SingleLayerModule(NetworkModule):

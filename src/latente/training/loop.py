@@ -437,7 +437,7 @@ def make_stepper(model: Model, optimizers: Optimizers, plan: Plan, device: torch
     """Return the way to step that suits the optimiser and the device."""
     if plan.optimizer.whole:
         return ClosureStep(model, optimizers, plan, device)
-    if device.type == "cuda":
+    if device.type == "cuda" and model.corruption.is_recordable():
         from .graphs import GraphStep
 
         return GraphStep(model, optimizers, plan, device)
