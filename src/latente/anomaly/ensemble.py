@@ -233,7 +233,8 @@ class Ensemble:
         """Return what each member adds to the score of each row, (n, members)."""
         z = np.stack([member.standardised(rows) for member in self.members], axis=1)
         weights = np.array([member.weight for member in self.members])
-        return np.sqrt(np.logaddexp(0.0, z)) * (weights / weights.sum())
+        scores: Floats = np.sqrt(np.logaddexp(0.0, z)) * (weights / weights.sum())
+        return scores
 
     def contributions(self, X: Any) -> Floats:
         """Return what each value of a prepared row adds to its score, (n, columns)."""
@@ -307,7 +308,7 @@ def fitted_score(
     generator = np.random.default_rng(settings.seed)
     kind = SCORES[title]
     if issubclass(kind, Nearest):
-        around = max(AROUND, settings.neighbors) if kind is Surface else settings.neighbors
+        around = AROUND if kind is Surface else settings.neighbors
         if len(viewed) > settings.references:
             chosen = generator.choice(len(viewed), settings.references, replace=False)
             viewed = viewed[np.sort(chosen)]

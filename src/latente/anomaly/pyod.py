@@ -276,13 +276,14 @@ class PyODAdapter(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 raise ParameterError(f"detector={self.detector!r}: use None or an AnomalyDetector")
             if self.epoch_num is not None:
                 raise ParameterError("epoch_num goes without detector: set the epochs of its own")
-            return clone(self.detector)
-        own = None
+            own: AnomalyDetector = clone(self.detector)
+            return own
+        autoencoder = None
         if self.epoch_num is not None:
             if not is_whole(self.epoch_num, 1, 1_000_000):
                 raise ParameterError(f"epoch_num={self.epoch_num!r}: use a whole number from 1")
-            own = Autoencoder(epochs=int(self.epoch_num), patience=None)
-        return AnomalyDetector(own, contamination=share, random_state=self.random_state)
+            autoencoder = Autoencoder(epochs=int(self.epoch_num), patience=None)
+        return AnomalyDetector(autoencoder, contamination=share, random_state=self.random_state)
 
     def _labelled(self, scores: Floats) -> Labels:
         """Return 1 for scores beyond the threshold, 0 for others."""

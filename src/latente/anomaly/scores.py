@@ -319,7 +319,7 @@ def trained(autoencoder: Autoencoder, X: Any) -> Autoencoder:
     """Return a clone fitted on X; Ctrl-C ends it as any other work, with nothing kept."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "interrupted", TrainingWarning)
-        fitted = clone(autoencoder).fit(X)
+        fitted: Autoencoder = clone(autoencoder).fit(X)
     if fitted.stopped_ == "interrupted":
         raise KeyboardInterrupt
     return fitted
