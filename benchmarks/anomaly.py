@@ -301,8 +301,8 @@ def page(splits: list[Split], results: Results, seed: int) -> list[str]:
         "has the same parameters on every set. Seconds are those to fit and score all sets.",
         "",
         "The detector's parts were chosen by these sets in halves, every other one of them, and by "
-        "sets made of scikit-learn's digits, of MNIST and CIFAR-10, and of waves and land seen from "
-        f"above that were simulated. The first half is {', '.join(designed)}. What each half would "
+        "sets made of scikit-learn's digits, of MNIST and CIFAR-10, and of waves and land that "
+        f"were simulated. The first half is {', '.join(designed)}. What each half would "
         "have chosen differs little; but every set had a part in the choice, and the margin over "
         "kNN on a set of your own may be smaller.",
         *header(),
