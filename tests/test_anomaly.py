@@ -723,6 +723,14 @@ class TestCommand:
         detector = AnomalyDetector.load(home / "f1.safetensors")
         assert isinstance(detector.threshold_, F1)
 
+    def test_the_share_of_anomalies_may_be_unknown(self, home: Path) -> None:
+        args = ("detect", home / "new.csv", "--fit", "--label", "odd", "--json")
+        done = run(*args, "-o", home / "auto.safetensors", "--contamination", "auto")
+        assert done.exit_code == 0, done.stderr
+        assert AnomalyDetector.load(home / "auto.safetensors").contamination == "auto"
+        done = run(*args, "-o", home / "share.safetensors", "--contamination", "0.1")
+        assert json.loads(done.stdout)["flagged"] == 5
+
     def test_pictures_get_a_sheet(self, tmp_path: Path) -> None:
         ae = Autoencoder(latent_dim=4, epochs=2, network=Dense(hidden=(16,)), random_state=0)
         small(autoencoder=ae).fit(DIGITS.X[:80]).save(tmp_path / "d.safetensors")
@@ -738,6 +746,7 @@ class TestCommand:
         ("args", "code", "told"),
         [
             (["--fit"], 2, "give --output FILE"),
+            (["--fit", "-o", "x.safetensors", "--contamination", "x"], 2, "--contamination x: use"),
             ([], 2, "give --model FILE, or --fit"),
             (["-m", "none.safetensors"], 2, "there is no such detector"),
             (["-m", "d.safetensors", "--threshold", "f1"], 2, "goes with --fit"),
