@@ -48,8 +48,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     A row's score is the mean of three, each calibrated on normal rows. The nearest rows find what
     lies where no normal row does (Ramaswamy et al., 2000), the surface and the reconstruction what
     breaks the relations between columns, in its place (compare Roweis, Saul, 2000) or everywhere
-    (Vincent et al., 2010). Pictures are scored by the nearest ones and by the reconstruction of an
-    `Autoencoder`.
+    (Vincent et al., 2010). Pictures are scored as they are, and the reconstruction is that of an
+    `Autoencoder`, with weight 1.
 
     Parameters
     ----------
@@ -209,19 +209,20 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
         Of many rows a sample is scored.
         """
-        scores = self._scores(chosen_rows(X, held_out[:SCORED]))
+        generator = np.random.default_rng(seed)
+        scores = self._scores(chosen_rows(X, _some(held_out, generator)))
         if self.contamination:
-            some = np.sort(np.random.default_rng(seed).permutation(len(X))[:SCORED])
+            some = _some(np.arange(len(X)), generator)
             usual = self._scores(X if len(some) == len(X) else chosen_rows(X, some))
-            share = self._share()
-            fence = Fence()
-            cut = self._cut(usual, fence if share is None else Quantile(rate=share))
+            own = self._own_rule()
+            cut = own.offset(usual, np.zeros(len(usual), bool))
             scores = scores[scores >= cut] if (scores >= cut).any() else scores
         self.held_out_scores_ = np.sort(scores)
         if validation is not None:
             return self.calibrate(*validation)
         if rule is None:
-            self.threshold_, self.offset_ = (fence if share is None else None), cut
+            self.threshold_ = own if self._share() is None else None
+            self.offset_ = cut
             return self
         return self._set(rule, self.held_out_scores_, np.zeros(len(scores), bool))
 
@@ -267,7 +268,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scores = self.score_samples(X)
         anomalies = np.zeros(len(scores), bool) if y is None else as_labels(y, len(scores))
         rule = resolve(threshold, THRESHOLDS, "threshold") if threshold else self._rule()
-        return self._set(rule or Quantile(rate=self._share() or 0.05), scores, anomalies)
+        return self._set(rule or self._own_rule(), scores, anomalies)
 
     def score_samples(self, X: Any) -> Floats:
         """Return how normal each row is, (n,): at most 0, and higher for more normal.
@@ -403,9 +404,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the share of anomalies; None where it is not known."""
         return None if self.contamination == "auto" else float(self.contamination)
 
-    def _cut(self, scores: Floats, rule: Threshold) -> float:
-        """Return the threshold of rows that are not known to be normal."""
-        return rule.offset(scores, np.zeros(len(scores), bool))
+    def _own_rule(self) -> Threshold:
+        """Return the rule that contamination stands for."""
+        share = self._share()
+        return Fence() if share is None else Quantile(rate=share)
 
     def _rule(self) -> Threshold | None:
         """Return the rule for the threshold; None where contamination sets it."""
@@ -501,6 +503,13 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         tags.input_tags.sparse = True
         return tags
+
+
+def _some(index: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return those rows, or as many of them as are scored, in rising order."""
+    if len(index) <= SCORED:
+        return index
+    return np.sort(generator.choice(index, SCORED, replace=False))
 
 
 class Stages:

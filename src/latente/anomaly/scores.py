@@ -30,8 +30,8 @@ STRAIGHT = 3.0
 """Standard deviations up to which a column is as it is; beyond, it grows as a logarithm does."""
 REFERENCES = 10_000
 """Normal rows that are kept to compare with."""
-BLOCK = 1_000
-"""Rows compared at a time: between two blocks, Ctrl-C is answered."""
+BLOCK, VALUES = 1_000, 8_000_000
+"""Rows compared at a time, and values of their nearest rows: Ctrl-C is answered between blocks."""
 AROUND, RIDGE = 40, 0.05
 """Nearest rows that span the surface around a row, and the share of their spread that is noise."""
 SAME = 1e-5
@@ -243,10 +243,16 @@ class Surface(Nearest):
     """
 
     def distances(self, x: Floats) -> Floats:
-        return np.concatenate([self._residual(rows)[0] for rows in blocks(x)])
+        return np.concatenate([self._residual(rows)[0] for rows in blocks(x, self._at_once(x))])
 
     def differences(self, x: Floats) -> Floats:
-        return np.concatenate([self._residual(rows)[1] ** 2 for rows in blocks(x)])
+        return np.concatenate(
+            [self._residual(rows)[1] ** 2 for rows in blocks(x, self._at_once(x))]
+        )
+
+    def _at_once(self, x: Floats) -> int:
+        """Return how many rows are compared at a time, so that their nearest ones fit in memory."""
+        return max(1, min(BLOCK, VALUES // (self.neighbors * x.shape[1])))
 
     def _residual(self, x: Floats) -> tuple[Floats, Floats]:
         """Return the distances (n,) and what is left of each row (n, columns)."""
@@ -309,10 +315,10 @@ SCORES: dict[str, type[Score]] = {
 }
 
 
-def blocks(x: Floats) -> Iterator[Floats]:
+def blocks(x: Floats, size: int = BLOCK) -> Iterator[Floats]:
     """Give rows a block at a time."""
-    for start in range(0, max(len(x), 1), BLOCK):
-        yield x[start : start + BLOCK]
+    for start in range(0, max(len(x), 1), size):
+        yield x[start : start + size]
 
 
 def trained(autoencoder: Autoencoder, X: Any) -> Autoencoder:
