@@ -207,7 +207,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     ) -> Self:
         """Set the threshold, and the scores of held-out rows that are normal.
 
-        Of many rows a sample is scored.
+        Where the share of anomalies is not known, all held-out rows count as normal: anomalies
+        among them make a rule more careful. Of many rows a sample is scored.
         """
         generator = np.random.default_rng(seed)
         scores = self._scores(chosen_rows(X, _some(held_out, generator)))
@@ -216,7 +217,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             usual = self._scores(X if len(some) == len(X) else chosen_rows(X, some))
             own = self._own_rule()
             cut = own.offset(usual, np.zeros(len(usual), bool))
-            scores = scores[scores >= cut] if (scores >= cut).any() else scores
+            if self._share() is not None and (scores >= cut).any():
+                scores = scores[scores >= cut]
         self.held_out_scores_ = np.sort(scores)
         if validation is not None:
             return self.calibrate(*validation)
