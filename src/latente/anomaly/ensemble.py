@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
 
 from ..corruptions.noise import GaussianNoise
 from ..data.arrays import is_frame
