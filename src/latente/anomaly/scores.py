@@ -252,7 +252,8 @@ class Surface(Nearest):
 
     def _at_once(self, x: Floats) -> int:
         """Return how many rows are compared at a time, so that their nearest ones fit in memory."""
-        return max(1, min(BLOCK, VALUES // (int(self.neighbors) * x.shape[1])))
+        values: int = self.neighbors * x.shape[1]
+        return max(1, min(BLOCK, VALUES // values))
 
     def _residual(self, x: Floats) -> tuple[Floats, Floats]:
         """Return the distances (n,) and what is left of each row (n, columns)."""
