@@ -37,7 +37,9 @@ MOST_DENSE = 20_000
 BYTES_A_WEIGHT = 12
 """What a weight takes in training at least: itself, its gradient, and the best it has been."""
 WORTH_BF16 = 50_000
-"""Parameters from which a network is large enough for bf16 to pay."""
+"""Parameters from which a network is large enough for bf16 to pay, as a rule."""
+LONG = 500
+"""Steps of a fit from which it pays to try in which precision they are faster."""
 
 
 @dataclass(frozen=True)
@@ -307,6 +309,7 @@ def make_plan(params: Params, parts: Parts, rows: int, model: Model, seed: int) 
     pace = parts.network.pace() if params["schedule"] == "auto" else Pace()
     batch_size = choose_batch_size(params["batch_size"], rows, parts.optimizer, pace)
     epochs = choose_epochs(params["epochs"], rows, batch_size, pace)
+    steps = 0 if parts.optimizer.whole else epochs * math.ceil(rows / batch_size)
     large = sum(p.numel() for p in parameters) >= WORTH_BF16 and not parts.optimizer.whole
     return Plan(
         optimizer=parts.optimizer,
@@ -317,7 +320,9 @@ def make_plan(params: Params, parts: Parts, rows: int, model: Model, seed: int) 
         batch_size=batch_size,
         epochs=epochs,
         patience=choose_patience(params["patience"], params["epochs"], pace.patience_for(epochs)),
-        precision=find_precision(str(params["precision"]), parameters[0].device, worthwhile=large),
+        precision=find_precision(
+            str(params["precision"]), parameters[0].device, worthwhile=large, long=steps >= LONG
+        ),
         seed=seed,
         verbose=params["verbose"],
         callbacks=as_callbacks(params["callbacks"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -101,8 +100,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Share of the rows held out; the weights with their lowest loss are kept. A network that
         begins as PCA stays it, of all rows, unless the held-out rows show a gain beyond chance.
     patience : int, "auto" or None
-        Epochs without a lower validation loss after which the fit ends; "auto" takes 30, or two
-        fifths of the epochs where that is more and the network begins as PCA, where `epochs` is
+        Epochs without a lower validation loss after which the fit ends; "auto" takes 30, or seven
+        tenths of the epochs where that is more and the network begins as PCA, where `epochs` is
         "auto", and otherwise none: epochs that are asked for are trained.
     layout : str
         What the axes of X mean: "rows" (n, features), "pictures" (n, h, w) or (n, h, w, c),
@@ -117,7 +116,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     device : str
         "auto", "cpu", "cuda", "cuda:1", "mps".
     precision : str
-        "float32", "bf16", or "auto": bf16 where the hardware multiplies in it and it pays.
+        "float32", "bf16", or "auto": bf16 where the hardware multiplies in it and it pays; longer
+        fits on a processor try both, and `precision_` tells which was faster.
     warm_start : bool
         Whether `fit` goes on from the present weights.
     callbacks : object, list of objects, or None
@@ -331,11 +331,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_params(params)
         if self.schedule == "auto":  # the usual one is laid over a whole fit, which has no end here
             params["schedule"] = "constant"
+        params["epochs"], params["patience"] = 1, None
         X, target, weights = weighted_rows(X, target, sample_weight)
         fitted, parts, batches = self._begin(params, X, target, again=again)
         batches = batches.with_weights(weights)
         plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
-        trainer = self._continue(Trainer(fitted.model, replace(plan, epochs=1)), again=again)
+        trainer = self._continue(Trainer(fitted.model, plan), again=again)
         trainer.fit(batches, None)
         return self._finish(fitted, parts, trainer, batches)
 

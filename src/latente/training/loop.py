@@ -24,9 +24,10 @@ from ..errors import ParameterError, TrainingError
 from ..model import Model
 from .checkpoint import Checkpoint, FormError, require_form
 from .hardware import autocast, is_out_of_memory
+from .precision import faster_precision
 from .progress import Progress
 from .state import Plan, Record, TrainingState
-from .steps import ClosureStep, GradientStep, Optimizers, Stepper
+from .steps import ClosureStep, GradientStep, Optimizers, Stepper, build_optimizers
 
 LOOK_EVERY = 200
 """Steps between two looks at the losses: each look waits for the device."""
@@ -63,21 +64,12 @@ class Trainer:
         self.model = model
         self.plan = plan
         self.device = next(model.parameters()).device
-        groups = model.groups()
-        if len(groups) > 1 and plan.optimizer.whole:
+        if len(model.groups()) > 1 and plan.optimizer.whole:
             raise ParameterError(
                 "optimizer='lbfgs' minimises one objective, but this bottleneck trains a network "
                 "against the rest; use optimizer='adam'"
             )
-        self.optimizers = [
-            plan.optimizer.build(
-                group.parameters,
-                plan.learning_rate if group.learning_rate is None else group.learning_rate,
-                plan.weight_decay,
-                self.device,
-            )
-            for group in groups
-        ]
+        self.optimizers = build_optimizers(model, plan, self.device)
         self.schedulers: list[Any] = []
         self.state = TrainingState(model, plan.epochs)
         self.clock = torch.zeros((), device=self.device)
@@ -117,10 +109,12 @@ class Trainer:
         self, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
     ) -> None:
         self._schedule(len(batches))
+        saved = None if checkpoint is None else checkpoint.load()
+        self._choose_precision(batches, saved)
         if self.state.epoch == 0 and self._begin([batches]) and validation is not None:
             self._remember(validation)
-        if checkpoint is not None:
-            self._resume(checkpoint)
+        if checkpoint is not None and saved is not None:
+            self._resume(checkpoint, saved)
         self.stopped, self.message = None, ""
         stepper = make_stepper(self.model, self.optimizers, self.plan, self.device)
         with Progress(self.plan.verbose, self.plan.epochs, self.state.epoch) as progress:
@@ -392,12 +386,18 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
             "state": self.state.to_dict(),
+            "precision": self.plan.precision,
         }
 
-    def _resume(self, checkpoint: Checkpoint) -> None:
-        saved = checkpoint.load()
-        if saved is None:
-            return
+    def _choose_precision(self, batches: Batches, saved: dict[str, Any] | None) -> None:
+        """Let "auto" become the faster precision; a resumed fit keeps the one it began with."""
+        if self.plan.precision == "auto":
+            precision = None if saved is None else saved.get("precision")
+            if precision not in ("float32", "bf16"):
+                precision = faster_precision(self.model, self.plan, batches)
+            self.plan = replace(self.plan, precision=precision)
+
+    def _resume(self, checkpoint: Checkpoint, saved: dict[str, Any]) -> None:
         with checkpoint.resuming():
             own = self.to_dict()
             for name in ("model", "schedulers"):

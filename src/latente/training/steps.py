@@ -19,6 +19,19 @@ Mean = Callable[[Tensor], Tensor]
 """From a term of each row of a batch to its mean."""
 
 
+def build_optimizers(model: Model, plan: Plan, device: torch.device) -> Optimizers:
+    """Return an optimiser for each of the model's groups of parameters, in their order."""
+    return [
+        plan.optimizer.build(
+            group.parameters,
+            plan.learning_rate if group.learning_rate is None else group.learning_rate,
+            plan.weight_decay,
+            device,
+        )
+        for group in model.groups()
+    ]
+
+
 class Stepper(Protocol):
     """Something that updates the weights from a batch."""
 
