@@ -479,6 +479,18 @@ def test_the_command_learns_from_the_file_itself(home: Path, monkeypatch: Any) -
     assert used.stdout.startswith("size,count,colour\n")
 
 
+def test_a_model_of_the_fit_command_fills_a_file(home: Path) -> None:
+    spec = ("fit", home / "gaps.csv", "-o", home / "fit.safetensors", "--corruption", "gaps")
+    made = run(*spec, "--epochs", 1, "--quiet")
+    assert made.exit_code == 0, made.stderr
+    filled = run("impute", home / "gaps.csv", "-m", home / "fit.safetensors")
+    assert filled.exit_code == 0, filled.stderr
+    assert ",," not in filled.stdout
+    refused = run(*spec, "--pca")
+    assert refused.exit_code == 2
+    assert "--pca does not go with --corruption gaps" in refused.stderr
+
+
 def test_the_command_says_what_is_wrong(home: Path) -> None:
     for args, words in (
         (("--fit",), "give --output FILE"),

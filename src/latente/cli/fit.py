@@ -77,8 +77,11 @@ def fit(
     parameters = DEFAULTS | parameters | values(options)
     refuse_overwriting(path, existing([others.get(name) for name in ("target", "validation")]))
     dataset, clean, held_out = open_training(data, others)
+    from ..build import keeps_gaps
     from ..estimator import Autoencoder
 
+    if pca and keeps_gaps({"corruption": None} | parameters):
+        raise ParameterError("--pca does not go with --corruption gaps: PCA takes no gaps")
     model = Autoencoder(**parameters, verbose=0 if quiet else 1 + verbose)
     begun = time.perf_counter()
     with naming_file(config, from_file):
