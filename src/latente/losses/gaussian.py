@@ -71,7 +71,7 @@ class ValueScaleModule(LikelihoodModule):
         self.least = math.log(part.least)
 
     def output(self, raw: Tensor) -> Tensor:
-        return super().output(raw[:, 0])
+        return super().output(raw.select(1, 0))
 
     def values(self, raw: Tensor, target: Tensor) -> Tensor:
         # A soft lower bound: a clamp would stop the gradient of values that came too close.
