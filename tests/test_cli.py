@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -16,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
+import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -24,11 +28,14 @@ from typer.testing import CliRunner
 
 from latente import Autoencoder, Dense, Gaussian, TrainingWarning, datasets
 from latente.cli import parameters as cli_parameters
+from latente.cli.console import waiting
 from latente.cli.main import COMMANDS, app, load
+from latente.cli.output import OUTPUTS, _write_csv
 from latente.cli.parameters import literal, offered, parameters, part, value, written
-from latente.errors import ParameterError
+from latente.errors import ParameterError, printable
 from latente.families import FAMILIES
 from latente.parts import Part
+from latente.search.index import IndexFile
 
 Run = Callable[..., Any]
 HEAVY = ("torch", "numpy", "sklearn", "matplotlib", "pandas", "scipy")
@@ -418,6 +425,24 @@ class TestFit:
         path = tmp_path / "m.safetensors"
         good("fit", home / "rows.npy", "-o", path, "--target", tmp_path / "sums.npy", *TINY)
         assert Autoencoder.load(path).reconstruct(X).shape == (60, 2)
+
+    def test_validation_data_are_given(self, home: Path, tmp_path: Path) -> None:
+        X = np.load(home / "rows.npy")
+        np.save(tmp_path / "held.npy", X[:20] + 1)
+        args = ("fit", home / "rows.npy", "-o", tmp_path / "m.safetensors", *TINY, "--json")
+        found = json.loads(good(*args, "--validation", tmp_path / "held.npy").stdout)
+        plain = json.loads(good(*args).stdout)
+        assert found["history"][0] != plain["history"][0]
+        expected = Autoencoder.load(tmp_path / "m.safetensors").set_params(validation_fraction=0)
+        expected.fit(X, validation=X[:20] + 1)
+        found_total = found["history"][0]["validation_total"]
+        assert found_total == pytest.approx(expected.history_[0]["validation_total"])
+        (tmp_path / "run.toml").write_text(f"validation = '{tmp_path / 'held.npy'}'")
+        again = json.loads(good(*args, "--config", tmp_path / "run.toml").stdout)
+        assert again["history"][0]["validation_total"] == found_total
+        both = ("--validation", tmp_path / "held.npy", "--target", tmp_path / "held.npy")
+        told = refused(2, *args, *both)
+        assert "--validation does not go with --target" in told
 
     def test_a_checkpoint_folder_is_kept(self, home: Path, tmp_path: Path) -> None:
         folder = tmp_path / "state"
@@ -914,9 +939,63 @@ class TestColumns:
         for model in (rows, gaps):
             told = refused(1, "score", tables / "other.csv", "-m", model)
             assert "no column 'hundred'" in told
-        assert "row 7, column 1 ('ten')" in refused(1, "score", tables / "gaps.csv", "-m", rows)
         assert "name its columns" in refused(1, "score", tables / "places.csv", "-m", gaps)
-        good("score", tables / "places.csv", "-m", rows)
+
+    def test_a_gap_that_the_fit_did_not_meet_is_filled(self, tables: Path, tmp_path: Path) -> None:
+        rows, detector = tables / "rows.safetensors", tmp_path / "d.safetensors"
+        found = answered("score", tables / "gaps.csv", "-m", rows)
+        assert np.isfinite(found["scores"]).all()
+        good("detect", tables / "rows.csv", "--fit", "-o", detector)
+        assert answered("detect", tables / "gaps.csv", "-m", detector, "--top", 3)["rows"] == 60
+
+    def test_without_names_they_are_found_by_their_place(
+        self, tables: Path, tmp_path: Path
+    ) -> None:
+        named, nameless = tables / "rows.csv", tables / "places.csv"
+        model = tmp_path / "m.safetensors"
+        good("fit", nameless, "-o", model, *TINY)
+        for path in (tables / "rows.safetensors", model):
+            assert (
+                good("encode", named, "-m", path).stdout
+                == good("encode", nameless, "-m", path).stdout
+            )
+        np.savetxt(tmp_path / "gap.csv", [[1, np.nan, 3], [4, 5, 6]], delimiter=",")
+        assert len(answered("score", tmp_path / "gap.csv", "-m", model)["scores"]) == 2
+        np.save(tmp_path / "rows.npy", np.loadtxt(nameless, delimiter=","))
+        assert (
+            good("encode", tmp_path / "rows.npy", "-m", model).stdout
+            == good("encode", nameless, "-m", model).stdout
+        )
+
+    @pytest.mark.parametrize("suffix", ["csv", "parquet"])
+    def test_whole_numbers_come_back_whole(self, tmp_path: Path, suffix: str) -> None:
+        import pandas as pd
+
+        ids = 2**40 + 1000 * np.arange(50)
+        frame = pd.DataFrame({"id": ids, "n": np.arange(50) % 9, "x": np.linspace(0.5, 9, 50)})
+        file, model, back = (tmp_path / f"{n}.{suffix}" for n in ("f", "m", "b"))
+        frame.to_csv(file, index=False) if suffix == "csv" else frame.to_parquet(file)
+        model = model.with_suffix(".safetensors")
+        good("fit", file, "-o", model, *TINY)
+        good("reconstruct", file, "-m", model, "-o", back)
+        found = pd.read_csv(back) if suffix == "csv" else pd.read_parquet(back)
+        assert found.dtypes.tolist() == [np.dtype("i8"), np.dtype("i8"), np.dtype("f8")]
+        assert np.abs(found["id"] - ids).max() < 1e6
+        good("reconstruct", file, "-m", model, "-o", tmp_path / "b.npy")
+        assert np.load(tmp_path / "b.npy").shape == (50, 3)
+
+    def test_unseen_categories_are_told_or_refused(self, tmp_path: Path) -> None:
+        old, new = tmp_path / "old.csv", tmp_path / "new.csv"
+        old.write_text("city,size\n" + "Lima,1.5\nFaro,2\n" * 20)
+        new.write_text("city,size\nLima,1.5\nRome,2\n")
+        strict, free = tmp_path / "s.safetensors", tmp_path / "f.safetensors"
+        good("fit", old, "-o", free, *TINY)
+        told = good("score", new, "-m", free).stderr
+        assert told.count("column 'city' has levels that the fit never saw: 'Rome'") == 1
+        good("fit", old, "-o", strict, "--unseen", "error", *TINY)
+        assert "'Rome' at row 1" in refused(1, "score", new, "-m", strict)
+        good("detect", old, "--fit", "-o", strict, "--unseen", "error")
+        assert "'Rome' at row 1" in refused(1, "detect", new, "-m", strict)
 
 
 class TestInfoOfOtherFiles:
@@ -940,7 +1019,7 @@ class TestInfoOfOtherFiles:
         from latente.codec.archive import pack
 
         path = tmp_path / "a.latz"
-        data = pack({"names": None}, [b"first", b"second"])
+        data = pack({}, [b"first", b"second"])
         path.write_bytes(data)
         found = answered("info", path)
         assert (found["kind"], found["samples"], found["whole"]) == ("archive", 2, 2)
@@ -972,3 +1051,321 @@ class TestTexts:
         model = home / "rows.safetensors"
         message = refused(2, "reconstruct", home / "rows.npy", "-m", model, "-o", where)
         assert ".npy" in message
+
+
+# ── before anything is loaded ──────────────────────────────
+
+AT_WORK = """
+import io, json, sys
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+    def write(self, text):
+        told.append([text + "", [name for name in %r if name in sys.modules]])
+        return len(text)
+
+told, sys.stderr = [], Terminal()
+from latente.cli.main import app
+try:
+    app(json.loads(sys.argv[1]))
+except SystemExit:
+    pass
+print(json.dumps(told))
+"""
+
+
+def told_at_a_terminal(folder: Path, *args: str) -> list[Any]:
+    command = [sys.executable, "-c", AT_WORK % (HEAVY,), json.dumps(args)]
+    environment = {**os.environ, "TERM": "xterm"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    found: list[Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_a_command_says_that_it_is_at_work_before_it_loads_anything(tmp_path: Path) -> None:
+    first, *rest = told_at_a_terminal(tmp_path, "fit", "nothing.csv", "-o", "m.safetensors")
+    assert first == ["latente: working …", []]
+    assert rest[0][0] == "\r\x1b[2K"
+    assert "nothing.csv: there is no such file" in "".join(text for text, _ in rest[1:])
+    quiet = told_at_a_terminal(tmp_path, "fit", "nothing.csv", "-o", "m.safetensors", "--quiet")
+    assert "working" not in "".join(text for text, _ in quiet)
+
+
+def test_what_a_command_prints_first_takes_the_lines_place(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    before = sys.stdout, sys.stderr
+    with waiting(True):
+        print("1,2")
+        print("done", file=sys.stderr)
+    printed = capsys.readouterr()
+    assert printed.out == "1,2\n"
+    assert printed.err == "latente: working …\r\x1b[2Kdone\n"
+    assert (sys.stdout, sys.stderr) == before
+    monkeypatch.setenv("TERM", "dumb")
+    with waiting(True):
+        print("1,2")
+    assert capsys.readouterr() == ("1,2\n", "")
+
+
+READ = ("DATA", "FILE", "PATH", "INDEX", "QUERY", "CODES", "ARCHIVE")
+"""How options and arguments that name what is read are called in the help."""
+
+
+def written_and_read() -> list[tuple[tuple[str, ...], str, str]]:
+    """Every command, and sub-command, with an option it writes to and another it reads from."""
+    found = []
+    for name in COMMANDS:
+        command = load(name)
+        subcommands = getattr(command, "commands", None)
+        each = {(name,): command} if subcommands is None else {
+            (name, key): sub for key, sub in subcommands.items()
+        }  # fmt: skip
+        for words, one in each.items():
+            options = {option.name: option for option in one.params}
+            for output in {"output", "sheet"} & set(options):
+                found += [
+                    (words, output, option.name)
+                    for option in one.params
+                    if option.metavar in READ and option.name not in OUTPUTS
+                ]
+    return found
+
+
+class TestOriginals:
+    """What a command reads it never overwrites, by whatever path."""
+
+    def test_there_are_commands_that_read_and_write(self) -> None:
+        assert {words[0] for words, _, _ in written_and_read()} >= {
+            "fit", "encode", "decode", "reconstruct", "score", "detect", "compress", "decompress",
+            "sample", "interpolate", "edit", "index", "search", "plot", "export",
+        }  # fmt: skip
+
+    @pytest.mark.parametrize("number", range(len(written_and_read())))
+    def test_no_output_is_an_input(
+        self, tmp_path: Path, number: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        words, output, source = written_and_read()[number]
+        monkeypatch.chdir(tmp_path)
+        suffix = {
+            "fit": ".safetensors", "compress": ".latz", "index": ".index", "search": ".png",
+            "plot": ".png", "export": "", "detect": ".safetensors" * (source == "validation"),
+        }.get(words[0], ".npy") or ("" if words[0] == "export" else ".npy")  # fmt: skip
+        original, other = tmp_path / f"original{suffix}", tmp_path / f"other{suffix}"
+        original.write_bytes(b"precious") if suffix else original.mkdir()
+        way = number % (4 if suffix else 3)
+        if way == 0:
+            other = original
+        elif way == 1:
+            other = Path(original.name)
+        else:
+            (os.symlink if way == 2 else os.link)(original, other)
+        command = load(words[0])
+        one = command.commands[words[1]] if words[1:] else command
+        args: list[object] = [*words]
+        for option in one.params:
+            given = {output: other, source: original}.get(option.name)
+            if given is not None or option.required:
+                flag = [] if option.param_type_name == "argument" else [option.opts[0]]
+                args += [*flag, "1" if given is None else given]
+        if words[0] == "detect":
+            args += ["--fit"] if source == "validation" else ["-m", "1"] * (source != "model")
+        assert "overwrite" in refused(2, *args)
+        assert not suffix or original.read_bytes() == b"precious"
+
+    def test_a_picture_is_not_replaced_in_its_own_folder(self, home: Path, tmp_path: Path) -> None:
+        photos = tmp_path / "photos"
+        shutil.copytree(home / "photos", photos)
+        model = home / "photos.safetensors"
+        before = {path: path.read_bytes() for path in photos.rglob("*.png")}
+        one = photos / "dark" / "p0.png"
+        assert "overwrite" in refused(2, "reconstruct", one, "-m", model, "-o", one.parent)
+        (photos / "dark" / "dark").mkdir()
+        os.link(one, photos / "dark" / "dark" / "p0.png")
+        told = refused(2, "reconstruct", photos, "-m", model, "-o", photos / "dark")
+        assert "overwrite" in told
+        os.symlink(photos, tmp_path / "link")
+        told = refused(2, "reconstruct", photos, "-m", model, "-o", tmp_path / "link")
+        assert "overwrite" in told
+        for path, content in before.items():
+            assert path.read_bytes() == content
+        good("reconstruct", one, "-m", model, "-o", photos / "new")
+
+    def test_a_target_in_a_toml_file_is_an_input_too(self, home: Path, tmp_path: Path) -> None:
+        target = tmp_path / "x.safetensors"
+        target.write_bytes(b"precious")
+        config = tmp_path / "fit.toml"
+        config.write_text(f"target = {json.dumps(str(target))}\n")
+        told = refused(2, "fit", home / "rows.npy", "-o", target, "--config", config)
+        assert "overwrite" in told
+
+
+class TestNumbersAsText:
+    def test_options_say_how_a_table_is_written(self, tmp_path: Path) -> None:
+        path, model = tmp_path / "x.csv", tmp_path / "m.safetensors"
+        rows = [f"{i},{i % 10};{i + 1}.000;{'äö'[i % 2]}" for i in range(30)]
+        path.write_bytes("\n".join(["größe;zahl;art", *rows]).encode("cp1252"))
+        how = ("--decimal", ",", "--thousands", ".", "--encoding", "cp1252")
+        good("fit", path, "-o", model, *TINY, *how)
+        out = tmp_path / "out.csv"
+        good("reconstruct", path, "-m", model, "-o", out, *how)
+        with out.open(encoding="utf-8", newline="") as file:
+            header, *cells = csv.reader(file)
+        assert header == ["größe", "zahl", "art"]
+        assert np.mean([float(row[1]) for row in cells]) > 1000
+        assert {row[2] for row in cells} <= {"ä", "ö"}
+
+    def test_what_is_ambiguous_is_told_on_stderr(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a;b\n" + "5,07;8.293\n6,5;7.111\n" * 10)
+        result = good("fit", path, "-o", tmp_path / "m.safetensors", *TINY)
+        assert "column 'b': '8.293' is read as 8293" in result.stderr
+        assert "--thousands none" in result.stderr
+
+
+class TestFormulas:
+    """A spreadsheet runs what begins with =, +, - or @."""
+
+    @pytest.fixture(scope="class")
+    def table(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        folder = tmp_path_factory.mktemp("formulas")
+        rows = [f"{i - 15},{('=1+1', '@x', '-5', 'a-b')[i % 4]},{i % 2}" for i in range(40)]
+        (folder / "x.csv").write_text("\n".join(["-n,word,y", *rows]) + "\n")
+        good("fit", folder / "x.csv", "-o", folder / "m.safetensors", *TINY)
+        return folder
+
+    @pytest.mark.parametrize("to", ["file", "stdout"])
+    def test_they_are_marked_as_text(self, table: Path, to: str) -> None:
+        command = ("reconstruct", table / "x.csv", "-m", table / "m.safetensors")
+        for flag, words in (
+            ((), {"'=1+1", "'@x", "-5", "a-b"}),
+            (("--escape-formulas",), {"'=1+1", "'@x", "-5", "a-b"}),
+            (("--no-escape-formulas",), {"=1+1", "@x", "-5", "a-b"}),
+        ):
+            if to == "file":
+                good(*command, "-o", table / "out.csv", *flag)
+                text = (table / "out.csv").read_text()
+            else:
+                text = good(*command, *flag).stdout
+            header, *rows = csv.reader(io.StringIO(text))
+            assert header[0] == ("-n" if flag == ("--no-escape-formulas",) else "'-n")
+            assert {row[1] for row in rows} <= words
+            assert any(row[0].startswith("-") for row in rows)
+
+    @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+    def test_in_frames_of_any_library(self, library: str) -> None:
+        columns = {"@n": [-1.5, 2.0], "=a": ["=1", None], "c": ["x", "+y"]}
+        table = pa.table(columns)
+        frames = {"pandas": table.to_pandas, "polars": lambda: pl.DataFrame(columns)}
+        frame = frames.get(library, lambda: table)()
+        file = io.StringIO()
+        _write_csv(frame, (), file, escape=True)
+        header, *rows = csv.reader(io.StringIO(file.getvalue()))
+        assert header == ["'@n", "'=a", "c"]
+        assert [row[1:] for row in rows] == [["'=1", "x"], ["", "'+y"]]
+        assert [float(row[0]) for row in rows] == [-1.5, 2.0]
+
+
+class TestPrinting:
+    def test_controls_and_halves_of_characters_are_escaped(self) -> None:
+        assert printable("a\x1b[2Jb\n\udc80é") == "a\\x1b[2Jb\\n\\udc80é"
+
+    @given(st.text(st.characters(codec=None)))
+    def test_what_is_printed_is_printable_and_all_there(self, text: str) -> None:
+        shown = printable(text)
+        assert shown.isprintable()
+        assert printable(shown) == shown
+        shown.encode("utf-8")
+
+    @pytest.mark.skipif(os.name != "posix", reason="names are text here")
+    def test_names_of_files_that_are_no_text(self, home: Path, tmp_path: Path) -> None:
+        for i, name in enumerate((b"a\xff", b"b\x1b[2J", b"c")):
+            folder = os.path.join(os.fsencode(tmp_path), b"photos", name)
+            os.makedirs(folder)
+            for j in range(3):
+                shutil.copy(
+                    home / "photos" / "dark" / f"p{2 * (i + j)}.png",
+                    os.path.join(folder, b"%d.png" % j),
+                )
+        command = ("score", tmp_path / "photos", "-m", home / "photos.safetensors", "--top", "9")
+        shown = good(*command).stdout
+        assert "a\\udcff" in shown
+        assert "b\\x1b[2J" in shown
+        assert "\x1b" not in shown
+        assert len(answered(*command)["top"]) == 9
+
+    def test_names_of_columns(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a\x1b[2J,b\n" + "1,2\n3,4\n" * 10)
+        good("fit", path, "-o", tmp_path / "m.safetensors", *TINY)
+        detector = tmp_path / "d.safetensors"
+        assert "\x1b" not in good("detect", path, "--fit", "-o", detector).output
+        assert "\x1b" not in good("info", tmp_path / "m.safetensors").output
+        path.write_text("c,b\n1,2\n")
+        assert "\x1b" not in refused(1, "detect", path, "-m", detector)
+
+
+class TestSpecialFiles:
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+    def test_pipes_are_not_waited_for(self, home: Path, tmp_path: Path) -> None:
+        pipe, model = tmp_path / "pipe.csv", home / "rows.safetensors"
+        os.mkfifo(pipe)
+        out = tmp_path / "m.safetensors"
+        for command in (
+            ("fit", pipe, "-o", out),
+            ("fit", home / "rows.npy", "-o", out, "--target", pipe),
+            ("fit", home / "rows.npy", "-o", out, "--config", pipe),
+            ("encode", home / "rows.npy", "-m", pipe),
+            ("encode", pipe, "-m", model),
+            ("decode", pipe, "-m", model),
+            ("info", pipe),
+            ("search", pipe, home / "rows.npy"),
+            ("decompress", pipe, "-o", tmp_path / "out"),
+        ):
+            result = run(*command)
+            assert result.exit_code in (1, 2)
+            assert "pipe.csv" in result.stderr
+            assert result.stderr.count("\n") == 1
+
+    def test_an_index_that_names_a_path_too_long(self, home: Path, tmp_path: Path) -> None:
+        index = tmp_path / "x.index"
+        stored = IndexFile(
+            codes=torch.zeros(2, 3), paths=["p" * 5000, "q"], metric="euclidean", engine="exact",
+            fingerprint=None, model=tmp_path / ("n" * 5000),
+        )  # fmt: skip
+        stored.write(index)
+        told = refused(1, "search", index, home / "rows.npy")
+        assert "is not there" in told
+        assert len(told) < 500
+        command = ("search", index, home / "rows.npy", "-m", home / "rows.safetensors", "-k", "1")
+        result = good(*command, "--limit", "1", "--sheet", tmp_path / "x.png")
+        assert "is not there" in result.stderr
+
+
+class TestTomlTypes:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "epochs = [1]", "epochs = 2020-01-01", "epochs = {a = 1}", "epochs = 'many'",
+            "latent_dim = 2.5", "latent_dim = -3", "batch_size = true", "learning_rate = 'fast'",
+            "learning_rate = nan", "seed = 'x'", "seed = -1", "device = 5", "precision = 5",
+            "layout = 5", "scaling = 5", "patience = 1.5", "gradient_clip = 'x'",
+            "validation_fraction = 'x'", "weight_decay = 'x'", "loss = 5", "network = [1]",
+            "corruption = [1]", "corruption = {name = 5}", "limit = 'x'", "target = 5",
+            "decimal = 5", "bottleneck = {name = 'gaussian', beta = {a = 1}}",
+            "network = {name = 'dense', hidden = 'x'}", "network = {name = 'dense', hidden = [1.5]}",  # noqa: E501
+            "optimizer = 5", "schedule = 2020-01-01", "epochs = " + "[" * 500 + "]" * 500,
+        ],
+    )  # fmt: skip
+    def test_a_value_of_another_type_is_told_with_the_file(
+        self, home: Path, tmp_path: Path, text: str
+    ) -> None:
+        config = tmp_path / "odd.toml"
+        config.write_text(text + "\n")
+        told = refused(
+            2, "fit", home / "rows.npy", "-o", tmp_path / "m.safetensors", "--config", config
+        )
+        assert "odd.toml" in told

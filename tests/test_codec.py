@@ -34,6 +34,7 @@ from latente.cli.main import app
 from latente.codec.archive import pack, unpack
 from latente.codec.codec import requantised
 from latente.codec.coder import RangeReader
+from latente.errors import printable
 
 pytest.importorskip("constriction")
 
@@ -130,18 +131,21 @@ def test_what_has_been_written_can_be_read_for_ever() -> None:
     pictures = np.full((3, 4, 4), 100, np.uint8) * np.arange(3, dtype=np.uint8)[:, None, None]
     header, records = unpack(bytes.fromhex(FIRST), "x")
     payloads = [payload for _, payload in records]
-    ours = pack({**header, "fingerprint": codec.fingerprint}, payloads)
+    known = {key: header[key] for key in ("model", "probe")}
+    ours = pack({**known, "fingerprint": codec.fingerprint}, payloads)
     assert np.array_equal(codec.decompress(ours).X, codec.decompress(codec.compress(pictures)).X)
     assert payloads == [payload for _, payload in unpack(codec.compress(pictures), "x")[1]]
 
 
 FIRST = (
-    "4c41545a016a000000e213cd9578da3d8d310e80201004bf62aeb6418180bf01e10c110f835a19ffee6161b7"
-    "b3b3c9de80899658f79ae884a90344e195f7e87440198381be83ad849859d29533e39a28b4e9ccf5d13cb98d"
-    "c3eff75a7c649483b6ca6a696cdfc6d7773072ce852f8f46e27901352826a50000000000010d85388c240191"
-    "1974e6484c41545a016a000000e213cd9578da3d8d310e80201004bf62aeb6418180bf01e10c110f835a19ff"
-    "ee6161b7b3b3c9de80899658f79ae884a90344e195f7e87440198381be83ad849859d29533e39a28b4e9ccf5"
-    "d13cb98dc3eff75a7c649483b6ca6a696cdfc6d7773072ce852f8f46e27901352826a577000000"
+    "4c41545a02790000002e12711278da1d8d4b0ec3200c44af12b1ee864f5ce86da0b62b24072268a44a55ef5e"
+    "27bbf76634f6d7706d2f1afba8ed6d1e8b61b6652d85332007c2686e8bd93a9268d90e11d57df442aac1415a"
+    "138498347cf6e33ae0955bde089539cb2475e9fa629ead559b592e74f718bc057f2e6a43fa68e8e0f707acc7"
+    "2a124c41545a020d0000006a83b59278da6360606064040000080003000e7f46550116cb2eaf2401786f6291"
+    "484c41545a02790000002e12711278da1d8d4b0ec3200c44af12b1ee864f5ce86da0b62b24072268a44a55ef"
+    "5e27bbf76634f6d7706d2f1afba8ed6d1e8b61b6652d85332007c2686e8bd93a9268d90e11d57df442aac141"
+    "5a138498347cf6e33ae0955bde089539cb2475e9fa629ead559b592e74f718bc057f2e6a43fa68e8e0f707ac"
+    "c72a124c41545a020d0000006a83b59278da6360606064040000080003"
 )
 
 
@@ -348,6 +352,78 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(
     assert result.exit_code == 1
     assert "outside the folder" in result.stderr
     assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize("name", ["a\\b.png", "c:d.png", "a\x1b[2J\\b.png"])
+def test_a_name_that_would_not_come_back_is_refused_at_the_start(
+    name: str, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    Image.fromarray(HELD[0]).save(tmp_path / "in" / name)
+    result = run(
+        "compress", tmp_path / "in", "-m", home / "m.safetensors", "-o", tmp_path / "a.latz"
+    )
+    assert result.exit_code == 2
+    assert printable(name) in result.stderr
+    assert result.stderr[:-1].isprintable()
+    assert not (tmp_path / "a.latz").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (["a.png", "a.png"], "twice"),
+        (["a.png", "a.png/b.png"], "folder"),
+        (["a.exe", "b.png"], "no picture is written as .exe"),
+        (["a", "b.png"], "without a suffix"),
+        ([".latente-0/a.png", "b.png"], "being written"),
+    ],
+)
+def test_names_that_cannot_be_written_are_told(
+    names: list[str], told: str, codec: Codec, home: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.latz").write_bytes(codec.compress(HELD[:2], names=names))
+    given = ("decompress", tmp_path / "a.latz", "-m", home / "m.safetensors", "-o")
+    result = run(*given, tmp_path / "o")
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert not (tmp_path / "o").exists()
+    assert run(*given, tmp_path / "x.npy").exit_code == 0
+
+
+def test_names_of_another_number_or_length_are_refused(codec: Codec) -> None:
+    for names in (["a"], ["a", "b" * 5000]):
+        with pytest.raises(ParameterError, match="names"):
+            codec.compress(HELD[:2], names=names)
+
+
+@pytest.mark.parametrize("link", ["a", "a/0.png"])
+def test_nothing_is_written_through_a_link(link: str, home: Path, tmp_path: Path) -> None:
+    packed, out, elsewhere = tmp_path / "a.latz", tmp_path / "out", tmp_path / "elsewhere"
+    run("compress", home / "in", "-m", home / "m.safetensors", "-o", packed)
+    elsewhere.mkdir()
+    (out / link).parent.mkdir(parents=True)
+    (out / link).symlink_to(elsewhere if link == "a" else elsewhere / "x.png")
+    result = run("decompress", packed, "-o", out)
+    assert result.exit_code == 1
+    assert f"{out / link} is a link" in result.stderr
+    assert os.listdir(elsewhere) == []
+    assert list(files(out)) == []
+
+
+def test_names_that_are_lost_are_told_without_control_characters(
+    codec: Codec, home: Path, tmp_path: Path
+) -> None:
+    names = [f"\x1b[31m{i}\n\udc80.png" for i in range(2)]
+    whole = codec.compress(HELD[:2], names=names)
+    place = whole.index(codec._encoded(codec._integers(HELD[:1])[0]))
+    (tmp_path / "a.latz").write_bytes(whole[:place] + b"\0" + whole[place + 1 :])
+    result = run(
+        "decompress", tmp_path / "a.latz", "-m", home / "m.safetensors", "-o", tmp_path / "y.npy"
+    )
+    assert result.exit_code == 1
+    assert "\\x1b[31m0\\n\\udc80.png" in result.stderr
+    assert "\x1b" not in result.stderr
 
 
 def test_without_its_library_compression_says_what_to_install(

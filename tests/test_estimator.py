@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import random
+import re
+import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +27,7 @@ from latente import (
     Autoencoder,
     DataError,
     Dense,
+    FileError,
     Gaussian,
     GaussianNoise,
     Mask,
@@ -32,6 +36,7 @@ from latente import (
     TrainingWarning,
     datasets,
 )
+from latente.families import FAMILIES
 
 DIGITS = datasets.load("digits")
 FONT = datasets.load("font")
@@ -50,7 +55,13 @@ def small(**keywords: Any) -> Autoencoder:
     return Autoencoder(**(given | keywords))
 
 
-@parametrize_with_checks([Autoencoder(latent_dim=2, network=Dense(hidden=(8,)), epochs=2)])
+REPEATED = "steps see the rows in another order; test_a_weight_of_three_is_a_row_three_times"
+
+
+@parametrize_with_checks(
+    [Autoencoder(latent_dim=2, network=Dense(hidden=(8,)), epochs=2)],
+    expected_failed_checks=lambda _: {"check_sample_weight_equivalence_on_dense_data": REPEATED},
+)
 def test_scikit_learns_own_checks(estimator: Autoencoder, check: Any) -> None:
     check(estimator)
 
@@ -453,10 +464,11 @@ CHANGES: list[dict[str, Any]] = [
 ELSEWHERE = {
     "patience": "test_early_stopping",
     "layout": "test_sequences",
+    "unseen": "test_frames",
     "device": "the same weights on each",
     "warm_start": "test_going_on",
     "callbacks": "test_callbacks",
-    "verbose": "test_progress",
+    "verbose": "test_progress.py",
 }
 
 
@@ -616,3 +628,284 @@ def test_a_long_history_does_not_make_a_small_model_large(tmp_path: Path) -> Non
     assert kept[0] == ae.history_[0]
     assert kept[-1] == ae.history_[-1]
     assert best in kept
+
+
+# ── weights of rows, and validation data ───────────────────
+
+
+def full_batch(**keywords: Any) -> Autoencoder:
+    """Return one whose steps see all rows, so that their order hardly matters."""
+    given = {"batch_size": 4096, "validation_fraction": 0, "scaling": "unit", "epochs": 30}
+    return small(**(given | keywords))
+
+
+def weights_of(ae: Autoencoder) -> bytes:
+    return b"".join(value.numpy().tobytes() for value in ae.module_.state_dict().values())
+
+
+@pytest.mark.parametrize("keywords", [{}, {"bottleneck": "gaussian", "corruption": "mask"}])
+def test_equal_sample_weights_change_nothing(keywords: dict[str, Any]) -> None:
+    X = DIGITS.X[:150]
+    without = small(**keywords).fit(X)
+    for value in (1, 0.3, 7e5):
+        alike = small(**keywords).fit(X, sample_weight=np.full(150, value))
+        assert weights_of(alike) == weights_of(without)
+        for one, other in zip(alike.history_, without.history_, strict=True):
+            assert {**one, "seconds": 0, "samples_per_second": 0} == {
+                **other, "seconds": 0, "samples_per_second": 0,
+            }  # fmt: skip
+
+
+def test_a_row_of_weight_zero_is_as_if_it_were_not_there() -> None:
+    X = DIGITS.X[:100].copy()
+    weight = np.ones(100)
+    weight[::3] = 0
+    without = small().fit(X[weight > 0])
+    X[::3] = 200
+    assert weights_of(small().fit(X, sample_weight=weight)) == weights_of(without)
+    target = 16 - X
+    once = small().fit(X, target=target, sample_weight=weight)
+    again = small().fit(X[weight > 0], target=target[weight > 0])
+    assert weights_of(once) == weights_of(again)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_weight_of_three_is_a_row_three_times(optimizer: str) -> None:
+    X, rng = DIGITS.X[:60], np.random.default_rng(0)
+    times = rng.integers(1, 4, 60)
+    epochs = 30 if optimizer == "adam" else 2
+    given: dict[str, Any] = {"optimizer": optimizer, "epochs": epochs, "learning_rate": "auto"}
+    weighted = full_batch(**given).fit(X, sample_weight=times)
+    repeated = full_batch(**given).fit(np.repeat(X, times, axis=0))
+    plain = full_batch(**given).fit(X)
+    total = weighted.history_[-1]["total"]
+    assert total == pytest.approx(repeated.history_[-1]["total"], rel=1e-3)
+    assert abs(plain.history_[-1]["total"] - total) > 3e-3 * total
+
+
+def test_what_weighs_more_is_learned_better() -> None:
+    X, y = DIGITS.X[:600], DIGITS.y[:600]
+    weight = np.where(y == 8, 50.0, 1.0)
+    errors = [
+        small(latent_dim=2, epochs=15, validation_fraction=0)
+        .fit(X, sample_weight=each)
+        .reconstruction_error(X)[y == 8]
+        .mean()
+        for each in (None, weight)
+    ]
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_the_history_holds_weighted_means() -> None:
+    X = DIGITS.X[:100]
+    weight = np.random.default_rng(0).uniform(0.1, 5, 100)
+    ae = full_batch(epochs=1, learning_rate=1e-9).fit(X, sample_weight=weight)
+    expected = np.average(-ae.score_samples(X), weights=weight)
+    assert ae.history_[0]["total"] == pytest.approx(expected, rel=1e-4)
+    assert ae.history_[0]["total"] != pytest.approx(-ae.score(X), rel=1e-4)
+
+
+def test_sample_weights_count_in_partial_fit_too() -> None:
+    X = DIGITS.X[:100]
+    weight = np.linspace(0.1, 3, 100)
+    one, two = small().partial_fit(X), small().partial_fit(X, sample_weight=weight)
+    assert weights_of(one) != weights_of(two)
+    two = small().partial_fit(X, sample_weight=np.ones(100))
+    assert weights_of(one) == weights_of(two)
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        (np.ones(9), r"sample_weight has shape \(9,\), but X has 10 rows"),
+        (np.ones((10, 1)), r"sample_weight has shape \(10, 1\)"),
+        (1.0, r"sample_weight has shape \(\)"),
+        ([1.0] * 9 + [-1.0], "sample_weight is -1 at row 9"),
+        ([1.0, np.nan] + [1.0] * 8, "sample_weight is nan at row 1"),
+        ([1.0, np.inf] + [1.0] * 8, "sample_weight is inf at row 1"),
+        (np.zeros(10), "sample_weight is zero for every row"),
+        (["a"] * 10, "sample_weight holds text"),
+    ],
+)
+def test_weights_that_cannot_be_are_named(weight: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        small().fit(DIGITS.X[:10], sample_weight=weight)
+
+
+@pytest.mark.parametrize("bottleneck", FAMILIES["bottleneck"])
+def test_weights_reach_every_bottleneck(bottleneck: str) -> None:
+    X = DIGITS.X[:64]
+    given: dict[str, Any] = {"bottleneck": bottleneck, "epochs": 2, "batch_size": 24}
+    fits = [
+        small(**given).fit(X, sample_weight=weight).history_[-1]["total"]
+        for weight in (None, np.ones(64), np.linspace(0.1, 2, 64))
+    ]
+    assert fits[0] == fits[1] != fits[2]
+    assert np.isfinite(fits).all()
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "pyarrow", "texts", "tensor", "list"])
+def test_weights_go_with_every_kind_of_data(kind: str) -> None:
+    columns = {"a": [float(i) for i in range(30)], "b": ["x", "y", "z"] * 10}
+    rows = [[float(i), float(i % 7)] for i in range(30)]
+    plain = {"texts": ["abc", "de", "f"] * 10, "list": rows, "tensor": torch.tensor(rows)}
+    X: Any = plain.get(kind)
+    if X is None:
+        library = pytest.importorskip(kind)
+        X = library.table(columns) if kind == "pyarrow" else library.DataFrame(columns)
+    weight = np.arange(30.0) % 5
+    network = "recurrent(hidden=4)" if kind == "texts" else Dense(hidden=(8,))
+    ae = small(network=network, epochs=1).fit(X, sample_weight=weight)
+    assert len(ae.transform(X)) == 30
+
+
+def test_validation_data_choose_the_weights_and_are_never_trained_on() -> None:
+    X, held = DIGITS.X[:200], DIGITS.X[-100:]
+    given: dict[str, Any] = {"epochs": 6, "validation_fraction": 0}
+    plain = small(**given).fit(X)
+    fits = [small(**given).fit(X, validation=each) for each in (held, held[:, ::-1].copy())]
+    for ae in fits:
+        assert [r["total"] for r in ae.history_] == [r["total"] for r in plain.history_]
+    assert fits[0].history_[0]["validation_total"] != fits[1].history_[0]["validation_total"]
+    # All rows are trained on, whatever the fraction.
+    again = small(epochs=6, validation_fraction=0.5).fit(X, validation=held)
+    assert weights_of(again) == weights_of(fits[0])
+    best = min(record["validation_total"] for record in fits[0].history_)
+    assert -fits[0].score(held) == pytest.approx(best, rel=1e-3)
+
+
+def test_validation_data_are_scaled_as_the_rows_trained_on() -> None:
+    X = DIGITS.X[:200].reshape(200, -1).astype(float)
+    ae = small(scaling="standard").fit(X, validation=100 + X)
+    assert ae.history_[-1]["validation_total"] > 50 * ae.history_[-1]["total"]
+
+
+def test_patience_watches_validation_data() -> None:
+    X = DIGITS.X[:60].astype(np.float32)
+    wrong = np.random.default_rng(0).permutation(X.ravel()).reshape(X.shape)
+    ae = small(epochs=400, patience=3, validation_fraction=0).fit(X, validation=wrong)
+    assert ae.stopped_ == "patience"
+
+
+def test_validation_data_may_have_a_target() -> None:
+    X, clean = DIGITS.X[:100], 16 - DIGITS.X[:100]
+    ae = small(epochs=8).fit(X, target=clean, validation=(X[:50], clean[:50]))
+    other = small(epochs=8).fit(X, target=clean, validation=(X[:50], X[:50]))
+    assert ae.history_[-1]["validation_total"] < other.history_[-1]["validation_total"]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"validation": DIGITS.X[:5, :4]}, DataError, "validation has pictures of 4 × 8"),
+        ({"validation": np.full((5, 8, 8), np.nan)}, DataError, "validation has NaN at picture 0"),
+        ({"validation": (DIGITS.X, DIGITS.X, 1)}, ParameterError, "a tuple of 3; give X, or"),
+        ({"validation": (DIGITS.X, DIGITS.X)}, ParameterError, "X has none; give target= too"),
+        (
+            {"validation": DIGITS.X, "target": DIGITS.X[:20]},
+            ParameterError,
+            r"validation has no target, but X has; give \(X, target\)",
+        ),
+    ],
+)
+def test_validation_data_that_cannot_be_are_named(
+    given: dict[str, Any], error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        small().fit(DIGITS.X[:20], **given)
+
+
+def test_validation_columns_are_those_of_the_fit() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame(DIGITS.X.reshape(len(DIGITS.X), -1)[:50, :6].astype(float))
+    frame.columns = list("abcdef")
+    with pytest.raises(DataError, match="feature names"):
+        small().fit(frame, validation=frame[list("abcfed")])
+
+
+def test_a_checkpoint_knows_weights_and_validation_data(tmp_path: Path) -> None:
+    X, weight = DIGITS.X[:60], np.linspace(1, 2, 60)
+    given: dict[str, Any] = {"sample_weight": weight, "validation": DIGITS.X[-20:]}
+    small().fit(X, checkpoint=tmp_path, **given)
+    small().fit(X, checkpoint=tmp_path, **given)
+    for name, value in (("sample_weight", weight[::-1].copy()), ("validation", DIGITS.X[-30:])):
+        with pytest.raises(FileError, match=name):
+            small().fit(X, checkpoint=tmp_path, **{**given, name: value})
+
+
+# ── models too large for the machine ───────────────────────
+
+
+HUGE: list[tuple[dict[str, Any], str]] = [
+    ({"network": "dense(hidden=[1000000000])"}, r"hidden=\[1000000000\]"),
+    ({"network": Dense(hidden=(64, 10**30))}, r"hidden=\(64, 1000000000000000000000000000000\)"),
+    ({"network": "conv(channels=[8, 2000000000])"}, r"channels=\[8, 2000000000\]"),
+    ({"network": "conv(channels=[8], hidden=[3000000000])"}, r"hidden=\[3000000000\]"),
+    ({"network": "recurrent(hidden=10000000)", "layout": "sequences"}, "hidden=10000000 makes"),
+    ({"network": "dense(hidden=[8])", "latent_dim": 10**11}, "latent_dim=100000000000 makes"),
+]
+
+
+@pytest.mark.parametrize(("keywords", "words"), HUGE)
+def test_a_model_larger_than_the_memory_is_refused_at_once(
+    keywords: dict[str, Any], words: str
+) -> None:
+    begun = time.perf_counter()
+    with pytest.raises(ParameterError, match=words) as caught:
+        small(**keywords).fit(DIGITS.X[:20])
+    assert time.perf_counter() - begun < 5
+    assert re.search(r"[GT]B of memory hold at most [\d,]+ in training; make", str(caught.value))
+
+
+def test_what_fits_the_memory_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ae = small(network=Dense(hidden=(100,))).fit(DIGITS.X[:20])
+    need = 12 * ae.n_parameters_
+    for memory, fits in ((need, True), (need - 1, False)):
+        monkeypatch.setattr("latente.training.hardware.physical_memory", lambda m=memory: m)
+        with contextlib.nullcontext() if fits else pytest.raises(ParameterError, match="hidden="):
+            ae.fit(DIGITS.X[:20])
+
+
+# ── parameters of parts by name ────────────────────────────
+
+
+def test_parameters_of_parts_are_listed_however_the_part_is_given() -> None:
+    for given in ("dense(hidden=[8])", Dense(hidden=[8])):
+        params = small(network=given, bottleneck="gaussian", corruption="mask").get_params()
+        assert params["network__hidden"] == [8]
+        assert params["bottleneck__beta"] == Gaussian().beta
+        assert params["corruption__rate"] == Mask().rate
+        assert params["optimizer__beta1"] == 0.9
+        assert params["network"] == given
+    assert not [name for name in Autoencoder().get_params() if name.startswith("network__")]
+    assert not [name for name in small(loss="nonsense").get_params() if name.startswith("loss__")]
+    assert "network__hidden" not in small(network="dense").get_params(deep=False)
+
+
+def test_every_listed_parameter_can_be_set_and_comes_back() -> None:
+    ae = small(network="conv", bottleneck="gaussian", loss="huber", corruption="mask")
+    again = small().set_params(**clone(ae).get_params())
+    assert again.get_params() == {
+        **ae.get_params(),
+        **{name: getattr(again, name) for name in ("network", "bottleneck", "loss", "corruption")},
+        **{name: getattr(again, name) for name in ("optimizer", "schedule")},
+    }
+
+
+def test_a_search_moves_the_parameters_of_a_part_given_by_name() -> None:
+    grid = {"bottleneck__beta": [0.1, 4.0], "network__hidden": [(8,)]}
+    search = GridSearchCV(small(network="dense", bottleneck="gaussian", epochs=1), grid, cv=2)
+    found = search.fit(DIGITS.X.reshape(len(DIGITS.X), -1)[:60]).best_estimator_
+    assert found.bottleneck == Gaussian(beta=search.best_params_["bottleneck__beta"])
+    assert found.network == Dense(hidden=(8,))
+
+
+def test_a_start_that_stands_is_not_fitted_again_on_given_validation_data() -> None:
+    X = np.random.default_rng(0).normal(size=(80, 6))
+    network = Dense(hidden=(16,), shortcut="pca")
+    given: dict[str, Any] = {"network": network, "epochs": 2, "learning_rate": 1e-9}
+    codes = [
+        small(**given).fit(X[:60], validation=held).transform(X)
+        for held in (X[60:], 3 * X[60:, ::-1])
+    ]
+    np.testing.assert_array_equal(*codes)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -94,3 +95,16 @@ def test_only_steps_that_stay_the_same_are_recorded(monkeypatch: pytest.MonkeyPa
     assert not is_recordable(optimizer, moving)
     optimizer.param_groups[0]["lr"] = torch.tensor(1e-3)
     assert is_recordable(optimizer, moving)
+
+
+def test_weights_of_rows_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    X = datasets.load("digits").X
+    weight = np.random.default_rng(0).uniform(0.1, 3, len(X))
+    recorder = Recorder()
+    monkeypatch.setattr(loop, "make_stepper", GradientStep)
+    given: dict[str, Any] = {"batch_size": 100, "epochs": 3, "random_state": 0, "device": "cpu"}
+    expected = Autoencoder(2, network=Dense(hidden=(16,)), **given).fit(X, sample_weight=weight)
+    monkeypatch.setattr(loop, "make_stepper", graph_stepper(recorder))
+    found = Autoencoder(2, network=Dense(hidden=(16,)), **given).fit(X, sample_weight=weight)
+    assert recorder.replayed > 10
+    assert [r["total"] for r in found.history_] == [r["total"] for r in expected.history_]

@@ -36,7 +36,8 @@ FITTED: dict[tuple[str, int], Autoencoder] = {}
 
 
 def fit(bottleneck: str | Bottleneck, epochs: int = 12, **keywords: Any) -> Autoencoder:
-    keywords = {"learning_rate": 2e-3, "random_state": 0, "device": "cpu", **keywords}
+    shared = {"network": "dense", "learning_rate": 2e-3, "random_state": 0, "device": "cpu"}
+    keywords = shared | keywords
     return Autoencoder(bottleneck=bottleneck, epochs=epochs, **keywords).fit(X)
 
 
@@ -64,7 +65,7 @@ def data(rows: int = 64, numbers: int = 2, seed: int = 0) -> Tensor:
 
 
 def test_trained_beats_untrained_and_the_mean(trained: Autoencoder) -> None:
-    untrained = Autoencoder(**{**trained.get_params(), "epochs": 0}).fit(X)
+    untrained = Autoencoder(**{**trained.get_params(deep=False), "epochs": 0}).fit(X)
     error = trained.reconstruction_error(HELD_OUT).mean()
     scaled = HELD_OUT.reshape(len(HELD_OUT), -1) / X.max()
     assert error < 0.6 * untrained.reconstruction_error(HELD_OUT).mean()

@@ -10,6 +10,8 @@ import os
 import re
 import struct
 import tempfile
+import time
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,6 +23,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -29,12 +32,13 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from latente import DataError, FileError, LatenteError, ParameterError
-from latente.data import dataset, tabular
+from latente import DataError, DataWarning, FileError, LatenteError, ParameterError, datasets
+from latente.data import dataset, pictures, tabular
 from latente.data.dataset import Dataset, natural
 from latente.data.pictures import resized
 from latente.data.readers import READERS, read
 from latente.data.tables import TableEncoder
+from latente.data.text import TextFile
 
 FEW = settings(max_examples=30)
 DTYPES = ("u1", "i1", "<i2", ">i2", "<i4", "<i8", "<f2", "<f4", ">f4", "<f8", "?")
@@ -355,6 +359,24 @@ class TestIdx:
         monkeypatch.setattr(dataset, "physical_memory", lambda: None)
         told(FileError, path, "cut short")
 
+    @pytest.mark.parametrize("end", ["", ".gz"])
+    @pytest.mark.parametrize("shape", [(1,) * 65, (1,) * 255, (2**32 - 1, 2**32 - 1, 2**32 - 1, 0)])
+    def test_shapes_that_cannot_be(self, tmp_path: Path, shape: Any, end: str) -> None:
+        content = bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape) + b"\5"
+        path = tmp_path / f"x.idx{end}"
+        path.write_bytes(gzip.compress(content) if end else content)
+        told(FileError, path, "claims")
+
+    @pytest.mark.parametrize("dtype", ["u1", ">f8"])
+    def test_gzip_takes_little_more_memory_than_the_array(self, tmp_path: Path, dtype: str) -> None:
+        X = np.zeros((3000, 3000), dtype)
+        path = write_idx(tmp_path / "x.idx.gz", X)
+        tracemalloc.start()
+        read(path)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1.5 * X.nbytes
+
     def test_large_ones_are_mapped(self, tmp_path: Path, monkeypatch: Any) -> None:
         monkeypatch.setattr(dataset, "LARGE", 10)
         X = np.arange(24, dtype="u1").reshape(2, 3, 4)
@@ -418,7 +440,8 @@ class TestCsv:
     def test_columns_are_what_all_their_fields_can_be(self, rows: list[list[str]]) -> None:
         with place("x.csv") as path:
             write_csv(path, rows)
-            table = tabular.load_csv(path, tabular.dialect_of(path, header=True))
+            file = TextFile.of(path)
+            table = tabular.load_csv(file, tabular.dialect_of(file, header=True))
             assert table.column_names == rows[0]
             for name, *cells in zip(*rows, strict=True):
                 wanted = by_hand(cells)
@@ -510,6 +533,7 @@ class TestCsv:
         path.write_text("a,b\n1,2\n3\n4,5\n")
         told(DataError, path, "line 3: 1 field", "has 2")
 
+    @pytest.mark.filterwarnings("ignore::latente.DataWarning")
     @FEW
     @given(tables(), st.data())
     def test_cut_short(self, rows: list[list[str]], data: st.DataObject) -> None:
@@ -520,10 +544,12 @@ class TestCsv:
             with perhaps(path):
                 read(path)
 
+    @pytest.mark.filterwarnings("ignore::latente.DataWarning")
+    @pytest.mark.parametrize("name", ["x.csv", "x.txt", "x.csv.gz", "x.parquet", "x.feather"])
     @FEW
-    @given(st.binary(max_size=200))
-    def test_any_bytes(self, content: bytes) -> None:
-        with place("x.csv") as path:
+    @given(content=st.binary(max_size=200))
+    def test_any_bytes(self, name: str, content: bytes) -> None:
+        with place(name) as path:
             path.write_bytes(content)
             with perhaps(path):
                 read(path)
@@ -586,9 +612,9 @@ class TestCsv:
             (b"\n\n", FileError, "is empty"),
             (b"a,b\n", DataError, "no rows"),
             (b"a,a\n1,2\n", DataError, "two columns are called 'a'"),
-            (b"a,b\n1,2\nx,\xff\n", FileError, "line 3, is not UTF-8"),
+            (b"a,b\n1,2\nx,\x81\n", FileError, "line 3, is not UTF-8"),
             (b'a,b\n1,"2\n', DataError, "line 2:"),
-            ("a,b\n1,2\n".encode("utf-16"), FileError, "UTF-8"),
+            ("a,b\n1,2\n".encode("utf-16-le"), FileError, "utf-16-le"),
         ],
     )
     def test_what_is_no_table(
@@ -614,6 +640,239 @@ class TestCsv:
         path = tmp_path / "x.csv"
         path.write_text('pipe,n\n5" wide,1\n"a, b",2\n')
         assert read(path).X["pipe"].tolist() == ['5" wide', "a, b"]
+
+
+GERMAN = {"decimal": ",", "thousands": "."}
+
+
+class TestNotation:
+    """Numbers as the world writes them."""
+
+    @pytest.mark.parametrize(
+        ("text", "options", "X"),
+        [
+            ("a;b\n5,07;1\n8.293;2\n", {}, [[5.07, 1], [8293, 2]]),
+            ("a;b\n1.234,5;1.5\n12;2.25\n", {}, [[1234.5, 1.5], [12, 2.25]]),
+            ("a;b\n1 234,5;1\n-12;2\n", {}, [[1234.5, 1], [-12, 2]]),
+            ("a;b\n1\u202f234,5;1\n+12;2\n", {}, [[1234.5, 1], [12, 2]]),
+            ("a|b\n1'234'567.5|1\n1.5|2\n", {}, [[1234567.5, 1], [1.5, 2]]),
+            ('a,b\n"1,234",1.5\n"1,234,567",2\n', {}, [[1234, 1.5], [1234567, 2]]),
+            ("a\tb\n8.293\t1\n7.111\t2\n", {}, [[8.293, 1], [7.111, 2]]),
+            ("a,b\n8.293,1\n7.111,2\n", {}, [[8.293, 1], [7.111, 2]]),
+            ("a;b\n0.123;1\n0.5;2\n", {}, [[0.123, 1], [0.5, 2]]),
+            ("a;b\n5,07;8.293\n6,1;7.111\n", GERMAN, [[5.07, 8293], [6.1, 7111]]),
+            ("a;b\n5,07;8.293\n6,1;7.111\n", {"thousands": "none"}, [[5.07, 8.293], [6.1, 7.111]]),
+            ("a;b\n1;8.293\n6;7.111\n", {"decimal": "."}, [[1, 8.293], [6, 7.111]]),
+            ("a;b\n1;8.293\n6;7.111\n", {"decimal": ","}, [[1, 8293], [6, 7111]]),
+            ("a;b\n1;8,293\n6;7,111\n", {"thousands": ","}, [[1, 8293], [6, 7111]]),
+            ("a;b\n1;8,293\n6;7,111\n", {"decimal": ","}, [[1, 8.293], [6, 7.111]]),
+            ("a;b\n" + "5;1\n" * 300 + "1.203.000;2\n", {}, [[5, 1]] * 300 + [[1203000, 2]]),
+            ("a;b\n5,0;1\n" + "5,5;1\n" * 300 + "1.203,5;2\n", {},
+             [[5, 1]] + [[5.5, 1]] * 300 + [[1203.5, 2]]),
+        ],
+    )  # fmt: skip
+    def test_columns_are_judged_one_by_one(
+        self, tmp_path: Path, text: str, options: dict[str, str], X: list[list[float]]
+    ) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text(text, encoding="utf-8")
+        assert read(path, **options).X.tolist() == X  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize(
+        ("text", "words", "X"),
+        [
+            ("a;b\n5,07;8.293\n6,1;7.111\n", ("'b'", "'8.293'", "8293"), [[5.07, 8293], [6.1, 7111]]),  # noqa: E501
+            ("a;b\n1,234;1\n5,678;2\n", ("'a'", "'1,234'", "could be 1234"), [[1.234, 1], [5.678, 2]]),  # noqa: E501
+            ("a;b\n8.293;1\n7.111;2\n", ("'a'", "could be 8293"), [[8.293, 1], [7.111, 2]]),
+            ('a,b\n"1,234",1\n"5,678",2\n', ("'a'", "could be 1.234"), [[1234, 1], [5678, 2]]),
+            ("a;b\n" + "5;1\n" * 300 + "1.203;2\n", ("'a'", "'1.203'"), [[5, 1]] * 300 + [[1.203, 2]]),  # noqa: E501
+        ],
+    )  # fmt: skip
+    def test_what_is_ambiguous_is_told(
+        self, tmp_path: Path, text: str, words: tuple[str, ...], X: list[list[float]]
+    ) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text(text)
+        with pytest.warns(DataWarning) as caught:
+            assert read(path).X.tolist() == X
+        (warning,) = caught
+        for word in ("x.csv", "--thousands", *words):
+            assert word in str(warning.message)
+
+    def test_what_is_written_in_two_ways_is_text(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a;b\n1.5;1\n2,5;2\n")
+        with pytest.warns(DataWarning, match=r"column 'a'.*'1\.5' and '2,5'"):
+            assert read(path).X["a"].tolist() == ["1.5", "2,5"]
+
+    def test_many_columns_are_told_at_once(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text(";".join(f"g{i}" for i in range(50)) + "\n" + ";".join(["8.293"] * 50))
+        with pytest.warns(DataWarning, match=r"columns 'g0', .* and 38 more") as caught:
+            read(path)
+        assert len(caught) == 1
+
+    @FEW
+    @given(
+        st.lists(st.floats(-1e9, 1e9).map(lambda x: round(x, 2)), min_size=2, max_size=9),
+        st.sampled_from([(".", ""), (",", ""), (".", ","), (",", "."), (",", " "), (".", "'")]),
+    )
+    def test_round_trip(self, column: list[float], signs: tuple[str, str]) -> None:
+        """Any column comes back in the notation it was written in, once that is given."""
+        swap = str.maketrans({".": signs[0], ",": signs[1]})
+        rows = [[f"{value:,.2f}".translate(swap), "1"] for value in column]
+        with place("x.csv") as path:
+            write_csv(path, [["a", "b"], *rows], ";")
+            X = read(path, decimal=signs[0], thousands=signs[1] or "none").X
+        assert X[:, 0].tolist() == column
+
+    @pytest.mark.parametrize(
+        "options", [{"decimal": "x"}, {"thousands": "_"}, {"decimal": ",", "thousands": ","}]
+    )
+    def test_signs_that_cannot_be(self, tmp_path: Path, options: dict[str, str]) -> None:
+        (tmp_path / "x.csv").write_text("a\n1\n")
+        with pytest.raises(ParameterError, match=next(reversed(options))):
+            read(tmp_path / "x.csv", **options)  # type: ignore[arg-type]
+
+    def test_large_whole_numbers_are_not_rounded(self, tmp_path: Path) -> None:
+        ids = {
+            "int64": [2**53 + 1, -(2**63), 5],
+            "uint64": [2**64 - 1, 0, 2**53 + 1],
+            "str": [str(2**64 + 1), "5", "6"],
+        }
+        path = tmp_path / "x.csv"
+        rows = zip(*ids.values(), strict=True)
+        write_csv(path, [list(ids), *([str(cell) for cell in row] for row in rows)])
+        frame = read(path).X
+        for dtype, cells in ids.items():
+            assert frame[dtype].dtype == dtype
+            assert frame[dtype].tolist() == cells
+        path.write_text(f"a,b\n{2**53},1\n1.5,2\n")
+        assert read(path).X.tolist() == [[2**53, 1], [1.5, 2]]
+
+    def test_a_field_of_many_digits_takes_no_time(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a,b\n" + "9" * 20_000 + ",1\nx,2\n")
+        begun = time.process_time()
+        assert read(path).X["a"].tolist() == ["9" * 20_000, "x"]
+        assert time.process_time() - begun < 4
+
+
+class TestText:
+    """Encodings, and what a file of text is called."""
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+    @pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.tsv"])
+    def test_what_says_its_encoding(self, tmp_path: Path, encoding: str, name: str) -> None:
+        content = 'naïve\tx\n"ü\n€"\t1\n'.encode(encoding)
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+        frame = read(path).X
+        assert list(frame.columns) == ["naïve", "x"]
+        assert frame["naïve"].tolist() == ["ü\n€"]
+
+    def test_what_does_not_say_it_is_told(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_bytes("a,b\n1,€ü\n".encode("cp1252"))
+        with pytest.warns(DataWarning, match=r"x\.csv, line 2.*Windows-1252"):
+            assert read(path).X["b"].tolist() == ["€ü"]
+        assert read(path, encoding="cp1252").X["b"].tolist() == ["€ü"]
+        assert read(path, encoding="latin-1").X["b"].tolist() == ["\x80ü"]
+        told(FileError, path, "line 2", "UTF-8", encoding="utf-8")
+        for name in ("rot13", "hex", "nope"):
+            with pytest.raises(ParameterError, match=f"encoding='{name}'"):
+                read(path, encoding=name)
+
+    def test_gzip_that_is_broken_or_a_bomb(self, tmp_path: Path, monkeypatch: Any) -> None:
+        path = tmp_path / "x.csv.gz"
+        whole = gzip.compress(b"a,b\n" + b"1,2\n" * 10**6)
+        path.write_bytes(whole[:-9])
+        told(FileError, path, "broken gzip")
+        path.write_bytes(whole)
+        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
+        told(DataError, path, "1.0 MB of memory")
+
+    @pytest.mark.parametrize(
+        ("text", "X"),
+        [
+            ("a\tb\n1\t2\n3\t4\n", [[1, 2], [3, 4]]),
+            ("1.5 2\n3 4\n", [[1.5, 2], [3, 4]]),
+            ("a;b\n1,5;2\n", [[1.5, 2]]),
+            ("hello world\nyes, no\n", ["hello world", "yes, no"]),
+            ("1\n2\n", ["1", "2"]),
+            ("one, 2\nthree, four\n", ["one, 2", "three, four"]),
+        ],
+    )
+    def test_a_txt_is_a_table_where_it_looks_like_one(
+        self, tmp_path: Path, text: str, X: list[Any]
+    ) -> None:
+        path = tmp_path / "x.txt"
+        path.write_text(text)
+        found = read(path).X
+        assert (found if isinstance(found, list) else found.tolist()) == X
+
+    def test_a_txt_is_a_table_where_an_option_says_so(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.txt"
+        path.write_text("one,1\ntwo,2\nthree,x\n")
+        assert list(read(path, header=False).X.columns) == ["column 1", "column 2"]
+
+    def test_text_far_below_numbers_costs_one_column(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a,b,c\n" + "1,2,3\n" * 1000 + "x,2,3\n1,y,3\n")
+        frame = read(path).X
+        assert [dtype.kind for dtype in frame.dtypes] == ["O", "O", "i"]
+        assert frame["b"].tolist()[-2:] == ["2", "y"]
+
+    def test_rows_longer_than_a_block(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.csv"
+        path.write_text("a,b\n" + "1,2\n" * 1000 + "x" * 3_000_000 + ",2\n")
+        assert len(read(path).X["a"][1000]) == 3_000_000
+
+
+class TestFeather:
+    def test_round_trip(self, tmp_path: Path) -> None:
+        table = pa.table({"a": [1.5, 2.5], "b": pa.array([1, 2], pa.int16()), "y": ["p", "q"]})
+        for name in ("x.feather", "x.arrow", "mystery"):
+            feather.write_feather(table, str(tmp_path / name))
+            data = read(tmp_path / name, target="y")
+            assert data.X.tolist() == [[1.5, 1], [2.5, 2]]
+            assert data.classes == ("p", "q")
+
+    @FEW
+    @given(st.data())
+    def test_damaged(self, data: st.DataObject) -> None:
+        with place("x.feather") as path:
+            feather.write_feather(pa.table({"a": [1, 2, 3], "b": ["x", "y", None]}), str(path))
+            content = bytearray(path.read_bytes())
+            for _ in range(3):
+                place_ = data.draw(st.integers(0, len(content) - 1))
+                content[place_] ^= data.draw(st.integers(1, 255))
+            path.write_bytes(content)
+            with perhaps(path):
+                read(path)
+
+
+class TestWide:
+    """Genes and spectra: the time grows with the number of columns, not with its square."""
+
+    COLUMNS = 10_000
+
+    def test_parquet(self, tmp_path: Path) -> None:
+        table = pa.table({f"g{i}": [0.5, 1.5] for i in range(self.COLUMNS)})
+        pq.write_table(table, tmp_path / "x.parquet")
+        begun = time.process_time()
+        data = read(tmp_path / "x.parquet", target="g7")
+        assert time.process_time() - begun < 8
+        assert data.X.shape == (2, self.COLUMNS - 1)
+
+    @pytest.mark.parametrize("cell", ["0.5", "8.293", "7"])
+    def test_csv(self, tmp_path: Path, cell: str) -> None:
+        names = [f"g{i}" for i in range(self.COLUMNS)]
+        write_csv(tmp_path / "x.csv", [names, [cell] * self.COLUMNS, ["1"] * self.COLUMNS])
+        begun = time.process_time()
+        X = read(tmp_path / "x.csv").X
+        assert time.process_time() - begun < 8
+        assert X.shape == (2, self.COLUMNS)
 
 
 class TestParquet:
@@ -656,6 +915,47 @@ class TestParquet:
             whole = path.read_bytes()
             path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
             told(FileError, path)
+
+    def test_large_whole_numbers_are_not_rounded(self, tmp_path: Path) -> None:
+        path = tmp_path / "x.parquet"
+        ids = [2**60 + 1, 5]
+        pq.write_table(pa.table({"id": ids, "b": [0.5, 1.5]}), path)
+        assert read(path).X["id"].tolist() == ids
+        data = read(path, target="id")
+        assert data.y is not None
+        assert data.y.tolist() == ids
+
+    @pytest.mark.parametrize(
+        "content", [b"{", b"[]", b"\xff", b'{"columns": 5}', b'{"columns": [{"name": "a"}]}']
+    )
+    def test_broken_metadata_of_pandas(self, tmp_path: Path, content: bytes) -> None:
+        path = tmp_path / "x.parquet"
+        table = pa.table({"a": [1.5, None]}).replace_schema_metadata({b"pandas": content})
+        pq.write_table(table, path)
+        assert read(path).X["a"].isna().tolist() == [False, True]
+
+    @pytest.mark.parametrize("days", [2_932_897, 4_000_000, -719_163])
+    def test_dates_that_no_calendar_has(self, tmp_path: Path, days: int) -> None:
+        path = tmp_path / "x.parquet"
+        day = pa.array([0, days, None], pa.int32()).cast(pa.date32())
+        pq.write_table(pa.table({"day": day, "x": ["a", "b", "c"]}), path)
+        told(DataError, path, "row 2", "'day'", "1 to 9999")
+        stamp = pa.array([0, days * 86_400_000, None]).cast(pa.timestamp("ms"))
+        pq.write_table(pa.table({"day": stamp}), path)
+        told(DataError, path, "row 2", "'day'")
+
+    @FEW
+    @given(st.data())
+    def test_damaged(self, data: st.DataObject) -> None:
+        with place("x.parquet") as path:
+            pq.write_table(pa.table({"a": [1, 2, 3], "b": ["x", "y", None]}), path)
+            content = bytearray(path.read_bytes())
+            for _ in range(3):
+                spot = data.draw(st.integers(0, len(content) - 1))
+                content[spot] ^= data.draw(st.integers(1, 255))
+            path.write_bytes(content)
+            with perhaps(path):
+                read(path)
 
     def test_what_cannot_be_learned_from(self, tmp_path: Path) -> None:
         path = tmp_path / "x.parquet"
@@ -918,6 +1218,29 @@ class TestImages:
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
         told(FileError, path, "100 pixels")
 
+    def test_what_pictures_decode_to_counts(self, tmp_path: Path, monkeypatch: Any) -> None:
+        """A large picture that compresses well takes its memory though it is wanted small."""
+        path = picture(tmp_path / "x.png", np.zeros((1000, 1000), "u1"))
+        assert path.stat().st_size < 10_000
+        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
+        told(DataError, path, "1.0 MB of memory", size=(4, 4))
+        with pytest.raises(DataError, match=r"x\.png"):
+            read(tmp_path, size=(4, 4))
+
+    def test_as_many_at_once_as_there_is_memory_for(self, tmp_path: Path, monkeypatch: Any) -> None:
+        for i in range(6):
+            picture(tmp_path / f"{i}.png", grey(200, 200))
+        pools: list[int] = []
+        pool = pictures.ThreadPoolExecutor
+        monkeypatch.setattr(
+            pictures, "ThreadPoolExecutor", lambda threads: pools.append(threads) or pool(threads)
+        )
+        monkeypatch.setattr(os, "cpu_count", lambda: 8)
+        for megabytes, threads in ((2, 2), (100, 8)):
+            monkeypatch.setattr(dataset, "physical_memory", lambda size=megabytes: size * 10**6)
+            read(tmp_path)
+            assert pools.pop() == threads
+
     def test_too_many_for_memory(self, tmp_path: Path, monkeypatch: Any) -> None:
         picture(tmp_path / "x.png", grey(4, 4))
         monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
@@ -984,6 +1307,37 @@ class TestRead:
         path = tmp_path / f"x{suffix}"
         path.write_bytes(b"")
         told(FileError, path)
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+    @pytest.mark.parametrize(
+        "name", ["x.npy", "x.npz", "x.csv", "x.txt", "x.parquet", "x.png", "x.idx", "x"]
+    )
+    def test_pipes_are_not_waited_for(self, tmp_path: Path, name: str) -> None:
+        os.mkfifo(tmp_path / name)
+        told(FileError, tmp_path / name, "pipe")
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+    def test_pipes_beside_and_below_are_not_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe.png")
+        np.save(tmp_path / "x.npy", np.eye(2))
+        with pytest.raises(FileError, match="pipe"):
+            read(tmp_path / "x.npy", labels=tmp_path / "pipe.png")
+        with pytest.raises(FileError, match="pipe"):
+            read(tmp_path)
+        if Path("/dev/zero").exists():
+            with pytest.raises(FileError, match="device"):
+                read("/dev/zero")
+
+    @pytest.mark.parametrize("name", ["n" * 5000, "n" * 5000 + ".csv", "n\0n"])
+    def test_names_that_cannot_be(self, name: str) -> None:
+        for reader in (read, datasets.open_data):
+            with pytest.raises(FileError) as caught:
+                reader(name)
+            assert len(str(caught.value)) < 400
+
+    def test_names_of_arrays_do_not_reach_the_terminal(self, tmp_path: Path) -> None:
+        np.savez(tmp_path / "x.npz", **{"a\x1b[2J": np.eye(2), "b": np.eye(2)})
+        assert "\x1b" not in told(DataError, tmp_path / "x.npz", "a\\x1b[2J or b")
 
     def test_options_that_do_not_apply(self, tmp_path: Path) -> None:
         np.save(tmp_path / "x.npy", np.eye(2))

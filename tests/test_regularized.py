@@ -191,7 +191,9 @@ def test_a_rows_score_is_its_own(part: str, fits: dict[str, Autoencoder]) -> Non
 def test_a_batch_of_one_row_costs_nothing() -> None:
     module, h = MMD().build((3,), (3,), seeded()), torch.ones(1, 3)
     assert module.draw(encoding(h), Moment(seeded())).costs["mmd"].value.tolist() == [0]
-    ae = Autoencoder(2, bottleneck="mmd", epochs=1, batch_size=16, validation_fraction=0, random_state=0)
+    ae = Autoencoder(
+        2, bottleneck="mmd", epochs=1, batch_size=16, validation_fraction=0, random_state=0
+    )
     assert np.isfinite(ae.fit(X[:33]).history_[0]["total"])
 
 

@@ -268,7 +268,7 @@ class TestSkips:
             with pytest.raises(ParameterError, match=f"bottleneck='{alone}'"):
                 Autoencoder(network=UNET, bottleneck=alone).fit(X)
         tanh = Conv(residual=True, output_activation="tanh")
-        with pytest.raises(ParameterError, match="residual=True adds to the input"):
+        with pytest.raises(ParameterError, match="cannot be undone, which residual=True needs"):
             Autoencoder(network=tanh).fit(X)
         with pytest.raises(ParameterError, match="'crop' with skips=True"):
             Conv(skips=True, up="upsample", trim="valid")

@@ -28,12 +28,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from latente import FileError, __version__
+from latente.storage.bounded import VALUES_LIMIT
 from latente.storage.files import atomic, staging
 from latente.storage.packing import pack, unpack
 from latente.storage.tensors import (
     BLANK,
     HEADER_LIMIT,
-    VALUES_LIMIT,
     kind_at,
     read_tensors,
     write_tensors,
@@ -194,6 +194,7 @@ def test_a_disk_that_is_really_full(tiny: Path) -> None:
 KILLED = """
 import os, sys
 from pathlib import Path
+from latente.storage.bounded import VALUES_LIMIT
 from latente.storage.files import atomic, staging
 
 with atomic(sys.argv[1]) as file, staging(sys.argv[2]) as stage:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .anomaly.detector import AnomalyDetector as AnomalyDetector
     from .codec.codec import Codec as Codec
     from .errors import DataError as DataError
+    from .errors import DataWarning as DataWarning
     from .errors import FileError as FileError
     from .errors import LatenteError as LatenteError
     from .errors import MissingExtra as MissingExtra
@@ -47,6 +48,7 @@ _HOMES = {
     "near_duplicates": "search.duplicates",
     "restore": "restoration",
     "DataError": "errors",
+    "DataWarning": "errors",
     "FileError": "errors",
     "LatenteError": "errors",
     "MissingExtra": "errors",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,12 +14,13 @@ import torch
 from .bottlenecks.base import Bottleneck
 from .corruptions.base import Chain, Corruption, resolve_corruptions
 from .data.batches import Batches
+from .data.dataset import amount
 from .data.space import Space
 from .errors import ParameterError
 from .families import FAMILIES
 from .losses.base import Loss, LossModule, Ragged
 from .model import Model
-from .networks.base import Network
+from .networks.base import Network, Pace
 from .networks.custom import Modules
 from .optimizers import Optimizer
 from .parts import Part, is_number, is_whole, resolve
@@ -29,14 +32,14 @@ from .training.state import Plan
 Params = Mapping[str, Any]
 """The estimator's keywords, exactly as they were passed."""
 
-SMALL_PICTURE = 32
-"""Pictures with both sides below this go through dense layers by default: fast, and as good."""
-PATIENCE = 30
-"""Epochs without a lower validation loss after which a fit of "auto" epochs ends."""
-UPDATES = 8_000
-"""Updates that a fit of "auto" epochs aims at."""
+MOST_DENSE = 20_000
+"""Values of a picture up to which it goes through dense layers by default: fast, and as good."""
+BYTES_A_WEIGHT = 12
+"""What a weight takes in training at least: itself, its gradient, and the best it has been."""
 WORTH_BF16 = 50_000
-"""Parameters from which a network is large enough for bf16 to pay."""
+"""Parameters from which a network is large enough for bf16 to pay, as a rule."""
+LONG = 500
+"""Steps of a fit from which it pays to try in which precision they are faster."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,16 @@ class Parts:
     schedule: Schedule
 
 
-def check_params(params: Params) -> None:
-    """Raise `ParameterError` at the first plain keyword that cannot work."""
+def check_params(params: Params, *, held_out: bool = False) -> None:
+    """Raise `ParameterError` at the first plain keyword that cannot work.
+
+    Parameters
+    ----------
+    params
+        The estimator's keywords.
+    held_out
+        Whether there are validation data beside the rows to train on.
+    """
     clip, patience = params["gradient_clip"], params["patience"]
     fraction, verbose = params["validation_fraction"], params["verbose"]
     rules: dict[str, tuple[bool, str]] = {
@@ -69,16 +80,20 @@ def check_params(params: Params) -> None:
             patience in (None, "auto") or is_whole(patience, 1),
             "'auto', None or a whole number from 1",
         ),
-        "verbose": (is_whole(verbose, 0) or isinstance(verbose, bool), "0, 1 or 2"),
+        "verbose": (
+            is_whole(verbose, 0) or isinstance(verbose, bool) or verbose == "curve",
+            "0, 1, 2 or 'curve'",
+        ),
         "layout": (
             params["layout"] in ("auto", "rows", "pictures", "sequences"),
             "'auto', 'rows', 'pictures' or 'sequences'",
         ),
+        "unseen": (params["unseen"] in ("ignore", "error"), "'ignore' or 'error'"),
     }
     for name, (good, right) in rules.items():
         if not good:
             raise ParameterError(f"{name}={params[name]!r}: use {right}")
-    if is_whole(patience, 1) and fraction == 0:
+    if is_whole(patience, 1) and fraction == 0 and not held_out:
         raise ParameterError(
             f"patience={patience!r} watches the validation loss, but "
             "validation_fraction=0 holds nothing out; use 0.1, or patience=None"
@@ -123,25 +138,31 @@ def resolve_parts(params: Params, source: Space, target: Space) -> Parts:
         return found.copy()
 
     bottleneck: Bottleneck = part("bottleneck")
-    network = params["network"]
+    spec, schedule = params["network"], params["schedule"]
+    network = default_network(source) if spec == "auto" else as_network(spec)
+    usual: Schedule = FAMILIES["schedule"][network.pace().schedule]()
     return Parts(
-        network=default_network(source) if network == "auto" else as_network(network),
+        network=network,
         bottleneck=bottleneck,
         corruption=resolve_corruptions(params["corruption"]),
         loss=default_loss(bottleneck, target) if params["loss"] == "auto" else part("loss"),
         optimizer=part("optimizer"),
-        schedule=part("schedule"),
+        schedule=usual if schedule == "auto" else part("schedule"),
     )
 
 
 def default_network(space: Space) -> Network:
-    """Return the network for "auto": dense for rows and small pictures, else convolutional."""
-    name = "dense"
+    """Return the network for "auto": one that begins as PCA, but for sequences."""
+    networks = FAMILIES["network"]
+    network: Network
     if space.layout == "sequences":
-        name = "recurrent"
-    elif space.layout == "pictures" and min(space.shape[1:]) >= SMALL_PICTURE:
-        name = "conv"
-    network: Network = FAMILIES["network"][name]()
+        network = networks["recurrent"]()
+    elif space.layout != "pictures":
+        network = networks["dense"](hidden=(128, 64), activation="gelu", shortcut="pca")
+    elif math.prod(space.shape) <= MOST_DENSE:
+        network = networks["dense"](activation="gelu", shortcut="pca")
+    else:
+        network = networks["conv"](shortcut="pca")
     return network
 
 
@@ -190,6 +211,70 @@ def build_model(
     return Model(corruption, network, bottleneck, loss)
 
 
+def check_size(
+    parts: Parts, source: Space, target: Space, latent_dim: int | None, memory: float
+) -> None:
+    """Raise `ParameterError` where a model would take more memory to train than there is.
+
+    Nothing of the model's size is allocated to find out.
+
+    Parameters
+    ----------
+    parts, source, target, latent_dim
+        As for `build_model`.
+    memory
+        In bytes.
+    """
+    if isinstance(parts.network, Modules):  # they are there already
+        return
+    weights = count_weights(parts, source, target, latent_dim)
+    if weights * BYTES_A_WEIGHT <= memory:
+        return
+    name, value = heaviest(parts, source, target, latent_dim)
+    many = f"{weights:,.0f}" if math.isfinite(weights) else "more than 10¹⁸"
+    raise ParameterError(
+        f"{name}={value!r:.60} makes a model of {many} weights for samples of "
+        f"{math.prod(source.shape):,} values, but {amount(memory)} of memory hold at most "
+        f"{memory / BYTES_A_WEIGHT:,.0f} in training; make {name} smaller"
+    )
+
+
+def count_weights(parts: Parts, source: Space, target: Space, latent_dim: int | None) -> float:
+    """Return how many weights a model has, without allocating them; infinite beyond 64 bits."""
+    try:
+        with torch.device("meta"):
+            model = build_model(parts, source, target, latent_dim, seed=0)
+    except Exception as error:  # whatever else is wrong is told when the model is built
+        return float("inf") if "overflow" in str(error).lower() else 0
+    return sum(tensor.numel() for tensor in (*model.parameters(), *model.buffers()))
+
+
+def heaviest(parts: Parts, source: Space, target: Space, latent_dim: int | None) -> tuple[str, Any]:
+    """Return the name and value of the size without which the model would be smallest."""
+    found: list[tuple[float, str, Any]] = []
+    if latent_dim is not None:
+        found.append((count_weights(parts, source, target, 1), "latent_dim", latent_dim))
+    for family in ("network", "bottleneck"):
+        part: Part = getattr(parts, family)
+        for name, value in part.get_params().items():
+            least = least_size(value)
+            with contextlib.suppress(ParameterError):
+                changed: Any = {family: part.copy().set_params(**{name: least})}
+                count = count_weights(replace(parts, **changed), source, target, latent_dim)
+                if least is not None and count:
+                    found.append((count, name, value))
+    _, name, value = min(found, key=lambda each: each[0])
+    return name, value
+
+
+def least_size(value: Any) -> Any:
+    """Return the least that a size, or a sequence of sizes, can be; None of anything else."""
+    if is_whole(value, 1):
+        return 1
+    several = isinstance(value, Sequence) and all(is_whole(size, 1) for size in value)
+    return (1,) * len(value) if several and value else None
+
+
 def build_loss(part: Loss, target: Space, output_activation: str) -> LossModule:
     """Return the loss's module; of sequences of several lengths it counts the steps there are."""
     if not target.ragged:
@@ -216,20 +301,25 @@ def make_plan(params: Params, parts: Parts, rows: int, model: Model, seed: int) 
         Of everything random.
     """
     parameters = list(model.parameters())
-    batch_size = choose_batch_size(params["batch_size"], rows, parts.optimizer)
+    pace = parts.network.pace() if params["schedule"] == "auto" else Pace()
+    batch_size = choose_batch_size(params["batch_size"], rows, parts.optimizer, pace)
+    epochs = choose_epochs(params["epochs"], rows, batch_size, pace)
+    steps = 0 if parts.optimizer.whole else epochs * math.ceil(rows / batch_size)
     large = sum(p.numel() for p in parameters) >= WORTH_BF16 and not parts.optimizer.whole
     return Plan(
         optimizer=parts.optimizer,
         schedule=parts.schedule,
-        learning_rate=choose_learning_rate(params["learning_rate"], parts.optimizer),
+        learning_rate=choose_learning_rate(params["learning_rate"], parts.optimizer, pace),
         weight_decay=float(params["weight_decay"]),
         gradient_clip=params["gradient_clip"],
         batch_size=batch_size,
-        epochs=choose_epochs(params["epochs"], rows, batch_size),
-        patience=choose_patience(params["patience"], params["epochs"]),
-        precision=find_precision(str(params["precision"]), parameters[0].device, worthwhile=large),
+        epochs=epochs,
+        patience=choose_patience(params["patience"], params["epochs"], pace.patience_for(epochs)),
+        precision=find_precision(
+            str(params["precision"]), parameters[0].device, worthwhile=large, long=steps >= LONG
+        ),
         seed=seed,
-        verbose=int(params["verbose"]),
+        verbose=params["verbose"],
         callbacks=as_callbacks(params["callbacks"]),
     )
 
@@ -243,38 +333,35 @@ def choose_latent_dim(value: int | str, features: int) -> int | None:
     return int(value)
 
 
-def choose_batch_size(value: int | str, rows: int, optimizer: Optimizer) -> int:
-    """Return the batch size: all rows for L-BFGS, else what gives small sets enough updates."""
+def choose_batch_size(value: int | str, rows: int, optimizer: Optimizer, pace: Pace) -> int:
+    """Return the batch size: all rows for L-BFGS, else what the network is best trained with."""
     if value == "auto":
-        if optimizer.whole:
-            return rows
-        return 32 if rows < 1_000 else 64 if rows < 10_000 else 128 if rows < 50_000 else 256
+        return rows if optimizer.whole else min(pace.batch_size(rows), rows)
     if not is_whole(value, 1):
         raise ParameterError(f"batch_size={value!r}: use 'auto' or a whole number from 1")
     return min(int(value), rows)
 
 
-def choose_epochs(value: int | str, rows: int, batch_size: int) -> int:
-    """Return the epochs: enough for about `UPDATES` updates, between 20 and 400."""
+def choose_epochs(value: int | str, rows: int, batch_size: int, pace: Pace) -> int:
+    """Return the epochs: as many as the network needs for so many rows."""
     if value == "auto":
-        steps = -(-rows // batch_size)
-        return min(max(round(UPDATES / steps), 20), 400)
+        return pace.epochs_for(rows, batch_size)
     if not is_whole(value, 0):
         raise ParameterError(f"epochs={value!r}: use 'auto' or a whole number from 0")
     return int(value)
 
 
-def choose_patience(value: int | str | None, epochs: int | str) -> int | None:
+def choose_patience(value: int | str | None, epochs: int | str, usual: int) -> int | None:
     """Return the patience: some where the epochs are "auto", none where they were asked for."""
     if value == "auto":
-        return PATIENCE if epochs == "auto" else None
+        return usual if epochs == "auto" else None
     return None if value is None else int(value)
 
 
-def choose_learning_rate(value: float | str, optimizer: Optimizer) -> float:
-    """Return the learning rate: the one the optimiser is used to where it is "auto"."""
+def choose_learning_rate(value: float | str, optimizer: Optimizer, pace: Pace) -> float:
+    """Return the learning rate: the optimiser's own, times what suits the network."""
     if value == "auto":
-        return optimizer.rate
+        return optimizer.rate if optimizer.whole else optimizer.rate * pace.rate
     if not is_number(value, 0) or float(value) == 0:
         raise ParameterError(f"learning_rate={value!r}: use 'auto' or a positive number")
     return float(value)
@@ -306,13 +393,24 @@ def as_callbacks(callbacks: Any) -> Sequence[Any]:
     return several
 
 
-def fingerprint(params: Params, batches: Batches) -> dict[str, Any]:
-    """Return what makes two fits the same one: the keywords that shape it, and the data."""
+def fingerprint(params: Params, batches: Batches, validation: Batches | None) -> dict[str, Any]:
+    """Return what makes two fits the same one: the keywords that shape it, and the data.
+
+    Parameters
+    ----------
+    params
+        The estimator's keywords.
+    batches
+        All the rows that were given to train on.
+    validation
+        Rows that were given to validate on.
+    """
     apart = ("callbacks", "verbose", "device", "warm_start")
     same: dict[str, Any] = {
         name: repr(value) for name, value in params.items() if name not in apart
     }
-    same["X"] = data_fingerprint(batches.x)
-    if batches.target is not None:
-        same["target"] = data_fingerprint(batches.target)
-    return same
+    arrays = {"X": batches.x, "target": batches.target, "sample_weight": batches.weights}
+    if validation is not None:
+        arrays |= {"validation": validation.x, "validation target": validation.target}
+    found = {name: data_fingerprint(array) for name, array in arrays.items() if array is not None}
+    return same | found

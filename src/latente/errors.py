@@ -27,3 +27,18 @@ class TrainingError(LatenteError, RuntimeError):
 
 class TrainingWarning(UserWarning):
     """Training ended early, yet what was learned is kept."""
+
+
+class DataWarning(UserWarning):
+    """Data can be read in several ways; the message names the column or file, and what was done."""
+
+
+def printable(text: str) -> str:
+    r"""Return a text of a file as it may go into a sentence or onto a terminal.
+
+    Control characters, lone surrogates and whatever else cannot be seen are escaped as Python does.
+
+    >>> print(printable("a\x1b[31m.png"))
+    a\x1b[31m.png
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

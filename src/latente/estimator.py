@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from .build import (
     as_seed,
     build_model,
     check_params,
+    check_size,
     choose_latent_dim,
     data_layout,
     fingerprint,
@@ -28,7 +29,7 @@ from .build import (
 )
 from .corruptions.base import Corruption
 from .data.arrays import as_array, as_codes
-from .data.batches import Batches
+from .data.batches import Batches, weighted_rows
 from .data.preparation import Preparation
 from .errors import DataError, ParameterError, TrainingWarning
 from .families import FAMILIES
@@ -40,7 +41,7 @@ from .optimizers import Optimizer
 from .parts import is_whole, resolve
 from .schedules import Schedule
 from .training.checkpoint import Checkpoint
-from .training.hardware import find_device
+from .training.hardware import find_device, memory_of
 from .training.loop import Trainer
 from .training.state import Record
 
@@ -64,8 +65,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Numbers in the code.
     network : Network, str, or pair of modules
         A name such as "dense" or "conv", or ``(encoder, decoder)``, two `torch.nn.Module` of your
-        own, the decoder without its output activation. "auto" takes "conv" for pictures of at least
-        32×32, "recurrent" for sequences, and "dense" for the rest.
+        own, the decoder without its output activation. "auto" begins as PCA and learns what that
+        leaves (``shortcut="pca"``): "dense" for rows and pictures, "conv" for pictures of more than
+        20,000 values; "recurrent" for sequences.
     bottleneck : Bottleneck or str
         What the code is and costs: a name such as "plain", "gaussian" (variational) or "rounded"
         (for compression).
@@ -78,22 +80,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     optimizer : Optimizer or str
         One of torch's: "adam", "adamw", "sgd", "rmsprop", "adagrad", "adadelta", "lbfgs" ...
     schedule : Schedule or str
-        How the learning rate changes: "constant", "cosine", "one_cycle", "plateau" ...
+        How the learning rate changes: "constant", "cosine", "one_cycle", "plateau" ...; "auto"
+        takes "one_cycle" for networks that begin as PCA, "constant" for others.
     learning_rate : float or "auto"
-        "auto" is the rate the optimiser is used to (0.001 for Adam).
+        "auto" is the rate the optimiser is used to (0.001 for Adam), five times that with the
+        schedule that "auto" takes for networks that begin as PCA.
     weight_decay : float
         Decay of the weights, as the optimiser understands it.
     gradient_clip : float or None
         Largest norm of the gradient.
     batch_size : int or "auto"
-        Rows in a step; "auto" takes 32 to 256 by the number of rows, all rows for L-BFGS.
+        Rows in a step; "auto" takes 256 for networks that begin as PCA, 32 to 256 by the number of
+        rows for others, all rows for L-BFGS.
     epochs : int or "auto"
-        Passes over the data; "auto" aims at 8,000 steps, in 20 to 400 passes.
+        Passes over the data, at most 400; "auto" aims at 1,500 steps for networks that begin as PCA
+        (more from 5,000 rows on, with the root of their number), at 8,000 for others.
     validation_fraction : float
-        Share of the rows held out; the weights with their lowest loss are kept.
+        Share of the rows held out; the weights with their lowest loss are kept. A network that
+        begins as PCA stays it, of all rows, unless the held-out rows show a gain beyond chance.
     patience : int, "auto" or None
-        Epochs without a lower validation loss after which the fit ends; "auto" takes 30 where
-        `epochs` is "auto", and otherwise none: epochs that are asked for are trained.
+        Epochs without a lower validation loss after which the fit ends; "auto" takes 30, or two
+        fifths of the epochs where that is more and the network begins as PCA, where `epochs` is
+        "auto", and otherwise none: epochs that are asked for are trained.
     layout : str
         What the axes of X mean: "rows" (n, features), "pictures" (n, h, w) or (n, h, w, c),
         "sequences" (n, T, d); "auto" takes three axes for pictures unless the network is one of
@@ -101,18 +109,23 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     scaling : str
         How values are brought to the model's scale: "unit", "standard", "minmax", "robust",
         "none", or "auto".
+    unseen : str
+        What becomes of a category in a data frame that the fit never saw: "ignore" takes it for
+        none of the known ones, and a warning tells it once; "error" refuses it.
     device : str
         "auto", "cpu", "cuda", "cuda:1", "mps".
     precision : str
-        "float32", "bf16", or "auto": bf16 where the hardware multiplies in it and it pays.
+        "float32", "bf16", or "auto": bf16 where the hardware multiplies in it and it pays; longer
+        fits on a processor try both, and `precision_` tells which was faster.
     warm_start : bool
         Whether `fit` goes on from the present weights.
     callbacks : object, list of objects, or None
         Told of each epoch by ``on_epoch_end(state)``.
     random_state : int, RandomState or None
         Seed of weights, order and noise. The same seed gives the same weights on one device.
-    verbose : int
-        1 shows a progress bar on a terminal; 2 prints a line an epoch.
+    verbose : int or "curve"
+        1 shows a progress bar on a terminal or in a notebook; 2 also prints a line an epoch,
+        anywhere; "curve" shows the bar and the curve of the loss.
 
     Attributes
     ----------
@@ -131,6 +144,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Names of the columns, where X was a data frame, or `latente fit` read them from a file.
     stopped_ : str or None
         What ended the fit early: "patience", "callback", "interrupted", "diverged".
+    best_epoch_ : int
+        The epoch whose weights are kept; 0 is the start.
 
     Examples
     --------
@@ -150,7 +165,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         corruption: str | Corruption | list[str | Corruption] | None = None,
         loss: str | Loss = "auto",
         optimizer: str | Optimizer = "adam",
-        schedule: str | Schedule = "constant",
+        schedule: str | Schedule = "auto",
         learning_rate: float | str = "auto",
         weight_decay: float = 0.0,
         gradient_clip: float | None = None,
@@ -160,12 +175,13 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         patience: int | str | None = "auto",
         layout: str = "auto",
         scaling: str = "auto",
+        unseen: str = "ignore",
         device: str = "auto",
         precision: str = "auto",
         warm_start: bool = False,
         callbacks: Any = None,
         random_state: int | np.random.RandomState | None = None,
-        verbose: int = 0,
+        verbose: int | str = 0,
     ) -> None:
         self.latent_dim = latent_dim
         self.network = network
@@ -183,6 +199,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.patience = patience
         self.layout = layout
         self.scaling = scaling
+        self.unseen = unseen
         self.device = device
         self.precision = precision
         self.warm_start = warm_start
@@ -192,6 +209,23 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     fitted_: Fitted
     history_: list[Record]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name.
+
+        Parameters
+        ----------
+        deep
+            Whether to return those of each part, too, given as an object, a name or a call:
+            ``network__hidden``.
+        """
+        params: dict[str, Any] = super().get_params(deep=deep)
+        for name, table in FAMILIES.items() if deep else ():
+            if isinstance(params[name], str) and params[name] != "auto":
+                with contextlib.suppress(ParameterError):  # a wrong name is told by `fit`
+                    inner = resolve(params[name], table, name).get_params()
+                    params |= {f"{name}__{key}": value for key, value in inner.items()}
+        return params
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters, also those of a part given by name: ``network__hidden=(64,)``.
@@ -222,6 +256,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         y: Any = None,
         *,
         target: Any = None,
+        sample_weight: Any = None,
+        validation: Any = None,
         checkpoint: str | Path | None = None,
     ) -> Self:
         """Learn to reconstruct X, or to turn X into the target.
@@ -229,12 +265,21 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Parameters
         ----------
         X
-            Rows (n, features), pictures (n, h, w) or (n, h, w, c), sequences (n, T, d), a list of
-            arrays (T, d) of several lengths, a list of strings, or a data frame.
+            Rows (n, features), also as a sparse matrix of SciPy's, pictures (n, h, w) or
+            (n, h, w, c), sequences (n, T, d), a list of arrays (T, d) of several lengths, a list of
+            strings, or a data frame.
         y
             Ignored: a pipeline passes labels here.
         target
             What to reconstruct instead of X, row by row; a clean version of it, say.
+        sample_weight
+            How much each row counts in the loss beside the others, shape (n,), from 0; their mean
+            is brought to 1, and rows of weight 0 are left out. Scales are learned from the other
+            rows alike, and what a bottleneck measures over a whole batch counts them alike.
+        validation
+            Samples like X to validate on instead of a share of X (`validation_fraction`): the
+            weights with their lowest loss are kept. They are never trained on. With a target,
+            ``(X, target)``.
         checkpoint
             A folder to which the state of the fit is written as it goes; a fit that was killed goes
             on from there and ends at the same weights as one that was not.
@@ -249,62 +294,93 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             If training diverges before one epoch is done, or the device's memory is too small.
         """
         again = bool(self.warm_start) and hasattr(self, "fitted_")
-        fitted, parts, batches = self._begin(X, target, again=again)
-        training, validation = batches.split(
-            float(self.validation_fraction), torch.Generator().manual_seed(fitted.seed)
-        )
         params = self.get_params(deep=False)
+        check_params(params, held_out=validation is not None)
+        X, target, weights = weighted_rows(X, target, sample_weight)
+        fitted, parts, batches = self._begin(params, X, target, again=again)
+        training = batches = batches.with_weights(weights)
+        given = held_out = None
+        if validation is not None:
+            given = held_out = self._validation(fitted, validation, target)
+        else:
+            generator = torch.Generator().manual_seed(fitted.seed)
+            training, held_out = batches.split(float(self.validation_fraction), generator)
         plan = make_plan(params, parts, len(training), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, plan), again=again)
         folder = None
         if checkpoint is not None:
-            folder = Checkpoint(checkpoint, fingerprint(params, batches))
-        trainer.fit(training, validation, folder)
+            folder = Checkpoint(checkpoint, fingerprint(params, batches, given))
+        trainer.fit(training, held_out, folder, apart=given is not None)
         return self._finish(fitted, parts, trainer, training)
 
-    def partial_fit(self, X: Any, y: Any = None, *, target: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any = None, *, target: Any = None, sample_weight: Any = None
+    ) -> Self:
         """Train one epoch more on these rows; the first call also learns scale and shapes.
 
         Parameters
         ----------
-        X, target
+        X, target, sample_weight
             As for `fit`.
         y
             Ignored.
         """
         again = hasattr(self, "fitted_")
-        fitted, parts, batches = self._begin(X, target, again=again)
         params = self.get_params(deep=False)
+        check_params(params)
+        if self.schedule == "auto":  # the usual one is laid over a whole fit, which has no end here
+            params["schedule"] = "constant"
+        params["epochs"], params["patience"] = 1, None
+        X, target, weights = weighted_rows(X, target, sample_weight)
+        fitted, parts, batches = self._begin(params, X, target, again=again)
+        batches = batches.with_weights(weights)
         plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
-        trainer = self._continue(Trainer(fitted.model, replace(plan, epochs=1)), again=again)
+        trainer = self._continue(Trainer(fitted.model, plan), again=again)
         trainer.fit(batches, None)
         return self._finish(fitted, parts, trainer, batches)
 
-    def _begin(self, X: Any, target: Any, *, again: bool) -> tuple[Fitted, Parts, Batches]:
+    def _begin(
+        self, params: dict[str, Any], X: Any, target: Any, *, again: bool
+    ) -> tuple[Fitted, Parts, Batches]:
         """Learn scales and build the model, unless the fit goes on from an earlier one."""
-        params = self.get_params(deep=False)
-        check_params(params)
         if again:
             fitted = self._checked(X)
             return fitted, self._parts, fitted.batches(X, target)
-        layout = data_layout(params)
-        source, stored = Preparation.learn(X, scaling=self.scaling, name="X", layout=layout)
+        reading = {
+            "scaling": self.scaling, "layout": data_layout(params), "unseen": self.unseen
+        }  # fmt: skip
+        source, stored = Preparation.learn(X, name="X", **reading)
         wanted, stored_target = source, None
         if target is not None:
-            wanted, stored_target = Preparation.learn(
-                target, scaling=self.scaling, name="target", layout=layout
-            )
+            wanted, stored_target = Preparation.learn(target, name="target", **reading)
         validate_data(self, source.header(X), reset=True, skip_check_array=True)
         self.n_features_in_ = source.n_features
         self.columns_ = source.names
         parts = resolve_parts(params, source.space, wanted.space)
         seed = as_seed(self.random_state)
         size = choose_latent_dim(self.latent_dim, source.n_features)
-        model = build_model(parts, source.space, wanted.space, size, seed)
-        model.to(find_device(str(self.device)))
+        device = find_device(str(self.device))
+        check_size(parts, source.space, wanted.space, size, memory_of(device))
+        model = build_model(parts, source.space, wanted.space, size, seed).to(device)
         latent = int(np.prod(model.network.code_shape))
         fitted = Fitted(model, source, wanted, seed, np.empty((0, latent), np.float32))
         return fitted, parts, fitted.resident(stored, stored_target)
+
+    def _validation(self, fitted: Fitted, validation: Any, target: Any) -> Batches:
+        """Return given validation data, prepared as the rows that are trained on."""
+        X, aim = validation, None
+        if isinstance(validation, tuple):
+            if len(validation) != 2:
+                raise ParameterError(
+                    f"validation is a tuple of {len(validation)}; give X, or (X, target)"
+                )
+            X, aim = validation
+        if aim is None and target is not None:
+            raise ParameterError("validation has no target, but X has; give (X, target)")
+        if aim is not None and target is None:
+            raise ParameterError("validation has a target, but X has none; give target= too")
+        self._check_columns(fitted, X, "validation")
+        return fitted.batches(X, aim, name="validation")
 
     def _continue(self, trainer: Trainer, *, again: bool) -> Trainer:
         """Let a trainer go on from where the last one stopped, where there was one."""
@@ -320,6 +396,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._trainer = trainer
         self.history_ = trainer.state.history
         self.stopped_ = trainer.stopped
+        self.best_epoch_ = trainer.state.best_epoch
         self.learning_rate_, self.batch_size_ = plan.learning_rate, plan.batch_size
         self.epochs_, self.precision_ = trainer.state.epoch, plan.precision
         self._expose(fitted, parts)
@@ -348,14 +425,17 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _checked(self, X: Any) -> Fitted:
         """Return what was fitted, once X is known to have the columns it was fitted on."""
         check_is_fitted(self, "fitted_")
-        fitted = self.fitted_
+        self._check_columns(self.fitted_, X)
+        return self.fitted_
+
+    def _check_columns(self, fitted: Fitted, X: Any, name: str = "X") -> None:
+        """Raise `DataError` unless samples have the columns of the fit."""
         widened = fitted.widened(X)
-        fitted.input.check_features(widened)
+        fitted.input.check_features(widened, name)
         try:
             validate_data(self, fitted.input.header(widened), reset=False, skip_check_array=True)
         except ValueError as error:
             raise DataError(str(error)) from error
-        return fitted
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = super().__getstate__()
@@ -548,6 +628,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float32"]
         tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = True
         return tags
 
     def _state(self) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:

@@ -11,7 +11,7 @@ on which rows are beside it: matrix products round differently for different hei
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from .bottlenecks.base import Moment
 from .bottlenecks.frequencies import Frequencies
-from .data.batches import Batches
+from .data.batches import Batches, Blocks
 from .data.preparation import Preparation
 from .errors import DataError
 from .model import Model
@@ -30,6 +30,9 @@ from .networks.base import ACTIVATIONS
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
+Rows = Tensor | Blocks
+Finish = Callable[[Floats], NDArray[Any]]
+"""From a block of values to what is returned of it."""
 
 BLOCK_NUMBERS = 2**18
 """About how many numbers a block's rows hold."""
@@ -93,13 +96,17 @@ class Fitted:
         """Return samples in the shape of the fit's, where the corruption lets them have less."""
         return self.model.corruption.widened(X, self.input.layout.shape)
 
-    def store(self, X: Any) -> Tensor:
+    def store(self, X: Any, name: str = "X") -> Tensor:
         """Return rows, checked, as a tensor of their compact type."""
-        return self.input.store(self.widened(X), "X")
+        return self.input.store(self.widened(X), name)
 
-    def batches(self, X: Any, target: Any = None) -> Batches:
+    def open(self, X: Any) -> Blocks:
+        """Return rows, checked, to be taken block by block."""
+        return self.input.open(self.widened(X), "X")
+
+    def batches(self, X: Any, target: Any = None, name: str = "X") -> Batches:
         """Return rows and targets, checked, in their compact type on the model's device."""
-        x = self.store(X)
+        x = self.store(X, name)
         if self.target is self.input and target is None:
             return self.resident(x, None)
         return self.resident(x, self.target.store(X if target is None else target, "target"))
@@ -108,14 +115,13 @@ class Fitted:
         """Return checked rows, and targets where there are any, on the model's device."""
         if target is None:
             return Batches(x.to(self.device), self.input.convert)
-        if len(target) != len(x):
-            raise DataError(f"target has {len(target)} rows but X has {len(x)}; they go row by row")
+        check_rows(x, target)
         convert = (self.input.convert, self.target.convert)
         return Batches(x.to(self.device), convert[0], target.to(self.device), convert[1])
 
     def encode(self, X: Any) -> Floats:
         """Return the codes of rows, (n, latent)."""
-        return self._run(lambda x: self.model.encode(x).flatten(1), self.store(X))
+        return self._run(lambda x: self.model.encode(x).flatten(1), self.open(X))
 
     def integers(self, X: Any) -> Integers:
         """Return the codes of rows as whole numbers, (n, numbers), where they are such."""
@@ -123,8 +129,7 @@ class Fitted:
         def whole(x: Tensor) -> Tensor:
             return self.model.bottleneck.to_integers(self.model.encode(x))
 
-        found = self._run(whole, self.store(X), dtype=torch.float64)
-        return np.asarray(found, np.int64)
+        return self._run(whole, self.open(X), finish=lambda found: found.astype(np.int64))
 
     def decode(self, Z: Floats) -> Any:
         """Return what codes (n, latent) stand for, in the target's shape, scale and dtype.
@@ -147,21 +152,24 @@ class Fitted:
 
     def reconstruct(self, X: Any, mask: Any = None) -> Any:
         """Return rows as they come back through their code."""
+        if self.target.restores_rows:
+            return self.restored(X, mask, finish=self.target.restore)
         return self.target.restore(self.restored(X, mask), X)
 
-    def restored(self, X: Any, mask: Any = None) -> Floats:
-        """Return the same in the model's shape and scale, (n, *output_shape)."""
-        stored = self.store(X)
+    def restored(self, X: Any, mask: Any = None, finish: Finish | None = None) -> NDArray[Any]:
+        """Return the same in the model's shape and scale, (n, *output_shape).
+
+        Parameters
+        ----------
+        X, mask
+            As for `reconstruct`.
+        finish
+            What to make of each block, row by row.
+        """
+        rows = self.open(X)
         if mask is None:
-            return self._run(self.model, stored)
-        missing = self._missing(mask, len(stored))
-
-        def restore(index: Tensor) -> Tensor:
-            x = self.input.convert(stored[index].to(self.device))
-            return self.model(x, missing[index].to(self.device))  # type: ignore[no-any-return]
-
-        index = torch.arange(len(stored))
-        return run(restore, index, device=torch.device("cpu"), numbers=self.numbers)
+            return self._run(self.model, rows, finish=finish)
+        return self._run(self.model, rows, self._missing(mask, len(rows)), finish=finish)
 
     def score(self, X: Any, target: Any = None) -> Floats:
         """Return minus the loss of each row through its deterministic code, (n,)."""
@@ -238,45 +246,47 @@ class Fitted:
             self.summary["warning"] = warning
         return warning
 
-    def _missing(self, mask: Any, rows: int) -> Tensor:
+    def _missing(self, mask: Any, rows: int) -> Blocks:
         """Return a mask as corruptions take it, (n, 1, h, w), or say what is wrong with it."""
         self.model.corruption.require_mask()
-        missing = torch.as_tensor(np.asarray(mask)) != 0
+        missing = np.asarray(mask)
         right = (rows, *self.input.shape[1:])
-        if tuple(missing.shape) != right:
+        if missing.shape != right:
             raise DataError(
-                f"mask has shape {tuple(missing.shape)}, but it goes with X pixel by pixel: "
+                f"mask has shape {missing.shape}, but it goes with X pixel by pixel: "
                 f"{right}, True where a pixel is missing"
             )
-        return missing[:, None]
+        return Blocks(missing, lambda part: (torch.as_tensor(part) != 0)[:, None])
 
     def _decoded(self, function: Callable[[Tensor], Tensor], rows: Tensor) -> Any:
-        values = run(function, rows, device=self.device, numbers=self.numbers)
-        return self.target.restore(values)
+        if self.target.restores_rows:
+            return self._applied(function, rows, finish=self.target.restore)
+        return self.target.restore(self._applied(function, rows))
 
     def _run(
-        self,
-        function: Callable[[Tensor], Tensor],
-        stored: Tensor,
-        dtype: torch.dtype = torch.float32,
-    ) -> Floats:
-        return run(
-            lambda rows: function(self.input.convert(rows)),
-            stored,
-            device=self.device,
-            numbers=self.numbers,
-            dtype=dtype,
-        )
+        self, function: Callable[..., Tensor], stored: Rows, *more: Rows,
+        finish: Finish | None = None,
+    ) -> NDArray[Any]:  # fmt: skip
+        """Apply a function of inputs in the model's scale, and of whatever goes with them."""
+
+        def converted(rows: Tensor, *others: Tensor) -> Tensor:
+            return function(self.input.convert(rows), *others)
+
+        return self._applied(converted, stored, *more, finish=finish)
 
     def _per_row(self, function: Callable[[Tensor, Tensor], Tensor], X: Any, target: Any) -> Floats:
-        batches = self.batches(X, target)
-        index = torch.arange(len(batches), device=self.device)
-        return run(
-            lambda rows: function(*batches.take(rows)),
-            index,
-            device=self.device,
-            numbers=self.numbers,
-        )
+        """Apply a function of inputs and targets in the model's scale."""
+        x = self.open(X)
+        if self.target is self.input and target is None:
+            return self._run(lambda rows: function(rows, rows), x)
+        y = self.target.open(X if target is None else target, "target")
+        check_rows(x, y)
+        return self._run(lambda rows, aims: function(rows, self.target.convert(aims)), x, y)
+
+    def _applied(
+        self, function: Callable[..., Tensor], *rows: Rows, finish: Finish | None = None
+    ) -> NDArray[Any]:
+        return run(function, *rows, device=self.device, numbers=self.numbers, finish=finish)
 
 
 def block_rows(numbers: int) -> int:
@@ -285,48 +295,59 @@ def block_rows(numbers: int) -> int:
     return int(min(max(2 ** int(math.log2(rows)), SMALLEST_BLOCK), LARGEST_BLOCK))
 
 
-def blocks(rows: Tensor, size: int) -> Iterator[tuple[Tensor, int]]:
-    """Yield blocks of exactly ``size`` rows, the last filled with zeros, and their true length."""
-    for start in range(0, len(rows), size):
-        block = rows[start : start + size]
-        short = size - len(block)
-        if short:
-            block = torch.cat([block, block.new_zeros((short, *block.shape[1:]))])
-        yield block, size - short
+def check_rows(x: Rows, target: Rows) -> None:
+    """Raise `DataError` unless there are as many targets as rows."""
+    if len(target) != len(x):
+        raise DataError(f"target has {len(target)} rows but X has {len(x)}; they go row by row")
+
+
+def filled(block: Tensor, size: int) -> Tensor:
+    """Return a block of exactly ``size`` rows, zeros behind those it has."""
+    short = size - len(block)
+    return torch.cat([block, block.new_zeros((short, *block.shape[1:]))]) if short else block
 
 
 def run(
-    function: Callable[[Tensor], Tensor],
-    rows: Tensor,
-    *,
+    function: Callable[..., Tensor],
+    *rows: Rows,
     device: torch.device,
     numbers: int,
-    dtype: torch.dtype = torch.float32,
-) -> Floats:
-    """Apply a function of batches to all rows.
+    finish: Finish | None = None,
+) -> NDArray[Any]:
+    """Apply a function of batches to all rows; beyond the result it takes the memory of a block.
 
     ::
 
-        rows (n, ...) ──block by block──▶ function ──▶ (n, ...)
+        rows (n, ...) ──block by block──▶ function ──▶ finish ──▶ result (n, ...)
 
     Parameters
     ----------
     function
-        From a batch on the device to a batch.
+        From batches on the device to a batch.
     rows
-        What to apply it to, on any device.
+        What to apply it to, on any device: one argument or several that go row by row.
     device
         Where to compute.
     numbers
         How many numbers of work a row means; it sets the block's size.
-    dtype
-        Of the result.
+    finish
+        What to make of a block of the function's values, row by row; by itself they are left, in
+        float32.
     """
-    results: list[Floats] = []
+    n, size = len(rows[0]), block_rows(numbers)
+    result: NDArray[Any] | None = None
     with torch.no_grad():
-        for block, length in blocks(rows, block_rows(numbers)):
-            results.append(function(block.to(device))[:length].detach().to(dtype).cpu().numpy())
-    return np.concatenate(results)
+        for start in range(0, n, size):
+            stop = min(start + size, n)
+            taken = [filled(each[start:stop], size).to(device) for each in rows]
+            values = function(*taken)[: stop - start].detach()
+            values = values.float() if values.is_floating_point() else values
+            part = values.cpu().numpy() if finish is None else finish(values.cpu().numpy())
+            if result is None:
+                result = np.empty((n, *part.shape[1:]), part.dtype)
+            result[start:stop] = part
+    assert result is not None
+    return result
 
 
 def dead_units(model: Model, rows: list[Tensor]) -> dict[str, tuple[int, int]]:

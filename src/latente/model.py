@@ -27,7 +27,7 @@ from .bottlenecks.base import (
 from .corruptions.base import CorruptionModule
 from .errors import ParameterError
 from .losses.base import LossModule
-from .networks.base import Context, NetworkModule
+from .networks.base import Context, NetworkModule, Samples
 
 
 class Group(NamedTuple):
@@ -63,6 +63,29 @@ class Model(nn.Module):
         self.network = network
         self.bottleneck = bottleneck
         self.loss = loss
+
+    def begin(self, samples: Samples, generator: torch.Generator) -> bool:
+        """Look at training rows before the first step.
+
+        Parameters
+        ----------
+        samples
+            Gives random training rows, as the encoder sees them, and their targets.
+        generator
+            Source of random numbers.
+
+        Returns
+        -------
+        bool
+            Whether the model now stands for a solution that training has to surpass.
+        """
+        network, bottleneck = self.network, self.bottleneck
+        rows = network.begin(samples, bottleneck.spread(), generator)
+        bottleneck.begin(lambda n: samples(n)[0], network.encoder, generator)
+        if rows:
+            x, target = samples(rows)
+            network.regress(bottleneck.code(network.encoder(x)), self.loss.inverse(target))
+        return rows > 0
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Return the reconstruction x̂ of samples as they are, through their deterministic code.

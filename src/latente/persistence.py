@@ -36,7 +36,7 @@ OWN_MODULES = {"name": "own modules"}
 MOST_LAYERS = 1000
 MOST_RECORDS = 500
 """Epochs of the history that a file keeps."""
-OUTCOME = ("learning_rate_", "batch_size_", "epochs_", "precision_", "stopped_")
+OUTCOME = ("learning_rate_", "batch_size_", "epochs_", "best_epoch_", "precision_", "stopped_")
 """What a fit chose and came to, beside the model."""
 NOT_KEPT = ("callbacks", "warm_start", "verbose")
 

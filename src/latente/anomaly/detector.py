@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Self
 
@@ -13,8 +13,9 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..build import as_seed
-from ..data.arrays import as_array, as_tensor, is_frame, named
+from ..data.arrays import SparseRows, as_array, as_tensor, blocks, is_frame, is_sparse, named
 from ..data.dataset import take_rows as chosen_rows
+from ..data.frames import like
 from ..errors import DataError, ParameterError
 from ..estimator import Autoencoder
 from ..parts import from_json, is_number, is_whole, listed, resolve, to_json
@@ -25,6 +26,9 @@ from .scores import SCORES
 from .thresholds import THRESHOLDS, Quantile, Threshold, as_labels
 
 Floats = NDArray[np.float64]
+
+DENSE = 2**22
+"""About how many values of a sparse matrix are made dense at a time."""
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -60,6 +64,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Nearest normal rows whose mean distance is taken.
     validation_fraction : float
         Share of the normal rows that is held out, and scored, to set the threshold.
+    unseen : str
+        What becomes of a category in a data frame that the fit never saw: "ignore" takes it for
+        none of the known ones, which is anomalous, and a warning tells it once; "error" refuses
+        it. An `autoencoder` does the same.
     random_state : int, RandomState or None
         Seed of everything random.
 
@@ -96,6 +104,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         scores: str | Sequence[str] = "auto",
         n_neighbors: int = 3,
         validation_fraction: float = 0.1,
+        unseen: str = "ignore",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.autoencoder = autoencoder
@@ -104,6 +113,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.scores = scores
         self.n_neighbors = n_neighbors
         self.validation_fraction = validation_fraction
+        self.unseen = unseen
         self.random_state = random_state
 
     def set_params(self, **params: Any) -> Self:
@@ -120,8 +130,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X
-            Rows (n, features), pictures (n, h, w) or (n, h, w, c), or a data frame, normal but for
-            the share `contamination`.
+            Rows (n, features), also as a sparse matrix of SciPy's, pictures (n, h, w) or
+            (n, h, w, c), or a data frame, normal but for the share `contamination`.
         y
             Ignored: a pipeline passes labels here.
         validation
@@ -141,7 +151,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
         settings = self._settings()
         X = _indexable(X)
-        preparation = prepare(X)
+        preparation = prepare(X, self.unseen)
         validate_data(self, named(X), reset=True, skip_check_array=True)
         self.n_features_in_ = preparation.n_features
         count = len(X)
@@ -193,7 +203,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X
-            As it was at fit. A new level of a category is an anomaly, not an error.
+            As it was at fit.
         """
         self._check(X)
         return self._scores(X)
@@ -218,7 +228,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def explain(self, X: Any) -> Floats:
+    def explain(self, X: Any) -> Any:
         """Return what each column, or each pixel, adds to the anomaly score of each row.
 
         Parameters
@@ -228,20 +238,21 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        ndarray
+        ndarray or data frame
             At least 0: of rows (n, columns), in the columns of the data (the flags of a category
-            are summed), of pictures (n, h, w). A row's numbers add up to minus its score.
+            are summed), of pictures (n, h, w). A row's numbers add up to minus its score. Of a data
+            frame it is one of the same library, with the same names of columns.
         """
         self._check(X)
         preparation = self.ensemble_.preparation
-        parts = self.ensemble_.contributions(X)
+        parts = _by_blocks(self.ensemble_.contributions, X)
         if len(preparation.shape) > 1:
             return np.asarray(parts.reshape(-1, *preparation.shape).sum(axis=1))
         names, owners = columns(preparation)
         folded = np.zeros((len(parts), len(names)))
         for column, owner in zip(parts.T, owners, strict=True):
             folded[:, owner] += column
-        return folded
+        return like(X, folded) if is_frame(X) else folded
 
     def save(self, path: StrPath) -> None:
         """Write the detector, threshold and all, to one ``.safetensors`` file.
@@ -284,6 +295,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 is_number(self.validation_fraction, 0, 0.5),
                 "a number from 0 to 0.5",
             ),
+            ("unseen", self.unseen in ("ignore", "error"), "'ignore' or 'error'"),
             (
                 "autoencoder",
                 self.autoencoder is None or isinstance(self.autoencoder, Autoencoder),
@@ -307,6 +319,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             scores=scores,
             neighbors=int(self.n_neighbors),
             seed=as_seed(self.random_state),
+            unseen=self.unseen,
         )
 
     def _rule(self) -> Threshold | None:
@@ -332,7 +345,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, X: Any) -> Floats:
         """Return the scores of rows that are known to be like those of the fit, (n,)."""
-        return np.asarray(-self.ensemble_.scores(X).mean(axis=1))
+        return -_by_blocks(lambda rows: self.ensemble_.scores(rows).mean(axis=1), X)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a file keeps; see `persistence`."""
@@ -360,6 +373,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             "scores": self.scores if isinstance(self.scores, str | tuple) else list(self.scores),
             "n_neighbors": int(self.n_neighbors),
             "validation_fraction": float(self.validation_fraction),
+            "unseen": self.unseen,
             "random_state": int(seed) if is_whole(seed) else None,  # type: ignore[arg-type]
         }
 
@@ -395,12 +409,23 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = True
         return tags
 
 
 def _indexable(X: Any) -> Any:
     """Return a data frame as it is, and anything else as an array, of which rows can be taken."""
-    return X if is_frame(X) else as_tensor(as_array(X)).cpu().numpy()
+    if is_frame(X):
+        return X
+    return as_tensor(SparseRows(X)[:] if is_sparse(X) else as_array(X)).cpu().numpy()
+
+
+def _by_blocks(function: Callable[[Any], Floats], X: Any) -> Floats:
+    """Apply a function of rows to all, to those of a sparse matrix block by block."""
+    if not is_sparse(X):
+        return np.asarray(function(X))
+    rows: Any = SparseRows(X)
+    return np.concatenate([function(block) for _, block in blocks(rows, DENSE)])
 
 
 def _held_out(count: int, share: float, seed: int) -> NDArray[np.int64]:

@@ -53,12 +53,15 @@ class Settings:
         Nearest rows looked at.
     seed
         Of everything random.
+    unseen
+        What becomes of levels that the fit never saw: "ignore" or "error".
     """
 
     autoencoder: Autoencoder | None
     scores: tuple[str, ...]
     neighbors: int
     seed: int
+    unseen: str = "ignore"
 
     def members(self, *, pictures: bool) -> list[tuple[str, str | None]]:
         """Return the name of each score and the view it works in, None for the data themselves."""
@@ -259,7 +262,8 @@ def fitted_score(
         viewed = chosen_rows(viewed, np.setdiff1d(np.arange(len(rows.x)), held_out))
     if view is None:
         autoencoder = settings.autoencoder or Autoencoder(random_state=settings.seed)
-        return Reconstruction(autoencoder=clone(autoencoder).fit(viewed))
+        own = clone(autoencoder).set_params(unseen=settings.unseen)
+        return Reconstruction(autoencoder=own.fit(viewed))
     repeated = np.tile(viewed.astype(np.float32), (max(1, EPOCH // len(viewed)), 1))
     return Reconstruction(autoencoder=denoiser(len(repeated), settings.seed).fit(repeated))
 
@@ -310,13 +314,10 @@ def trimmed(
     return normal
 
 
-def prepare(X: Any) -> Preparation:
-    """Learn how data become numbers; a new level of a category is an anomaly, not an error."""
+def prepare(X: Any, unseen: str = "ignore") -> Preparation:
+    """Learn how data become numbers."""
     scaling = "auto" if is_picture(X) else "standard"
-    learned, _ = Preparation.learn(X, scaling=scaling, name="X")
-    if learned.table is None:
-        return learned
-    return replace(learned, table=replace(learned.table, unseen="ignore"))
+    return Preparation.learn(X, scaling=scaling, name="X", unseen=unseen)[0]
 
 
 def is_picture(X: Any) -> bool:

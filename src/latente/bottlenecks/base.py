@@ -147,6 +147,10 @@ class BottleneckModule(nn.Module):
         super().__init__()
         self.code_shape = code_shape
 
+    def spread(self) -> float | None:
+        """Return the spread that numbers of the code should begin with; None for any."""
+        return None
+
     def begin(self, rows: Rows, encode: Encode, generator: Generator) -> None:
         """Look at training rows before the first step; nothing is done as it is.
 

@@ -165,6 +165,9 @@ class GaussianModule(BottleneckModule):
         self.part = part.copy()
         self.prior = prior
 
+    def spread(self) -> float:
+        return 1.0
+
     def begin(self, rows: Rows, encode: Encode, generator: Generator) -> None:
         self.prior.begin(rows)
 

@@ -309,6 +309,9 @@ class MatchedModule(BottleneckModule):
     flattened: each of its numbers is one of N(0, I).
     """
 
+    def spread(self) -> float:
+        return 1.0
+
     def quantiles(self, shares: NDArray[np.float64]) -> NDArray[np.float64]:
         return normal_quantiles(shares)
 

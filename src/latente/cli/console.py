@@ -6,6 +6,7 @@ one sentence, never a traceback.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -13,11 +14,12 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 import typer
 
-from ..errors import LatenteError, ParameterError
+from ..errors import LatenteError, ParameterError, printable
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,13 +30,18 @@ UNFOLDED = 2000
 """Width of a table that is not for a terminal."""
 
 
+CALL: ContextVar[Mapping[str, Any]] = ContextVar("call", default={})  # noqa: B039
+"""The arguments and options of the running command, by the names of its parameters."""
+
+
 class CallError(LatenteError):
     """The call cannot work: a file that is not there, an output that cannot be written."""
 
 
 def say(message: object) -> None:
-    """Print a message on stderr."""
-    typer.echo(f"latente: {message}", err=True)
+    """Print a message on stderr, without the control characters of what it takes from files."""
+    lines = str(message).split("\n")
+    typer.echo("latente: " + "\n".join(map(printable, lines)), err=True)
 
 
 def answer(result: Mapping[str, Any], as_json: bool, show: Callable[[], None]) -> None:
@@ -66,7 +73,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     table = Table(box=box.SIMPLE_HEAD)
     for i, column in enumerate(columns):
         text = i == 0 or column.endswith(" ")
-        table.add_column(column.strip(), justify="left" if text else "right", overflow="fold")
+        table.add_column(
+            printable(column.strip()), justify="left" if text else "right", overflow="fold"
+        )
     for row in rows:
         table.add_row(*(formatted(item) for item in row))
     _print(table, title)
@@ -81,7 +90,7 @@ def print_facts(title: str, facts: Mapping[str, object]) -> None:
     table.add_column(overflow="fold")
     for name, value in facts.items():
         if value is not None:
-            table.add_row(name.replace("_", " "), formatted(value))
+            table.add_row(printable(name.replace("_", " ")), formatted(value))
     _print(table, title)
 
 
@@ -93,7 +102,7 @@ def _print(table: Table, title: str) -> None:
     if not console.is_terminal:
         console.width = UNFOLDED
     if title:
-        console.print(title, style="bold")
+        console.print(printable(title), style="bold")
     console.print(table)
 
 
@@ -102,15 +111,8 @@ def formatted(value: object) -> Any:
     from rich.text import Text
 
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return Text("" if value is None else str(value))
+        return Text("" if value is None else printable(str(value)))
     return Text(f"{value:,}" if isinstance(value, int) else f"{value:.5g}")
-
-
-def printable(name: object) -> object:
-    """Return a file's name with what a terminal cannot print escaped; anything else as it is."""
-    if not isinstance(name, str):
-        return name
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
 def plural(noun: str, n: int, *, count: bool = False) -> str:
@@ -119,11 +121,86 @@ def plural(noun: str, n: int, *, count: bool = False) -> str:
 
 
 @contextmanager
+def waiting(shown: bool) -> Iterator[None]:
+    """Show on a terminal that the command is at work, until it says anything itself.
+
+    The first thing that is written to stdout or stderr takes the line's place.
+
+    Parameters
+    ----------
+    shown
+        Whether to show anything at all.
+    """
+    if not shown or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield
+        return
+    terminal = sys.stderr
+    terminal.write("latente: working …")
+    terminal.flush()
+    erased = False
+
+    def erase() -> None:
+        nonlocal erased
+        if not erased:
+            erased = True
+            terminal.write("\r\x1b[2K")
+            terminal.flush()
+
+    before = sys.stdout, sys.stderr
+    proxies = tuple(cast("TextIO", Watched(stream, erase)) for stream in before)
+    sys.stdout, sys.stderr = proxies
+    try:
+        yield
+    finally:
+        erase()
+        if (sys.stdout, sys.stderr) == proxies:
+            sys.stdout, sys.stderr = before
+
+
+class Watched:
+    """A stream that calls a function before anything is written to it.
+
+    Parameters
+    ----------
+    stream
+        Where it is written to.
+    before
+        Called each time.
+    """
+
+    def __init__(self, stream: TextIO, before: Callable[[], None]) -> None:
+        self._stream = stream
+        self._before = before
+
+    def write(self, text: str) -> int:
+        """Write to the stream."""
+        self._before()
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("buffer", "writelines"):
+            self._before()
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def called_with(parameters: Mapping[str, Any]) -> Iterator[None]:
+    """Let `CALL` be the arguments and options of a command while it runs."""
+    token = CALL.set(parameters)
+    try:
+        yield
+    finally:
+        CALL.reset(token)
+
+
+@contextmanager
 def errors_as_sentences() -> Iterator[None]:
     """Turn every error inside into one sentence on stderr and an exit code."""
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *rest, **more: say(message)
         warnings.simplefilter("always", UserWarning)
+        if isinstance(sys.stdout, io.TextIOWrapper):  # a name of a file need not be text
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
             yield
             sys.stdout.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -27,8 +27,8 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A data set's name (see `latente datasets`), a file (.npy, .npz, .csv, .parquet, IDX, "
-        ".txt) or a folder of pictures.",
+        help="A data set's name (see `latente datasets`), a file (.npy, .npz, .csv, .tsv, .txt, "
+        ".parquet, .feather, IDX) or a folder of pictures.",
         show_default=False,
     ),
 ]
@@ -67,6 +67,20 @@ READING: dict[str, Any] = {
     ],
     "key": Annotated[
         str | None, typer.Option(metavar="NAME", help="The array of an .npz that holds the data.")
+    ],
+    "decimal": Annotated[
+        str | None,
+        typer.Option(metavar="SIGN", help="The decimal sign of a table of text: . or ,"),
+    ],
+    "thousands": Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIGN",
+            help="What stands between thousands in a table of text: , . ' a blank, or none.",
+        ),
+    ],
+    "encoding": Annotated[
+        str | None, typer.Option(metavar="NAME", help="The encoding of text, such as cp1252.")
     ],
 }
 """Options that say how DATA are to be read, of every command that reads some."""
@@ -159,6 +173,9 @@ def open_data(
     label: str | None = None,
     key: str | None = None,
     channels: int | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
 ) -> Dataset:
     """Read the data that a name, a file or a folder stands for.
 
@@ -176,6 +193,8 @@ def open_data(
         Name of the array that holds the samples.
     channels
         1 to read pictures in grey, 3 in colour; None as they are.
+    decimal, thousands, encoding
+        How a table of text is written; None to find out.
 
     Raises
     ------
@@ -187,10 +206,18 @@ def open_data(
     target = int(label) if label is not None and label.isdecimal() else label
     try:
         return datasets.open_data(
-            spec, n=n, size=height_and_width(size), target=target, key=key, channels=channels
+            spec,
+            n=n,
+            size=height_and_width(size),
+            target=target,
+            key=key,
+            channels=channels,
+            decimal=decimal,
+            thousands=thousands,
+            encoding=encoding,
         )
     except FileError as error:
-        if Path(spec).expanduser().exists() or spec in datasets.names():
+        if os.path.exists(os.path.expanduser(spec)) or spec in datasets.names():
             raise
         raise CallError(str(error)) from None
 
@@ -225,7 +252,7 @@ def open_rows(
         How many rows to take, from the first.
     model
         The fitted model or detector that takes them: the columns of a table are brought to those
-        it was fitted on.
+        it was fitted on. None for rows to be learned from: a table in a file is a data frame then.
 
     Raises
     ------
@@ -237,6 +264,8 @@ def open_rows(
     if split not in (*SPLITS, None):
         raise ParameterError(f"--split {split}: choose {listed(SPLITS)}")
     data = open_data(spec, **reading)
+    if model is None:
+        data = as_table(data, spec)
     if split is None:
         split = "train" if data.X_test is None else "test"
     if split == "test" and data.X_test is None:
@@ -278,6 +307,49 @@ def take(X: Any, index: Sequence[int] | Any) -> Any:
     return take_rows(X, np.asarray(index))
 
 
+def as_table(data: Dataset, spec: str) -> Dataset:
+    """Return a table that was read from a file as a data frame, also where all of it is numbers.
+
+    So whole numbers come back whole, and a gap that is met later is filled.
+
+    Parameters
+    ----------
+    data
+        What `open_data` returned.
+    spec
+        As given for DATA.
+    """
+    from ..data.readers import chosen
+    from ..data.tabular import frame_of
+
+    path = Path(spec).expanduser()
+    if not path.is_file() or is_frame(data.X) or len(data.shape) != 1:
+        return data
+    names = data.names
+    if names is None and "header" in chosen(path).options:
+        names = nameless(data.shape[0])
+    if names is None:
+        return data
+    return replace(data, X=frame_of(dict(zip(names, data.X.T, strict=True))), names=names)
+
+
+def nameless(count: int) -> tuple[str, ...]:
+    """Return what the columns of a file are called that does not name them."""
+    return tuple(f"column {i}" for i in range(1, count + 1))
+
+
+def by_position(X: Any, columns: Sequence[str]) -> Any:
+    """Return rows as a data frame of columns of those names, which they are in the order of."""
+    from ..data.tabular import frame_of
+
+    if not is_frame(X):
+        return frame_of(dict(zip(columns, X.T, strict=True)))
+    import narwhals
+
+    frame = narwhals.from_native(X, eager_only=True)
+    return frame.rename(dict(zip(frame.columns, columns, strict=True))).to_native()
+
+
 def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> Any:
     """Return rows with the columns that a model was fitted on, found by name, in their order.
 
@@ -285,6 +357,9 @@ def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> An
 
         X, array or data frame, its columns named ──▶ array (n, features), or data frame
                                                       where the model was fitted on one
+
+    They are found by their place where the file or the model has no names for them and, if only
+    the file has none, all of the model's are numbers.
 
     Parameters
     ----------
@@ -304,11 +379,14 @@ def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> An
     """
     from ..data.arrays import as_array
     from ..data.frames import shortened
-    from ..data.tabular import frame_of
 
     preparation = preparation_of(model)
     known = model.columns_ or []
     wants_frame = preparation.names is not None
+    if wants_frame and data.shape == (len(known),):
+        file_nameless = data.names in (None, nameless(len(known)))
+        if tuple(known) == nameless(len(known)) or (preparation.table is None and file_nameless):
+            return by_position(X, known)
     if data.names is None and wants_frame:
         raise DataError(
             f"{data.name} does not name its columns; the model was fitted on {shortened(known)}"
@@ -319,7 +397,7 @@ def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> An
         X = select(X, data, known)
     if not wants_frame:
         return as_array(X, name=data.name) if is_frame(X) else X
-    return X if is_frame(X) else frame_of(dict(zip(known, X.T, strict=True)))
+    return X if is_frame(X) else by_position(X, known)
 
 
 def select(X: Any, data: Dataset, columns: Sequence[str]) -> Any:
@@ -344,7 +422,8 @@ def select(X: Any, data: Dataset, columns: Sequence[str]) -> Any:
     names = data.names or ()
     if tuple(columns) == names:
         return X
-    missing = [name for name in columns if name not in names]
+    places = {name: i for i, name in enumerate(names)}
+    missing = [name for name in columns if name not in places]
     if missing:
         raise DataError(
             f"{data.name} has no column {missing[0]!r}, which the model was fitted on; its columns "
@@ -354,7 +433,7 @@ def select(X: Any, data: Dataset, columns: Sequence[str]) -> Any:
         import narwhals
 
         return narwhals.from_native(X, eager_only=True).select(*columns).to_native()
-    return X[:, [names.index(name) for name in columns]]
+    return X[:, [places[name] for name in columns]]
 
 
 def preparation_of(model: Autoencoder | AnomalyDetector) -> Preparation:
@@ -372,7 +451,7 @@ def open_model(path: str) -> Autoencoder:
     CallError
         If there is no such file.
     """
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise CallError(f"{path}: there is no such model; `latente fit` makes one")
     from ..estimator import Autoencoder
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,13 +17,15 @@ from .data import (
     MaybeOutput,
     Seed,
     Split,
+    by_position,
+    is_frame,
     open_rows,
     preparation_of,
     select,
     take,
     with_options,
 )
-from .output import TABLES, check_output, format_of, write_grid, write_values
+from .output import TABLES, Escape, check_output, format_of, write_grid, write_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,6 +59,14 @@ Threshold = Annotated[
         '"cost(miss=50)"; the last two need --validation.',
     ),
 ]
+Unseen = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ignore|error",
+        help="With --fit: what becomes of a category that DATA do not have: ignored, which makes "
+        "a row anomalous, or an error.",
+    ),
+]
 Validation = Annotated[
     str | None,
     typer.Option(
@@ -81,9 +92,11 @@ def detect(
     fit: Fit = False,
     contamination: Contamination = None,
     threshold: Threshold = None,
+    unseen: Unseen = None,
     validation: Validation = None,
     explain: Explain = False,
     top: Top = None,
+    escape_formulas: Escape = True,
     seed: Seed = 0,
     split: Split = "train",
     limit: Limit = None,
@@ -98,13 +111,14 @@ def detect(
     of pictures, the most anomalous beside maps of where they are so, to a .png.
     """
     learning = {
-        "contamination": contamination, "threshold": threshold, "validation": validation,
+        "contamination": contamination, "threshold": threshold, "unseen": unseen,
+        "validation": validation,
     }  # fmt: skip
     given = {name: value for name, value in learning.items() if value is not None}
     if fit:
         if output is None or model is not None:
             raise CallError("--fit writes a new detector: give --output FILE, and no --model")
-        path = check_output(output, (SUFFIX,), data, validation)
+        path = check_output(output, (SUFFIX,))
         given.pop("validation", None)
         rows = open_normal(data, split, limit, reading, labelled=validation is None)
         learn(rows, path, given | {"random_state": seed}, validation, reading, json=json)
@@ -113,10 +127,10 @@ def detect(
         raise CallError(f"--{next(iter(given))} goes with --fit")
     if model is None:
         raise CallError("give --model FILE, or --fit")
-    target = check_output(output, (*TABLES, HEATMAPS), data)
+    target = check_output(output, (*TABLES, HEATMAPS))
     detector = open_detector(model)
     rows = open_rows(data, split, limit, model=detector, **reading)
-    find(detector, rows, target, explain=explain, top=top, json=json)
+    find(detector, rows, target, explain=explain, top=top, escape=escape_formulas, json=json)
 
 
 def open_normal(
@@ -148,7 +162,10 @@ def learn(
         if others.y is None:
             raise CallError(f"{validation} has no labels; name their column with --label")
         named = others.data.names and rows.data.names
-        labelled = (select(others.X, others.data, named) if named else others.X, others.y)
+        X = select(others.X, others.data, named) if named else others.X
+        if is_frame(rows.X) and not is_frame(X):
+            X = by_position(X, rows.data.names or ())
+        labelled = (X, others.y)
     detector = AnomalyDetector(**keywords).fit(rows.X, validation=labelled)
     if rows.data.names and len(rows.data.names) == len(detector.columns_):
         detector.columns_ = list(rows.data.names)
@@ -166,7 +183,7 @@ def learn(
 
 def open_detector(path: str) -> AnomalyDetector:
     """Read the detector in a file, or refuse where there is none."""
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise CallError(f"{path}: there is no such detector; `latente detect DATA --fit` makes one")
     from ..anomaly.detector import AnomalyDetector
 
@@ -180,6 +197,7 @@ def find(
     *,
     explain: bool,
     top: int | None,
+    escape: bool,
     json: bool,
 ) -> None:
     """Score rows, write what was asked for, and show the most anomalous."""
@@ -193,12 +211,14 @@ def find(
         if format_of(path) == HEATMAPS:
             write_heat_maps(detector, rows.X, order[: top or SHOWN], path)
         else:
-            parts = detector.explain(rows.X) if by_column else None
-            write_scores(scores, flagged, parts, detector.columns_, path)
+            parts = np.asarray(detector.explain(rows.X)) if by_column else None
+            write_scores(scores, flagged, parts, detector.columns_, path, escape=escape)
         say(f"{path}: {len(scores)} rows, {int(flagged.sum())} flagged")
     worst = [rows.record(i, float(scores[i]), flagged=bool(flagged[i])) for i in order.tolist()]
     if by_column and len(order):
-        for each, parts in zip(worst, detector.explain(take(rows.X, order)), strict=True):
+        for each, parts in zip(
+            worst, np.asarray(detector.explain(take(rows.X, order))), strict=True
+        ):
             each["because"] = reasons(parts, detector.columns_)
     result = {
         "rows": len(scores),
@@ -224,13 +244,15 @@ def write_scores(
     parts: NDArray[Any] | None,
     names: list[str],
     path: Path,
+    *,
+    escape: bool,
 ) -> None:
     """Write score, flag and what each column adds, one line a row."""
     import numpy as np
 
     columns = [scores[:, None], flagged[:, None]] + ([] if parts is None else [parts])
     titles = ["score", "flagged"] + ([] if parts is None else names)
-    write_values(np.concatenate(columns, axis=1).astype(np.float64), path, titles)
+    write_values(np.concatenate(columns, axis=1).astype(np.float64), path, titles, escape=escape)
 
 
 def write_heat_maps(detector: AnomalyDetector, X: Any, order: NDArray[Any], path: Path) -> None:

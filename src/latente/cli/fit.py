@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import ParameterError
 from ..families import FAMILIES
 from .console import FAILED, answer, plural, print_facts, say
-from .data import READING, Data, Json, Output, open_data, with_options
+from .data import READING, Data, Json, Output, as_table, open_data, with_options
 from .info import facts_of, print_terms
-from .output import check_output
-from .parameters import DEFAULTS, estimator_options, read_config, values
+from .output import check_output, existing, refuse_overwriting
+from .parameters import DEFAULTS, estimator_options, naming_file, read_config, values
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
@@ -33,6 +34,10 @@ Target = Annotated[
     str | None,
     typer.Option(metavar="DATA", help="What to reconstruct instead of DATA, row by row."),
 ]
+Validation = Annotated[
+    str | None,
+    typer.Option(metavar="DATA", help="What to validate on, instead of a share of DATA."),
+]
 Limit = Annotated[
     int | None, typer.Option(metavar="N", min=1, help="Train on N rows, drawn from all.")
 ]
@@ -47,6 +52,7 @@ def fit(
     output: Output,
     config: Config = None,
     target: Target = None,
+    validation: Validation = None,
     limit: Limit = None,
     checkpoint: Checkpoint = None,
     pca: Pca = False,
@@ -61,20 +67,27 @@ def fit(
     A part is a name or a call, such as --bottleneck "gaussian(beta=4)" or --network
     "dense(hidden=[128, 64])"; `latente parts` lists them all. Ctrl-C keeps what was learned.
     """
-    path = check_output(output, (SUFFIX,), data, target)
+    path = check_output(output, (SUFFIX,))
     parameters, others = read_config(config) if config else ({}, {})
+    from_file = set(parameters) - {name for name, text in options.items() if text is not None}
     reading = {name: options.pop(name) for name in READING}
-    here = {"target": target, "limit": limit, "checkpoint": checkpoint, **reading}
+    here = {"target": target, "validation": validation, "limit": limit, "checkpoint": checkpoint}
+    here |= reading
     others |= {name: value for name, value in here.items() if value is not None}
     parameters = DEFAULTS | parameters | values(options)
-    dataset, clean = open_training(data, others)
+    refuse_overwriting(path, existing([others.get(name) for name in ("target", "validation")]))
+    dataset, clean, held_out = open_training(data, others)
     from ..estimator import Autoencoder
 
     model = Autoencoder(**parameters, verbose=0 if quiet else 1 + verbose)
     begun = time.perf_counter()
-    model.fit(
-        dataset.X, target=None if clean is None else clean.X, checkpoint=others.get("checkpoint")
-    )
+    with naming_file(config, from_file):
+        model.fit(
+            dataset.X,
+            target=None if clean is None else clean.X,
+            validation=None if held_out is None else held_out.X,
+            checkpoint=others.get("checkpoint"),
+        )
     seconds = time.perf_counter() - begun
     if dataset.names is not None:
         model.columns_ = list(dataset.names)
@@ -86,15 +99,26 @@ def fit(
         raise typer.Exit(FAILED)
 
 
-def open_training(data: str, others: dict[str, Any]) -> tuple[Dataset, Dataset | None]:
-    """Read the data to train on, and the targets if they are others."""
+def open_training(
+    data: str, others: dict[str, Any]
+) -> tuple[Dataset, Dataset | None, Dataset | None]:
+    """Read the data to train on, the targets if they are others, and what to validate on."""
     reading = {name: others.get(name) for name in READING}
-    found = [
-        None if spec is None else open_data(spec, n=others.get("limit"), **reading)
-        for spec in (data, others.get("target"))
-    ]
-    assert found[0] is not None
-    return found[0], found[1]
+    target, validation, limit = (others.get(name) for name in ("target", "validation", "limit"))
+    if target is not None and validation is not None:
+        raise ParameterError(
+            "--validation does not go with --target: leave it out, and a share of DATA and its "
+            "targets is held out"
+        )
+
+    def read(spec: str, n: int | None) -> Dataset:
+        return as_table(open_data(spec, n=n, **reading), spec)
+
+    return (
+        read(data, limit),
+        None if target is None else read(target, limit),
+        None if validation is None else read(validation, None),
+    )
 
 
 def report(

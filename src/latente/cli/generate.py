@@ -22,7 +22,7 @@ from .data import (
     take,
     with_options,
 )
-from .output import ANYTHING, check_output, deliver
+from .output import ANYTHING, Escape, check_output, deliver
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
@@ -60,6 +60,7 @@ def sample(
     output: MaybeOutput = None,
     seed: Seed = 0,
     nearest: Reference = None,
+    escape_formulas: Escape = True,
     json: Json = False,
 ) -> None:
     """Draw new data from the model.
@@ -69,11 +70,11 @@ def sample(
     or, side by side, into one .png. With --nearest the row of DATA nearest to each is reported, and
     how far it is: whether what is new is new.
     """
-    path = check_output(output, ANYTHING, nearest)
+    path = check_output(output, ANYTHING)
     autoencoder = open_model(model)
     drawn = autoencoder.sample(number, random_state=seed)
     extra = {} if nearest is None else nearest_rows(autoencoder, drawn, nearest)
-    deliver("samples", drawn, path, json, autoencoder, extra=extra)
+    deliver("samples", drawn, path, json, autoencoder, escape=escape_formulas, extra=extra)
 
 
 @with_options(READING)
@@ -86,6 +87,7 @@ def interpolate(
     output: MaybeOutput = None,
     split: Split = "train",
     curve: Curve = "linear",
+    escape_formulas: Escape = True,
     json: Json = False,
     **reading: Any,
 ) -> None:
@@ -96,7 +98,7 @@ def interpolate(
     """
     from .. import latent
 
-    path = check_output(output, ANYTHING, data)
+    path = check_output(output, ANYTHING)
     autoencoder = open_model(model)
     rows = open_rows(data, split, None, model=autoencoder, **reading)
     for i in (start, end):
@@ -104,7 +106,7 @@ def interpolate(
             raise ParameterError(f"row {i}: {rows.data.name} has rows 0 to {len(rows) - 1} here")
     codes = autoencoder.transform(take(rows.X, [start, end]))
     walk = autoencoder.inverse_transform(latent.interpolate(codes[0], codes[1], steps, path=curve))
-    deliver("steps", walk, path, json, autoencoder, across=steps)
+    deliver("steps", walk, path, json, autoencoder, across=steps, escape=escape_formulas)
 
 
 @with_options(READING)
@@ -116,6 +118,7 @@ def edit(
     strength: Strength = 1.0,
     keep_detail: Detail = False,
     output: MaybeOutput = None,
+    escape_formulas: Escape = True,
     split: Split = "train",
     limit: Limit = None,
     json: Json = False,
@@ -130,7 +133,7 @@ def edit(
     """
     from .. import latent
 
-    path = check_output(output, ANYTHING, data, present, absent)
+    path = check_output(output, ANYTHING)
     autoencoder = open_model(model)
     codes = [
         autoencoder.transform(open_rows(each, "train", None, model=autoencoder, **reading).X)
@@ -140,7 +143,8 @@ def edit(
     edited = latent.edit(
         autoencoder, rows.X, latent.direction(*codes), strength, keep_detail=keep_detail
     )
-    deliver("edited", edited, path, json, autoencoder, names=rows.file_names(data))
+    names = rows.file_names(data)
+    deliver("edited", edited, path, json, autoencoder, names=names, escape=escape_formulas)
 
 
 def nearest_rows(model: Autoencoder, drawn: Any, spec: str) -> dict[str, Any]:

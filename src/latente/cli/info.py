@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import printable
 from ..families import FAMILIES
 from .console import CallError, answer, print_facts, print_table
 from .data import Json, open_model, preparation_of
@@ -77,6 +77,7 @@ def facts_of(model: Autoencoder) -> Facts:
         "learning_rate": model.learning_rate_,
         "batch_size": model.batch_size_,
         "epochs": model.epochs_,
+        "best_epoch": model.best_epoch_,
         "stopped": model.stopped_,
         "device": str(model.device_),
         "precision": model.precision_,
@@ -92,15 +93,12 @@ def plain(value: Any) -> Any:
 def loss_terms(model: Autoencoder) -> dict[str, dict[str, float]]:
     """Return each term of the loss in the epoch kept, on the training and the validation rows.
 
-    The epoch kept is the one of the lowest validation loss. The total is left out where it is the
-    reconstruction alone.
+    The total is left out where it is the reconstruction alone. There is nothing to tell where the
+    start was kept.
     """
-    if not model.history_:
+    record = {each["epoch"]: each for each in model.history_}.get(model.best_epoch_)
+    if record is None:
         return {}
-    record = model.history_[-1]
-    watched = VALIDATION + "total"
-    if watched in record:
-        record = min(model.history_, key=lambda each: _or_infinite(each.get(watched)))
     names = [name for name in record if name not in BESIDE_LOSS and not name.startswith(VALIDATION)]
     if len(names) == 2:
         names.remove("total")
@@ -112,10 +110,6 @@ def loss_terms(model: Autoencoder) -> dict[str, dict[str, float]]:
         }
         for name in names
     }
-
-
-def _or_infinite(value: float | None) -> float:
-    return math.inf if value is None or math.isnan(value) else value
 
 
 def print_terms(model: Autoencoder, more: Mapping[str, Mapping[str, float]] | None = None) -> None:
@@ -190,12 +184,15 @@ def _archive_facts(path: str) -> Facts:
     from ..codec.archive import unpack
 
     header, records = unpack(Path(path).read_bytes(), path)
+    noted = {
+        key: None if header.get(key) is None else printable(str(header[key]))
+        for key in ("model", "fingerprint")
+    }
     return {
         "samples": header["count"],
         "whole": sum(1 for _ in records),
         "names": header.get("names") is not None,
-        "model": header.get("model"),
-        "fingerprint": header.get("fingerprint"),
+        **noted,
     }
 
 

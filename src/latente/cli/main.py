@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from .console import errors_as_sentences
+from .console import called_with, errors_as_sentences, waiting
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "fit": ("Train", "fit", "Train an autoencoder on data and save it."),
@@ -86,6 +86,10 @@ class Command(TyperCommand):
     def format_options(self, ctx: Any, formatter: Any) -> None:
         write_options(self, ctx, formatter)
 
+    def invoke(self, ctx: Any) -> Any:
+        with called_with(ctx.params):
+            return super().invoke(ctx)
+
 
 class CommandGroup(TyperGroup):
     """Commands listed under headings (`rich_help_panel`)."""
@@ -104,6 +108,7 @@ class Commands(CommandGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
+        ctx.with_resource(waiting(not {"-q", "--quiet"} & set(rest)))
         return name, load(name) if name else None, rest
 
     def invoke(self, ctx: Any) -> Any:

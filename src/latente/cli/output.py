@@ -10,11 +10,13 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, overload
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, overload
+
+import typer
 
 from ..parts import listed
 from ..storage.files import atomic, staging
-from .console import CallError, answer, say
+from .console import CALL, CallError, answer, say
 from .data import is_frame
 
 if TYPE_CHECKING:
@@ -28,10 +30,22 @@ TABLES = (".npy", ".csv", ".parquet")
 TEXT = ".txt"
 PICTURES = (FOLDER, ".png")
 ANYTHING = (*TABLES, TEXT, *PICTURES)
+OUTPUTS = ("output", "sheet", "checkpoint")
+"""The options of all commands that say where to write."""
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How text begins that a spreadsheet may take for a formula, and run."""
 BLOCK = 1024
 """Rows turned to text at a time."""
 SIDE, GAP = 48, 2
 """The least width or height, and the distance, of pictures side by side, in pixels."""
+
+Escape = Annotated[
+    bool,
+    typer.Option(
+        "--escape-formulas/--no-escape-formulas",
+        help="Put ' before text in a .csv that a spreadsheet would take for a formula.",
+    ),
+]
 
 
 def format_of(path: str | Path) -> str:
@@ -42,13 +56,15 @@ def format_of(path: str | Path) -> str:
 
 
 @overload
-def check_output(path: str, formats: Sequence[str], *inputs: str | None) -> Path: ...
+def check_output(path: str, formats: Sequence[str]) -> Path: ...
 @overload
-def check_output(path: None, formats: Sequence[str], *inputs: str | None) -> None: ...
+def check_output(path: None, formats: Sequence[str]) -> None: ...
 @overload
-def check_output(path: str | None, formats: Sequence[str], *inputs: str | None) -> Path | None: ...
-def check_output(path: str | None, formats: Sequence[str], *inputs: str | None) -> Path | None:
+def check_output(path: str | None, formats: Sequence[str]) -> Path | None: ...
+def check_output(path: str | None, formats: Sequence[str]) -> Path | None:
     """Return the path if something of one of those formats can be written there.
+
+    Nothing that the command reads is ever overwritten: data, a model, a mask, by whatever path.
 
     Parameters
     ----------
@@ -56,14 +72,12 @@ def check_output(path: str | None, formats: Sequence[str], *inputs: str | None) 
         As given; None, for stdout, stays None.
     formats
         Suffixes, or "folder".
-    inputs
-        What the command reads, which must not be overwritten.
 
     Raises
     ------
     CallError
         If the path is of another format, its folder is missing or cannot be written to, or it is
-        one of the inputs.
+        what an option of the command says to read.
     """
     if path is None:
         return None
@@ -80,15 +94,47 @@ def check_output(path: str | None, formats: Sequence[str], *inputs: str | None) 
         raise CallError(f"{path} is a file, not a folder")
     if not os.access(folder, os.W_OK):
         raise CallError(f"{path}: the folder {folder} cannot be written to")
-    if output.exists() and any(_same(each, output) for each in inputs):
-        raise CallError(f"{path}: the output would overwrite the input; give another path")
+    refuse_overwriting(output, inputs())
     return output
 
 
-def _same(spec: str | None, output: Path) -> bool:
-    """Whether an input is what lies at the output's path."""
-    path = None if spec is None else Path(spec).expanduser()
-    return path is not None and path.exists() and path.samefile(output)
+def inputs() -> list[Path]:
+    """Return the files and folders that the running command is told to read.
+
+    They are all that its arguments and options name, whatever these are for, but for where to
+    write: so a new option is safe by itself.
+    """
+    return existing(text for name, text in CALL.get().items() if name not in OUTPUTS)
+
+
+def existing(specs: Iterable[object]) -> list[Path]:
+    """Return the paths among some values of options that exist."""
+    paths = (os.path.expanduser(spec) for spec in specs if isinstance(spec, str))
+    return [Path(path) for path in paths if os.path.exists(path)]
+
+
+def refuse_overwriting(output: Path, read: Iterable[Path]) -> None:
+    """Raise `CallError` where an output is something that is read, by this or another path."""
+    if os.path.exists(output) and any(path.samefile(output) for path in read):
+        raise CallError(f"{output}: the output would overwrite the input; give another path")
+
+
+def check_names(folder: Path, names: Iterable[str]) -> None:
+    """Raise `CallError` where a file to be written in a folder is one that is read.
+
+    A link in the folder to a file that is read counts as that file.
+    """
+    if not folder.exists():
+        return
+    from ..data.pictures import pictures
+
+    read = [file for path in inputs() for file in (pictures(path) if path.is_dir() else [path])]
+    originals = {(status.st_dev, status.st_ino) for status in map(os.stat, read)}
+    for path in (folder / name for name in names):
+        if path.exists() and (path.stat().st_dev, path.stat().st_ino) in originals:
+            raise CallError(
+                f"{path}: the output would overwrite the input; give another folder than {folder}"
+            )
 
 
 def deliver(
@@ -101,6 +147,7 @@ def deliver(
     columns: Sequence[str] = (),
     names: Sequence[str] | None = None,
     across: int | None = None,
+    escape: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model's results to a file, a folder, stdout or into a JSON object, and say so.
@@ -123,6 +170,8 @@ def deliver(
         File names of pictures in a folder.
     across
         How many pictures lie side by side in one.
+    escape
+        Whether text in CSV that a spreadsheet would take for a formula is marked as text.
     extra
         What else the JSON object holds.
     """
@@ -136,9 +185,9 @@ def deliver(
     elif path is not None and format_of(path) == ".png":
         write_grid(as_pictures(values, path, model), path, across)
     elif path is not None:
-        write_values(values, path, columns)
+        write_values(values, path, columns, escape=escape)
     elif not json:
-        write_values(values, None, columns)
+        write_values(values, None, columns, escape=escape)
     shape = list(values.shape) if hasattr(values, "shape") else [len(values)]
     if path is not None and not json:
         say(f"{what}: {' × '.join(map(str, shape))} → {path}")
@@ -170,7 +219,9 @@ def as_pictures(values: Any, path: Path, model: Autoencoder) -> NDArray[Any]:
     return np.moveaxis(shades.astype(np.uint8), 1, -1)
 
 
-def write_values(values: Any, path: Path | None, columns: Sequence[str] = ()) -> None:
+def write_values(
+    values: Any, path: Path | None, columns: Sequence[str] = (), *, escape: bool = True
+) -> None:
     """Write an array or a data frame, without a path as CSV to stdout; or texts, one a line.
 
     Parameters
@@ -181,6 +232,8 @@ def write_values(values: Any, path: Path | None, columns: Sequence[str] = ()) ->
         Ending in ``.npy``, ``.csv`` or ``.parquet``, of texts in ``.txt``.
     columns
         Names for the columns of an array; CSV and Parquet hold each sample as one flat row.
+    escape
+        Whether text in CSV that a spreadsheet would take for a formula is marked as text.
     """
     import numpy as np
 
@@ -193,10 +246,10 @@ def write_values(values: Any, path: Path | None, columns: Sequence[str] = ()) ->
         _write_lines(values, path)
         return
     if path is None:
-        _write_csv(values, columns, sys.stdout)
+        _write_csv(values, columns, sys.stdout, escape=escape)
         return
     if suffix == ".npy" and is_frame(values):
-        raise CallError(f"{path}: a data frame is written to .csv or .parquet")
+        values = _numbers(values, path)
     with atomic(path) as temporary:
         if suffix == ".npy":
             with open(temporary, "wb") as file:
@@ -204,8 +257,21 @@ def write_values(values: Any, path: Path | None, columns: Sequence[str] = ()) ->
         elif suffix == ".parquet":
             _write_parquet(values, columns, temporary)
         else:
-            with open(temporary, "w", encoding="utf-8", newline="") as text:
-                _write_csv(values, columns, text)
+            with open(
+                temporary, "w", encoding="utf-8", errors="backslashreplace", newline=""
+            ) as text:
+                _write_csv(values, columns, text, escape=escape)
+
+
+def _numbers(frame: Any, path: Path) -> NDArray[Any]:
+    """Return a data frame of numbers as an array, or refuse one that holds something else."""
+    from ..data.arrays import matrix
+    from ..errors import DataError
+
+    try:
+        return matrix(frame)
+    except DataError as error:
+        raise CallError(f"{path}: {error}; write a .csv or .parquet") from None
 
 
 def _write_lines(values: list[str], path: Path | None) -> None:
@@ -217,18 +283,53 @@ def _write_lines(values: list[str], path: Path | None) -> None:
         file.writelines(f"{value}\n" for value in values)
 
 
-def _write_csv(values: Any, columns: Sequence[str], file: TextIO) -> None:
+def _write_csv(values: Any, columns: Sequence[str], file: TextIO, *, escape: bool) -> None:
     """Write values as CSV with a line of column names."""
     if is_frame(values):
         import narwhals
 
-        file.write(narwhals.from_native(values).write_csv(None))
+        frame = narwhals.from_native(values, eager_only=True)
+        file.write((_escaped_frame(frame) if escape else frame).write_csv(None))
         return
     flat, names = _flat(values, columns)
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow(map(escaped, names) if escape else names)
     for start in range(0, len(flat), BLOCK):
         writer.writerows(flat[start : start + BLOCK].astype(str).tolist())
+
+
+def _escaped_frame(frame: Any) -> Any:
+    """Return a frame of narwhals with text that looks like a formula marked as text."""
+    import narwhals
+
+    for series in frame.iter_columns():
+        if series.dtype.is_numeric() or series.dtype.is_temporal():
+            continue
+        cells = series.to_list()
+        marked = [escaped(cell) if isinstance(cell, str) else cell for cell in cells]
+        if marked != cells:
+            texts = [None if cell is None or cell != cell else str(cell) for cell in marked]
+            frame = frame.with_columns(
+                narwhals.new_series(
+                    series.name, texts, narwhals.String, backend=frame.implementation
+                )
+            )
+    return frame.rename({name: escaped(name) for name in frame.columns if escaped(name) != name})
+
+
+def escaped(cell: str) -> str:
+    """Return text with an apostrophe before it where a spreadsheet would take it for a formula.
+
+    >>> [escaped(cell) for cell in ("=1+1", "-5", "@home", "a-b")]
+    ["'=1+1", '-5', "'@home", 'a-b']
+    """
+    if not isinstance(cell, str) or not cell.startswith(FORMULA):
+        return cell
+    try:
+        float(cell)
+    except ValueError:
+        return "'" + cell
+    return cell
 
 
 def _write_parquet(values: Any, columns: Sequence[str], path: Path) -> None:
@@ -256,6 +357,8 @@ def _flat(values: Any, columns: Sequence[str]) -> tuple[NDArray[Any], list[str]]
 def write_pictures(pictures: Iterable[NDArray[Any]], folder: Path, names: Sequence[str]) -> None:
     """Write pictures (h, w) or (h, w, c) into a folder, made if missing: all of them or none.
 
+    A picture that the command reads is not overwritten.
+
     Parameters
     ----------
     pictures
@@ -265,6 +368,7 @@ def write_pictures(pictures: Iterable[NDArray[Any]], folder: Path, names: Sequen
     names
         Of the files, with the folders they are in below.
     """
+    check_names(folder, names)
     with staging(folder) as stage:
         for picture, name in zip(pictures, names, strict=True):
             path = stage / name

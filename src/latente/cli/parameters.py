@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -49,7 +51,7 @@ VARIES = {
 }
 """What the members of each family differ in."""
 METAVARS = {"int": "INTEGER", "float": "NUMBER"}
-FIT_OPTIONS = ("checkpoint", "limit", "target", *READING)
+FIT_OPTIONS = ("checkpoint", "limit", "target", "validation", *READING)
 """Options of ``latente fit`` beside the estimator's that a TOML file can hold, too."""
 
 
@@ -267,11 +269,13 @@ def read_config(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     import tomllib
 
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise CallError(f"{path} is not a file; give a TOML file")
     try:
         found = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise CallError(f"{path}: {error.strerror}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CallError(f"{path} is not a TOML file: {error}") from None
     return split_config(found, path)
 
@@ -290,12 +294,26 @@ def split_config(found: Mapping[str, Any], path: str) -> tuple[dict[str, Any], d
         if name not in known:
             hint = _nearest(key, (*known, *FIT_OPTIONS))
             raise ParameterError(f"{path}: no parameter {key!r}; {hint}")
+        if name not in FAMILIES and not isinstance(raw, int | float | str):
+            raise ParameterError(f"{path}: {name}={raw!r}: {name} must be a number or text")
         try:
             item = optional(raw, known[name].annotation)
             params[name] = part(item, name) if name in FAMILIES else item
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from None
     return params, others
+
+
+@contextmanager
+def naming_file(path: str | None, names: Collection[str]) -> Iterator[None]:
+    """Put the name of a TOML file before an error about one of the parameters that it gave."""
+    try:
+        yield
+    except ParameterError as error:
+        about = str(error).partition("=")[0]
+        if path is None or about not in names:
+            raise
+        raise ParameterError(f"{path}: {error}") from None
 
 
 def _fit_option(name: str, raw: object, path: str) -> object:

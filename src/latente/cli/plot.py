@@ -65,7 +65,7 @@ def reconstructions(
     **reading: Any,
 ) -> None:
     """Draw originals over what comes back of them, and what the encoder saw if corrupted."""
-    path = check_output(output, SUFFIXES, data)
+    path = check_output(output, SUFFIXES)
     autoencoder = open_model(model)
     rows = open_rows(data, split, None, model=autoencoder, **reading)
     from .. import figures
@@ -87,7 +87,7 @@ def latent_map(
     **reading: Any,
 ) -> None:
     """Draw where rows lie in code space, coloured by class."""
-    path = check_output(output, SUFFIXES, data)
+    path = check_output(output, SUFFIXES)
     autoencoder = open_model(model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
     from .. import figures
@@ -139,7 +139,7 @@ def anomalies(
     **reading: Any,
 ) -> None:
     """Draw the most anomalous rows, and how the scores of all are spread."""
-    path = check_output(output, SUFFIXES, data)
+    path = check_output(output, SUFFIXES)
     autoencoder = open_model(model)
     rows = open_rows(data, split, None, model=autoencoder, **reading)
     from .. import figures

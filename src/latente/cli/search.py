@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import CallError, answer, plural, print_table, printable, say
+from .console import CallError, answer, plural, print_table, say
 from .data import (
     READING,
     Data,
@@ -105,7 +105,7 @@ def index(
     Pictures of a folder are brought to the size that the model takes. The index notes the model and
     its fingerprint, and each picture's path relative to the index.
     """
-    path = check_output(output, (SUFFIX,), data)
+    path = check_output(output, (SUFFIX,))
     autoencoder = open_model(model)
     from ..search.index import LatentIndex
 
@@ -139,7 +139,7 @@ def search(
     Prints the paths of what is nearest in the code space, or its row (the first is 0), and the
     distance, nearest first; --sheet draws it beside the query.
     """
-    path = check_output(sheet, SHEETS, index, query)
+    path = check_output(sheet, SHEETS)
     opened = open_index(index, model)
     rows = open_fitting(query, opened.autoencoder, split, limit, reading)
     found = opened.query(rows.X, k)
@@ -153,8 +153,8 @@ def search(
     def show() -> None:
         name = "path" if found.paths else "row"
         for each in queries:
-            title = str(printable(each["query"])) if len(queries) > 1 else ""
-            lines = [(printable(hit[name]), hit["distance"]) for hit in each["hits"]]
+            title = str(each["query"]) if len(queries) > 1 else ""
+            lines = [(hit[name], hit["distance"]) for hit in each["hits"]]
             print_table(title, (name, "distance"), lines)
 
     answer({"queries": queries, "sheet": path}, json, show)
@@ -200,7 +200,7 @@ def duplicates(
 
     def show() -> None:
         lines = [
-            (number, printable(copy[name]), copy["distance"])
+            (number, copy[name], copy["distance"])
             for number, group in enumerate(groups, 1)
             for copy in group
         ]
@@ -223,7 +223,7 @@ def open_index(path: str, model: str | None) -> LatentIndex:
     CallError
         If one of them is missing, or the index notes no model.
     """
-    if not Path(path).exists():
+    if not os.path.exists(path):
         raise CallError(f"{path}: there is no such index; `latente index` makes one")
     from ..search.index import LatentIndex
 
@@ -283,12 +283,12 @@ def pictures_of(opened: LatentIndex, index: str, found: Neighbours) -> NDArray[A
 
     if found.paths is not None:
         names = [path_from_here(index, path) for each in found.paths for path in each]
-        missing = next((name for name in names if not Path(name).is_file()), None)
+        missing = next((name for name in names if not os.path.isfile(name)), None)
         if missing is None:
             read = {name: opened.pictures(name).X[0] for name in dict.fromkeys(names)}
             pictures = np.stack([read[name] for name in names])
             return pictures.reshape(*found.positions.shape, *pictures.shape[1:])
-        say(f"{printable(missing)} is not there; the sheet shows the model's pictures of the codes")
+        say(f"{missing} is not there; the sheet shows the model's pictures of the codes")
     assert opened.autoencoder is not None
     codes = opened.codes[found.positions.ravel()]
     decoded = np.asarray(opened.autoencoder.inverse_transform(codes))

@@ -28,6 +28,8 @@ from .output import (
     ANYTHING,
     FOLDER,
     TABLES,
+    Escape,
+    check_names,
     check_output,
     deliver,
     format_of,
@@ -80,23 +82,29 @@ def encode(
     Writes one row of numbers for each row of DATA to a .npy, .csv or .parquet file, or as CSV to
     stdout.
     """
-    path = check_output(output, TABLES, data)
+    path = check_output(output, TABLES)
     autoencoder = open_model(model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
     codes = autoencoder.transform(rows.X)
     deliver("codes", codes, path, json, autoencoder, columns=autoencoder.get_feature_names_out())
 
 
-def decode(codes: Codes, model: Model, output: MaybeOutput = None, json: Json = False) -> None:
+def decode(
+    codes: Codes,
+    model: Model,
+    output: MaybeOutput = None,
+    escape_formulas: Escape = True,
+    json: Json = False,
+) -> None:
     """Turn codes back into data.
 
     Writes what each row of CODES stands for: to a .npy, .csv or .parquet file, as CSV to stdout,
     or pictures into a folder or, side by side, into one .png.
     """
-    path = check_output(output, ANYTHING, codes)
+    path = check_output(output, ANYTHING)
     autoencoder = open_model(model)
     values = autoencoder.inverse_transform(open_data(codes).X)
-    deliver("decoded", values, path, json, autoencoder)
+    deliver("decoded", values, path, json, autoencoder, escape=escape_formulas)
 
 
 @with_options(READING)
@@ -105,6 +113,7 @@ def reconstruct(
     model: Model,
     output: MaybeOutput = None,
     mask: Masks = None,
+    escape_formulas: Escape = True,
     split: Split = "train",
     limit: Limit = None,
     json: Json = False,
@@ -116,21 +125,22 @@ def reconstruct(
     pictures into a folder, under the names they had, or into one .png. Pictures of a folder that
     are written into a folder may be of any size: larger ones go through the model in tiles.
     """
-    path = check_output(output, ANYTHING, data, mask)
+    path = check_output(output, ANYTHING)
     autoencoder = open_model(model)
     if path is not None and format_of(path) == FOLDER and reading["size"] is None:
         root = Path(data).expanduser()
         pictures = restored_singly(root, autoencoder)[:limit]
         if pictures:
-            names = [os.path.relpath(picture, root) for picture in pictures]
-            write_pictures(restored(autoencoder, pictures, root, mask), path, names)
+            paths = [os.path.relpath(picture, root) for picture in pictures]
+            write_pictures(restored(autoencoder, pictures, root, mask), path, paths)
             found = {"rows": len(pictures), "output": path}
             answer(found, json, lambda: say(f"reconstructed: {len(pictures)} pictures → {path}"))
             return
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
     missing = None if mask is None else masks_of_rows(mask, len(rows))
     values = autoencoder.reconstruct(rows.X, missing)
-    deliver("reconstructed", values, path, json, autoencoder, names=rows.file_names(data))
+    names = rows.file_names(data)
+    deliver("reconstructed", values, path, json, autoencoder, names=names, escape=escape_formulas)
 
 
 @with_options(READING)
@@ -152,7 +162,7 @@ def score(
     """
     import numpy as np
 
-    path = check_output(output, TABLES, data)
+    path = check_output(output, TABLES)
     autoencoder = open_model(model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
     scores = autoencoder.score_samples(rows.X)
@@ -188,6 +198,7 @@ def export(model: Model, output: Folder, json: Json = False) -> None:
     are left in the folder. They use ONNX's operators of version 20 (opset 20).
     """
     folder = check_output(output, (FOLDER,))
+    check_names(folder, ("encoder.onnx", "decoder.onnx"))
     files = open_model(model).export_onnx(folder)
     answer({"output": files}, json, lambda: typer.echo("\n".join(map(str, files))))
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from ..errors import FileError, ParameterError
+from ..errors import FileError, ParameterError, printable
 from ..estimator import Autoencoder
 from ..fitted import Fitted
 from ..parts import is_number, is_whole
@@ -55,14 +55,15 @@ class Unpacked:
     X
         Those samples, (m, ...).
     names
-        The name of every sample, lost ones too; None where they had none.
+        The name of every sample, lost ones too, None for a name that is lost itself; None where
+        they had none.
     lost
         Numbers of the samples that are damaged, in stretches.
     """
 
     rows: NDArray[np.int64]
     X: Any
-    names: tuple[str, ...] | None
+    names: tuple[str | None, ...] | None
     lost: tuple[range, ...]
 
 
@@ -139,7 +140,7 @@ class Codec:
         X
             As it was at fit.
         names
-            The name of each sample, kept in the archive.
+            The name of each sample, up to 4,096 bytes, kept in the archive.
         effort
             Rounds of search for a better code of each sample: 0 takes the encoder's; 50 take a
             while and save some bytes. Reading takes no longer.
@@ -151,20 +152,21 @@ class Codec:
         DataError
             If X is not like the data of the fit.
         ParameterError
-            If the effort is not a whole number from 0.
+            If the effort is not a whole number from 0, or an archive cannot hold the names.
         """
         if not is_whole(effort, 0):
             raise ParameterError(f"effort={effort!r}: use a whole number from 0")
+        if names is not None:
+            archive.encode_names(names, len(X))
         codes = self._integers(X)
         if effort:
             codes = _refined(self.fitted, X, codes, int(effort))
         header = {
             "fingerprint": self.fingerprint,
             "model": model_path,
-            "names": None if names is None else list(names),
             "probe": self._probe(),
         }
-        return archive.pack(header, [self._encoded(code) for code in codes])
+        return archive.pack(header, [self._encoded(code) for code in codes], names)
 
     def decompress(self, data: bytes, name: str = "the archive") -> Unpacked:
         """Return the samples of an archive, or those that are whole.
@@ -241,24 +243,16 @@ class Codec:
     def _check(self, header: archive.Header, name: str) -> None:
         """Raise `FileError` where an archive is not for this model, or not for this coder."""
         if header.get("fingerprint") != self.fingerprint:
-            other = str(header.get("fingerprint"))
+            other = printable(str(header.get("fingerprint"))[:FINGERPRINT_DIGITS])
             raise FileError(
-                f"{name} was made with another model: its fingerprint is "
-                f"{other:.{FINGERPRINT_DIGITS}}, that of this model is {self.fingerprint}"
+                f"{name} was made with another model: its fingerprint is {other}, "
+                f"that of this model is {self.fingerprint}"
             )
         if header.get("probe") != self._probe():
             raise FileError(
                 f"{name} was made with a release of constriction that codes otherwise; "
                 "install the one it was made with"
             )
-        names = header.get("names")
-        right = names is None or (
-            isinstance(names, list)
-            and len(names) == header["count"]
-            and all(isinstance(each, str) for each in names)
-        )
-        if not right:
-            raise FileError(f"{name} is damaged: its header is not of the right form")
 
 
 def requantised(model: Autoencoder, X: Any, factor: float) -> Autoencoder:

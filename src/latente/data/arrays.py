@@ -8,7 +8,9 @@
 
 from __future__ import annotations
 
+import mmap
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -21,10 +23,15 @@ from torch import Tensor
 from ..errors import DataError
 
 Array = NDArray[Any] | Tensor
+"""Samples of any real type."""
 A = TypeVar("A", NDArray[Any], Tensor, NDArray[Any] | Tensor)
 
 BLOCK = 2**18
 """About how many values a block holds: few enough to stay in the processor's cache."""
+READ_AHEAD = 2**25
+"""Bytes of a memory map that are read before their memory is given back."""
+SHARED = ("r", "r+", "w+")
+"""Modes of memory maps whose pages are the file's own; of "c" they may hold changes."""
 CHANNELS = (1, 2, 3, 4)
 """How many channels a picture may have."""
 FRAMES = {("pandas", "DataFrame"), ("polars", "DataFrame"), ("pyarrow", "Table")}
@@ -83,7 +90,8 @@ def as_array(
     Raises
     ------
     DataError
-        If X holds anything but finite real numbers, is sparse, is empty, or has another shape.
+        If X holds anything but finite real numbers, is sparse (`SparseRows` takes that), is empty,
+        or has another shape.
     """
     array: Any
     if is_frame(X):
@@ -180,9 +188,9 @@ def tensor_of_numbers(X: Tensor, name: str) -> Tensor:
 
 def array_of_numbers(X: Any, name: str) -> NDArray[Any]:
     """Return an array of real numbers in the machine's byte order, or say why X is none."""
-    if hasattr(X, "toarray") and hasattr(X, "nnz"):
+    if is_sparse(X):
         raise DataError(
-            f"{name} is sparse ({type(X).__name__}), which is not supported; "
+            f"{name} is sparse ({type(X).__name__}), which is not supported here; "
             "give a dense array: X.toarray()"
         )
     if X is None or isinstance(X, str | bytes | dict | set):
@@ -308,7 +316,7 @@ def open_frame(X: Any) -> nw.DataFrame[Any]:
         names = list(frame.columns)
     except nw.exceptions.DuplicateError:
         names = list(X.columns)
-    repeated = [name for i, name in enumerate(names) if name in names[:i]]
+    repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise DataError(f"X has several columns of one name: {repeated[0]!r}")
     return frame
@@ -323,13 +331,23 @@ def matrix(X: Any) -> NDArray[Any]:
         If a column holds something else.
     """
     frame = open_frame(X)
+    if numpy_kinds(X) <= set("biuf"):
+        return X.to_numpy()  # type: ignore[no-any-return]
     for series in frame.iter_columns():
         if not series.dtype.is_numeric() and series.dtype != nw.Boolean:
             raise DataError(f"column {series.name!r} holds {series.dtype} values, not numbers")
-    if frame.implementation.is_pandas() and all(isinstance(d, np.dtype) for d in X.dtypes):
-        return X.to_numpy()  # type: ignore[no-any-return]
     columns = [numbers(series) for series in frame.iter_columns()]
     return np.column_stack(columns) if columns else np.empty((len(frame), 0))
+
+
+def numpy_kinds(X: Any) -> set[str]:
+    """Return the kinds of NumPy's types that a frame of pandas has; "?" where it has another one.
+
+    To look at them takes no time, where to go through thousands of columns does.
+    """
+    if not hasattr(X, "iloc"):
+        return {"?"}
+    return {dtype.kind if isinstance(dtype, np.dtype) else "?" for dtype in X.dtypes}
 
 
 def numbers(series: nw.Series[Any]) -> NDArray[Any]:
@@ -339,6 +357,75 @@ def numbers(series: nw.Series[Any]) -> NDArray[Any]:
     return series.to_numpy()
 
 
+# ── sparse matrices ──────────────────────────────────────────────────────────────────────────
+
+
+def is_sparse(X: object) -> bool:
+    """Whether X is a sparse matrix or array of SciPy, without importing it."""
+    return hasattr(X, "toarray") and hasattr(X, "nnz")
+
+
+class SparseRows:
+    """A sparse matrix read as an array of rows: those that are taken come dense.
+
+    Parameters
+    ----------
+    X
+        A matrix or an array of SciPy, (n, features), of any format.
+    name
+        What X is called in errors.
+
+    Raises
+    ------
+    DataError
+        If X holds anything but finite real numbers, is empty, or has another shape.
+    """
+
+    ndim = 2
+
+    def __init__(self, X: Any, name: str = "X") -> None:
+        check_shape(X, name)
+        rows = X.tocsr()
+        values = real(rows.data, name)
+        bad = ~np.isfinite(values)
+        if bad.any():
+            first = int(np.argmax(bad))
+            row = int(np.searchsorted(rows.indptr, first, side="right")) - 1
+            place = at((row, int(rows.indices[first])))
+            count = int(np.count_nonzero(bad))
+            raise DataError(not_finite(float(values[first]), place, count, name))
+        self.matrix = type(rows)((values, rows.indices, rows.indptr), shape=rows.shape)
+        self.shape: tuple[int, ...] = rows.shape
+        self.dtype = values.dtype
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        dense: NDArray[Any] = self.matrix[rows].toarray()
+        return dense
+
+    def tensor(self, *, narrow: bool) -> Tensor:
+        """Return all rows as a tensor, of at most 32 bits a number where those hold the values.
+
+        Parameters
+        ----------
+        narrow
+            Whether float32 holds floats closely enough.
+        """
+        dtype = as_tensor(self[:1]).dtype
+        ends = (self.matrix.data.min(initial=0), self.matrix.data.max(initial=0))
+        if dtype == torch.float64 and narrow:
+            dtype = torch.float32
+        elif dtype == torch.int64 and ends[0] >= -(2**31) and ends[1] < 2**31:
+            dtype = torch.int32
+        out = torch.empty(self.shape, dtype=dtype)
+        rows: Any = self
+        for start, block in blocks(rows):
+            out[start : start + len(block)] = as_tensor(block)
+        return out
+
+
 # ── blocks, and the search for NaN and infinity ──────────────────────────────────────────────
 
 
@@ -346,7 +433,26 @@ def blocks(array: A, size: int = BLOCK) -> Iterator[tuple[int, A]]:
     """Yield rows in blocks of about ``size`` values, each with the number of its first row."""
     rows = max(1, size // max(1, int(np.prod(array.shape[1:]))))
     for start in range(0, len(array), rows):
+        release(array, start, start + rows)
         yield start, array[start : start + rows]
+
+
+def release(array: Array, start: int, stop: int) -> None:
+    """Now and then, give back the memory of what was read of a map: it can be read again.
+
+    Parameters
+    ----------
+    array
+        Anything; only of a memory map that shares its file's pages something is given back.
+    start, stop
+        The rows that are read next.
+    """
+    if not isinstance(array, np.memmap) or array.mode not in SHARED:
+        return
+    row = int(np.prod(array.shape[1:])) * array.dtype.itemsize
+    mapped: Any = getattr(array, "_mmap", None)
+    if start * row // READ_AHEAD < stop * row // READ_AHEAD and hasattr(mapped, "madvise"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def as_numpy(block: Array) -> NDArray[Any]:
@@ -425,7 +531,7 @@ def not_finite(value: float, place: str, count: int, name: str) -> str:
     what = "NaN" if np.isnan(value) else "infinity" if value > 0 else "-infinity"
     others = f", the first of {count:,} such values" if count > 1 else ""
     right = (
-        "fill what is missing, or fit on a data frame, whose gaps are learned"
+        "fill what is missing, or give a data frame, whose gaps are learned"
         if what == "NaN"
         else "every value must be finite"
     )

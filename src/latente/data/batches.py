@@ -1,13 +1,51 @@
-"""Batches: rows that stay on the device in their compact type and are scaled as they are taken."""
+"""Batches: rows that stay on the device in their compact type and are scaled as they are taken.
+
+Beside them, blocks: rows that stay where they are, and are brought to that type block by block.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from ..errors import DataError
+from .arrays import Array, numeric, release
+from .dataset import take_rows
+
 Convert = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Checked rows, brought to their compact type as they are taken.
+
+    ::
+
+        array (n, ...), also a memory map ──[start:stop]──▶ stored (stop - start, ...)
+
+    Parameters
+    ----------
+    array
+        All the rows.
+    compact
+        From some of them to a tensor.
+    """
+
+    array: Array
+    compact: Callable[[Array], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        release(self.array, rows.start, rows.stop)
+        return self.compact(self.array[rows])
 
 
 class Batches:
@@ -25,6 +63,8 @@ class Batches:
         From stored rows to the model's scale and shape.
     target, convert_target
         The same for the targets; None where the input is its own target.
+    weights
+        How much each row counts beside the others, (n,), above 0; None where all count alike.
     """
 
     def __init__(
@@ -33,11 +73,13 @@ class Batches:
         convert: Convert,
         target: Tensor | None = None,
         convert_target: Convert | None = None,
+        weights: Tensor | None = None,
     ) -> None:
         self.x = x
         self.convert = convert
         self.target = target
         self.convert_target = convert_target or convert
+        self.weights = None if weights is None else of_mean_one(weights)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -54,6 +96,21 @@ class Batches:
             return x, x
         return x, self.convert_target(self.target.index_select(0, index))
 
+    def mean(self, term: Tensor, index: Tensor) -> Tensor:
+        """Return the mean over those rows of a loss term (rows,), each with its weight."""
+        return self.weighted(term, index).mean()
+
+    def weighted(self, term: Tensor, index: Tensor) -> Tensor:
+        """Return a loss term of those rows, (rows,), times their weights, of mean 1 over all."""
+        return term if self.weights is None else term * self.weights.index_select(0, index)
+
+    def with_weights(self, weights: NDArray[np.float64] | None) -> Batches:
+        """Return the same rows with weights (n,), where there are any."""
+        if weights is None:
+            return self
+        given = torch.from_numpy(weights)
+        return Batches(self.x, self.convert, self.target, self.convert_target, given)
+
     def split(self, fraction: float, generator: torch.Generator) -> tuple[Batches, Batches | None]:
         """Return two disjoint random parts, the second with ``fraction`` of the rows, or None.
 
@@ -68,4 +125,61 @@ class Batches:
 
     def _rows(self, index: Tensor) -> Batches:
         target = None if self.target is None else self.target[index]
-        return Batches(self.x[index], self.convert, target, self.convert_target)
+        weights = None if self.weights is None else self.weights[index]
+        return Batches(self.x[index], self.convert, target, self.convert_target, weights)
+
+
+def of_mean_one(weights: Tensor) -> Tensor | None:
+    """Return weights as float32 with a mean of 1; None where all are equal."""
+    if bool((weights == weights[0]).all()):
+        return None
+    wide = weights.double().cpu()
+    return (wide / wide.mean()).float().to(weights.device)
+
+
+def weighted_rows(
+    X: Any, target: Any, sample_weight: Any
+) -> tuple[Any, Any, NDArray[np.float64] | None]:
+    """Return the rows and targets that count, and how much: a row of weight 0 is left out.
+
+    Parameters
+    ----------
+    X, target
+        Samples as `Autoencoder.fit` takes them; the target may be None.
+    sample_weight
+        One number of at least 0 a row, or None.
+
+    Raises
+    ------
+    DataError
+        If they are no such weights.
+    """
+    if sample_weight is None or not hasattr(X, "__len__"):  # what X should be is told elsewhere
+        return X, target, None
+    weights = as_weights(sample_weight, X.shape[0] if getattr(X, "shape", ()) else len(X))
+    if weights.all():
+        return X, target, weights
+    if target is not None and len(target) != len(weights):
+        raise DataError(f"target has {len(target)} rows but X has {len(weights)}")
+    kept = np.flatnonzero(weights)
+    return take_rows(X, kept), None if target is None else take_rows(target, kept), weights[kept]
+
+
+def as_weights(sample_weight: Any, rows: int) -> NDArray[np.float64]:
+    """Return the weights of so many rows as float64, or say what is wrong with them."""
+    found = numeric(sample_weight, "sample_weight")
+    weights = np.asarray(found.cpu() if isinstance(found, Tensor) else found).astype(np.float64)
+    if weights.shape != (rows,):
+        raise DataError(
+            f"sample_weight has shape {weights.shape}, but X has {rows} rows; give one weight a "
+            f"row, shape ({rows},)"
+        )
+    bad = ~(np.isfinite(weights) & (weights >= 0))
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(
+            f"sample_weight is {weights[row]:g} at row {row}; use finite numbers of at least 0"
+        )
+    if not weights.any():
+        raise DataError("sample_weight is zero for every row; give some rows a weight above 0")
+    return weights

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, ParameterError
+from ..errors import DataError, FileError, ParameterError
 from ..parts import is_whole
 
 DIGITS = re.compile(r"([0-9]{1,18})")
@@ -142,7 +142,7 @@ def take_rows(X: Any, index: NDArray[np.int64]) -> Any:
         return [X[i] for i in index]
     if hasattr(X, "iloc"):
         return X.iloc[index].reset_index(drop=True)
-    if hasattr(X, "take") and not isinstance(X, np.ndarray):
+    if hasattr(X, "column_names"):  # pyarrow's table
         return X.take(index)
     return X[index]
 
@@ -232,6 +232,12 @@ def check_memory(nbytes: int, path: str | Path) -> None:
             f"{path} unpacks to {amount(nbytes)}, more than the {amount(available)} of memory "
             "here; give it as an uncompressed .npy file, which is read piece by piece"
         )
+
+
+def check_ordinary(path: Path) -> None:
+    """Raise `FileError` for a pipe, a socket or a device: to open it may wait for ever."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise FileError(f"{path} is a pipe or a device; save what it gives as a file first")
 
 
 def amount(nbytes: float) -> str:

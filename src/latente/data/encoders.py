@@ -4,13 +4,14 @@
 
     number, moment ──▶ one value, its gaps filled │ flag "missing", where there were any
     boolean        ──▶ flag                       │ flag "missing", where there were any
-    category       ──▶ a flag for each level, one of which may be "missing"
+    category       ──▶ a flag for each level, or each frequent one and "other" │ flag "missing"
 
 `ENCODERS` is the table, by the kinds of `frames.Field`.
 """
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -19,11 +20,13 @@ from typing import Any, ClassVar, Self
 
 import narwhals as nw
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import DataError
 from .arrays import numbers
 from .frames import (
+    MIDNIGHT,
     Bools,
     Column,
     Field,
@@ -38,9 +41,13 @@ from .frames import (
 Floats = NDArray[np.float64]
 
 MOST_LEVELS = 255
-"""More levels than these are no category."""
+"""A column of more levels than these has flags for the frequent ones, one fewer, and "other"."""
 FEW = 50
-"""From so many rows on, text that hardly ever repeats is no category."""
+"""From so many rows on, text that hardly ever repeats has no flag for each level either."""
+FREQUENT = 0.001
+"""Share of the rows that a frequent level has; two rows at least."""
+OTHER = "other"
+"""What a level that is not frequent comes back as, in a column of text."""
 STEPS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 """Microseconds in a day, an hour, a minute, a second, a millisecond, and one."""
 YEAR_1, YEAR_9999 = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -73,19 +80,36 @@ class ColumnEncoder(ABC):
         """Learn a column, or raise `DataError` where it cannot be."""
 
     @abstractmethod
-    def encode(self, series: Series, flags: NDArray[np.float32], *, unseen: str) -> Floats | None:
+    def encode(self, series: Series, flags: NDArray[np.float32]) -> Floats | None:
         """Set a column's flags (n, flags), all 0 as given, and return its value (n,) if it has one.
+
+        Flags stay at 0 where there is a level that the fit never saw; see `unseen`.
 
         Raises
         ------
         DataError
-            If the column holds something else than at fit; ``unseen="ignore"`` leaves the flags of
-            a level never seen at 0.
+            If the column holds something else than at fit.
         """
 
     @abstractmethod
     def decode(self, values: Floats | None, flags: NDArray[np.float32]) -> Column:
         """Return a column's values and where they are missing."""
+
+    def unseen(self, series: Series, flags: NDArray[np.float32]) -> dict[int, Any]:
+        """Return values that the fit never saw, each once, by the first row that has it.
+
+        Parameters
+        ----------
+        series
+            The column.
+        flags
+            As `encode` set them.
+        """
+        return {}
+
+    def known(self) -> str:
+        """Return what the fit saw, for a sentence."""
+        return "any value"
 
     def titles(self, name: str) -> tuple[list[str], list[str]]:
         """Return what its value and its flags are called."""
@@ -111,7 +135,7 @@ class Number(ColumnEncoder):
         fill = float(np.median(known)) if len(known) else 0.0
         return cls(missing=bool(gaps.any()), fill=fill)
 
-    def encode(self, series: Series, flags: NDArray[np.float32], *, unseen: str) -> Floats:
+    def encode(self, series: Series, flags: NDArray[np.float32]) -> Floats:
         values = self.read(series)
         gaps = np.isnan(values)
         if self.missing:
@@ -144,7 +168,7 @@ class Number(ColumnEncoder):
 
 @dataclass(frozen=True, kw_only=True)
 class Date(ColumnEncoder):
-    """A column of dates, of instants or of durations, as microseconds.
+    """A column of dates, of instants, of durations or of times of day, as microseconds.
 
     float32 distinguishes about 16 million of them between the first and the last at fit, so they
     come back rounded to the coarsest step that all had then: whole days stay whole days.
@@ -155,6 +179,7 @@ class Date(ColumnEncoder):
     step: int
     duration: bool
     nanoseconds: bool
+    clock: bool = False
 
     @classmethod
     def learn(cls, series: Series, field: Field) -> Self:
@@ -169,6 +194,7 @@ class Date(ColumnEncoder):
             step=step,
             duration=series.dtype == nw.Duration,
             nanoseconds=getattr(series.dtype, "time_unit", "us") == "ns",
+            clock=series.dtype == nw.Time,
         )
 
     encode = Number.encode
@@ -176,17 +202,21 @@ class Date(ColumnEncoder):
     def decode(self, values: Floats | None, flags: NDArray[np.float32]) -> Column:
         assert values is not None
         low, high = (-NANOSECONDS, NANOSECONDS) if self.nanoseconds else (YEAR_1, YEAR_9999)
+        low, high = (0, MIDNIGHT) if self.clock else (low, high)
         steps = np.rint(values / self.step)
         whole = np.clip(steps, -(-low // self.step), high // self.step).astype(np.int64) * self.step
-        return whole.view("m8[us]" if self.duration else "M8[us]"), self.gaps(flags)
+        return whole.view("m8[us]" if self.duration or self.clock else "M8[us]"), self.gaps(flags)
 
     @staticmethod
     def read(series: Series) -> Floats:
-        """Return the microseconds, since 1970 in UTC or as they last, NaN where missing."""
+        """Return microseconds: since 1970 in UTC, since midnight, or as they last; NaN in gaps."""
         if series.dtype in (nw.Datetime, nw.Date):
             ticks = series.dt.timestamp("us")
         elif series.dtype == nw.Duration:
             ticks = series.dt.total_microseconds()
+        elif series.dtype == nw.Time:
+            since = series.to_arrow().cast(pa.time64("us"), safe=False).cast(pa.int64())
+            return np.asarray(since.cast(pa.float64()).to_numpy(zero_copy_only=False))
         elif is_empty(series):
             return np.full(len(series), np.nan)
         else:
@@ -210,7 +240,7 @@ class Boolean(ColumnEncoder):
     def flags(self) -> int:
         return 1 + self.missing
 
-    def encode(self, series: Series, flags: NDArray[np.float32], *, unseen: str) -> None:
+    def encode(self, series: Series, flags: NDArray[np.float32]) -> None:
         values = self.read(series)
         gaps = np.isnan(values)
         flags[:, 0] = np.where(gaps, self.fill, values)
@@ -242,11 +272,26 @@ class Boolean(ColumnEncoder):
 class Category(ColumnEncoder):
     """A column of levels, each a flag of its own; the last is "missing", where values were.
 
-    Where none were, the most frequent level stands for what is missing.
+    Where none were, the most frequent level stands for what is missing. Of very many levels only
+    the frequent ones have a flag; one flag more says that a value is none of them.
+
+    Parameters
+    ----------
+    levels
+        Those that have a flag.
+    fill
+        The flag that stands for what is missing, where nothing was.
+    other
+        Whether there is a flag for all other levels.
+    text
+        Whether "other" can come back from it; where the column's type holds no such level, a gap
+        does.
     """
 
     levels: tuple[str | int | float | bool, ...]
     fill: int
+    other: bool = False
+    text: bool = True
 
     @classmethod
     def learn(cls, series: Series, field: Field) -> Self:
@@ -255,30 +300,52 @@ class Category(ColumnEncoder):
         counts: Counter[tuple[str, Any]] = Counter()
         for (_, value), count in Counter(zip(map(type, known), known, strict=True)).items():
             counts[distinct(value)] += count
-        text = series.dtype in (nw.String, nw.Object)
-        check_levels(series.name, len(counts), len(known), known, text=text)
-        order = sorted(counts, key=lambda key: (key[0], key[1]))
-        fill = max(range(len(order)), key=lambda i: counts[order[i]]) if order else 0
-        return cls(missing=bool(gaps.any()), levels=tuple(key[1] for key in order), fill=fill)
+        free = series.dtype in (nw.String, nw.Object)
+        kept = frequent(counts, len(known), free=free)
+        other = len(kept) < len(counts)
+        if other:
+            warnings.warn(merged(series.name, len(counts), len(kept), known), stacklevel=8)
+        order = sorted(kept, key=lambda key: (key[0], key[1]))
+        sizes = [counts[key] for key in order]
+        if other:
+            sizes.append(len(known) - sum(sizes))
+        fill = sizes.index(max(sizes)) if sizes else 0
+        fixed = series.dtype == nw.Enum or "levels" in field.note
+        return cls(
+            missing=bool(gaps.any()),
+            levels=tuple(key[1] for key in order),
+            fill=fill,
+            other=other,
+            text=not fixed and all(key[0] == "str" for key in counts),
+        )
 
     @property
     def flags(self) -> int:
-        return len(self.levels) + self.missing
+        return len(self.levels) + self.other + self.missing
 
-    def encode(self, series: Series, flags: NDArray[np.float32], *, unseen: str) -> None:
+    def encode(self, series: Series, flags: NDArray[np.float32]) -> None:
         values, gaps = self.read(series)
         codes = self.codes(values)
-        codes[gaps] = len(self.levels) if self.missing else self.fill
-        odd = codes < 0
-        if odd.any() and unseen == "error":
-            row = int(np.argmax(odd))
-            raise DataError(
-                f"column {series.name!r} has {values[row]!r:.60} at row {row}, which the fit never "
-                f"saw; it knows {shortened(self.levels)}"
-            )
-        rows = np.flatnonzero(~odd)
+        if self.other:
+            codes[codes < 0] = len(self.levels)
+        codes[gaps] = self.flags - 1 if self.missing else self.fill
+        rows = np.flatnonzero(codes >= 0)
         if flags.shape[1]:
             flags[rows, codes[rows]] = 1
+
+    def unseen(self, series: Series, flags: NDArray[np.float32]) -> dict[int, Any]:
+        rows = np.flatnonzero(~flags.any(axis=1))
+        if not self.flags or not len(rows):
+            return {}
+        values, gaps = self.read(series)
+        found: dict[tuple[str, Any], int] = {}
+        for row in rows.tolist():
+            if not gaps[row]:
+                found.setdefault(distinct(values[row]), row)
+        return {row: values[row] for row in found.values()}
+
+    def known(self) -> str:
+        return shortened(self.levels)
 
     def codes(self, values: Sequence[Any]) -> NDArray[np.int64]:
         """Return the place of each value among the levels, -1 where it is none of them."""
@@ -291,12 +358,14 @@ class Category(ColumnEncoder):
     def decode(self, values: Floats | None, flags: NDArray[np.float32]) -> Column:
         objects = np.empty(self.flags, object)
         objects[: len(self.levels)] = self.levels
+        objects[len(self.levels) :][: self.other] = OTHER
         codes = flags.argmax(axis=1)
-        return objects[codes], np.asarray(codes >= len(self.levels))
+        return objects[codes], np.asarray(codes >= len(self.levels) + (self.other and self.text))
 
     def titles(self, name: str) -> tuple[list[str], list[str]]:
         values, missing = super().titles(name)
-        return values, [f"{name}_{level}" for level in self.levels] + missing
+        levels = [*self.levels, *[OTHER] * self.other]
+        return values, [f"{name}_{level}" for level in levels] + missing
 
     @staticmethod
     def read(series: Series) -> tuple[list[Any], Bools]:
@@ -325,19 +394,25 @@ def distinct(value: Any) -> tuple[str, Any]:
     return type(plain).__name__, plain
 
 
-def check_levels(name: Any, levels: int, rows: int, known: list[Any], *, text: bool) -> None:
-    """Raise `DataError` where a column is free text, names or numbers of things, not levels."""
-    example = f"such as {known[0]!r:.40}" if known else ""
-    if levels > MOST_LEVELS:
-        raise DataError(
-            f"column {name!r} has {levels:,} different values in {rows:,} rows, {example}; "
-            f"at most {MOST_LEVELS} can be learned, so drop the column or group its values"
-        )
-    if text and rows >= FEW and levels > 0.9 * rows:
-        raise DataError(
-            f"column {name!r} has {levels:,} different values in {rows:,} rows, {example}; "
-            "text that hardly repeats has nothing to learn, so drop the column"
-        )
+def frequent(
+    counts: Counter[tuple[str, Any]], rows: int, *, free: bool
+) -> Sequence[tuple[str, Any]]:
+    """Return the levels that have a flag each: all where they are few, else the frequent ones."""
+    unique = free and rows >= FEW and len(counts) > 0.9 * rows
+    if len(counts) <= MOST_LEVELS and not unique:
+        return list(counts)
+    least = max(2, FREQUENT * rows)
+    return [key for key, count in counts.most_common(MOST_LEVELS - 1) if count >= least]
+
+
+def merged(name: Any, levels: int, kept: int, known: list[Any]) -> str:
+    """Return the sentence on a column of very many levels."""
+    learned = f"the {kept} most frequent are learned" if kept else "none is frequent"
+    return (
+        f"column {name!r} has {levels:,} different values in {len(known):,} rows, such as "
+        f"{known[0]!r:.40}; {learned}, and all others count as {OTHER!r}: drop the column if they "
+        "are names or free text"
+    )
 
 
 def changed(series: Series, held: str) -> str:

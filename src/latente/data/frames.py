@@ -2,16 +2,18 @@
 
 Frames are read through narwhals, https://narwhals-dev.github.io/narwhals/. Column types are kept
 as a serialised Arrow schema, https://arrow.apache.org/docs/format/Columnar.html, with a note for
-what a library adds to it: the categories of pandas, its types for missing values, and whether a
-missing number is NaN or null.
+what a library adds to it: the categories and periods of pandas, its types for missing values, its
+Python objects, and whether a missing number is NaN or null.
 """
 
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
 import narwhals as nw
@@ -20,7 +22,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..errors import DataError, MissingExtra
-from .arrays import is_frame, open_frame
+from .arrays import is_frame, numpy_kinds, open_frame
 from .scaling import DTYPES, to_dtype
 
 if TYPE_CHECKING:
@@ -35,10 +37,16 @@ Note = dict[str, Any]
 KINDS = ("number", "boolean", "moment", "category")
 NULLABLE = re.compile(r"U?Int(8|16|32|64)|Float(32|64)|boolean")
 """What pandas calls its types of numbers and booleans that may be missing."""
+PERIOD = re.compile(r"\d{0,6}[A-Za-z]{1,5}(-[A-Z]{3})?")
+"""What pandas calls the lengths of its periods: ``M``, ``15min``, ``Q-DEC``."""
+ARROW_OBJECTS = (Decimal, dt.date, dt.time, dt.timedelta)
+"""Python's types, beside numbers and text, that Arrow has a type for (a datetime is a date)."""
+MIDNIGHT = 86_399_999_999
+"""The last microsecond of a day."""
 
 NOTES: dict[str, type] = {
     "nan": bool, "arrow": bool, "object": bool, "ordered": bool, "gap": str, "storage": str,
-    "nullable": str, "levels": list, "of": dict,
+    "nullable": str, "levels": list, "of": dict, "period": str,
 }  # fmt: skip
 """What a note may hold."""
 
@@ -52,7 +60,7 @@ class Field:
     name
         As in the frame.
     kind
-        "number", "boolean", "moment" (dates, times of day excluded, and durations), "category".
+        "number", "boolean", "moment" (dates, times of day and durations), "category".
     cast
         The type of its numbers or booleans as NumPy calls it; None for the other kinds.
     note
@@ -89,8 +97,8 @@ class Schema:
         frame = open_frame(X)
         library = str(frame.implementation.value)
         fields, types = [], []
-        for i, series in enumerate(frame.iter_columns()):
-            described, dtype = field_of(series, library)
+        for i, (given, series) in enumerate(zip(frame.iter_columns(), columns(frame), strict=True)):
+            described, dtype = field_of(given, series, library)
             fields.append(described)
             types.append(dtype.with_name(str(i)))
         return cls(library, tuple(fields), pa.schema(types).serialize().to_pybytes())
@@ -120,7 +128,8 @@ class Schema:
         ----------
         columns
             For each field its values and where they are missing: floats where it has a `cast`;
-            moments as ``datetime64[us]`` in UTC or ``timedelta64[us]``; or objects.
+            moments as ``datetime64[us]`` in UTC or ``timedelta64[us]``, of a time of day since
+            midnight; or objects.
         index
             For a pandas frame, its index.
 
@@ -131,8 +140,10 @@ class Schema:
         """
         types = pa.ipc.read_schema(pa.py_buffer(self.arrow))
         cast = [
-            (values if field.cast is None else to_dtype(values, field.cast), missing)
-            for field, (values, missing) in zip(self.fields, columns, strict=True)
+            (values if field.cast is None else held(values, field.cast, dtype), missing)
+            for field, dtype, (values, missing) in zip(
+                self.fields, types.types, columns, strict=True
+            )
         ]
         notes = [field.note for field in self.fields]
         make = {"pandas": to_pandas, "polars": to_polars, "pyarrow": to_arrow}[self.library]
@@ -189,20 +200,67 @@ def is_sound_note(note: Any) -> bool:
     return (
         known
         and note.get("gap") in (None, "NA", "None", "NaN")
+        and PERIOD.fullmatch(note.get("period", "M")) is not None
         and ("levels" not in note or ("ordered" in note and is_sound_note(note.get("of"))))
     )
+
+
+def like(frame: Any, values: NDArray[np.float64]) -> Any:
+    """Return numbers (n, columns) as a data frame of the library, names and index of another."""
+    opened = open_frame(frame)
+    if opened.implementation.is_pandas():
+        import pandas as pd
+
+        return pd.DataFrame(values, index=frame.index, columns=frame.columns)
+    named = dict(zip(opened.columns, values.T, strict=True))
+    return nw.from_dict(named, backend=opened.implementation).to_native()
 
 
 # ── what a column is ─────────────────────────────────────────────────────────────────────────
 
 
-def field_of(series: Series, library: str) -> tuple[Field, pa.Field]:
-    """Return a column and its Arrow type, or raise `DataError` where nothing can be learned."""
+def columns(frame: Frame, fields: Sequence[Field] = ()) -> Iterator[Series]:
+    """Yield a frame's columns, each of a type that says what it holds.
+
+    What pandas holds as Python objects comes as Arrow has it, and a period as a whole number: how
+    many of them lie between it and 1970.
+
+    Parameters
+    ----------
+    frame
+        Of any library.
+    fields
+        The columns as they were at fit, where that is known: instants count as periods then.
+    """
+    notes = [field.note for field in fields] or [{}] * len(frame.columns)
+    for series, note in zip(frame.iter_columns(), notes, strict=True):
+        is_pandas = series.implementation.is_pandas()
+        if not is_pandas or (series.dtype not in (nw.Object, nw.Unknown) and "period" not in note):
+            yield series
+            continue
+        native = series.to_native()
+        typed = as_ordinals(native, note.get("period"))
+        typed = as_arrow_objects(native) if typed is None else typed
+        yield series if typed is None else nw.from_native(typed, series_only=True)
+
+
+def field_of(given: Series, series: Series, library: str) -> tuple[Field, pa.Field]:
+    """Return a column and its Arrow type, or raise `DataError` where nothing can be learned.
+
+    Parameters
+    ----------
+    given
+        The column as the frame has it.
+    series
+        The same as `columns` gives it.
+    library
+        Whose it is.
+    """
     name = as_json(series.name)
     if isinstance(name, bool | float) or name is None:
         raise DataError(f"column name {series.name!r} cannot be kept; name columns by text")
     kind, cast = classify(series)
-    native = series.to_native()
+    native = given.to_native()
     found: tuple[pa.Field, Note] | None = None
     if kind is not None:
         try:
@@ -227,7 +285,7 @@ def classify(series: Series) -> tuple[str | None, str | None]:
         return "number", type(dtype).__name__.lower().replace("128", "64")
     if dtype == nw.Boolean:
         return "boolean", "bool"
-    if dtype in (nw.Datetime, nw.Date, nw.Duration):
+    if dtype in (nw.Datetime, nw.Date, nw.Duration, nw.Time):
         return "moment", None
     if dtype in (nw.String, nw.Categorical, nw.Enum):
         return "category", None
@@ -236,10 +294,13 @@ def classify(series: Series) -> tuple[str | None, str | None]:
 
 def classify_objects(series: Series) -> tuple[str | None, str | None]:
     """Return the kind of a column of Python objects: what all of them are."""
-    types = {type(as_json(value)) for _, value in present(series)}
+    types = {
+        Decimal if isinstance(value, Decimal) else type(as_json(value))
+        for _, value in present(series)
+    }
     if types == {bool}:
         return "boolean", "bool"
-    if types in ({int}, {float}, {int, float}):
+    if types and types <= {int, float, Decimal}:
         return "number", "int64" if types == {int} else "float64"
     return (None, None) if type(None) in types else ("category", None)
 
@@ -262,7 +323,10 @@ def kind_of(series: Series) -> str:
 
 def is_plain(X: Any) -> bool:
     """Whether a data frame is an array with names: all numbers or all booleans, none missing."""
-    columns = list(open_frame(X).iter_columns())
+    frame, kinds = open_frame(X), numpy_kinds(X)
+    if kinds <= set("iuf") or kinds == {"b"}:
+        return not X.isna().to_numpy().any()
+    columns = list(frame.iter_columns())
     numeric = all(s.dtype.is_numeric() and not s.dtype.is_decimal() for s in columns)
     if not numeric and not all(s.dtype == nw.Boolean for s in columns):
         return False
@@ -317,6 +381,15 @@ def shortened(items: Sequence[Any], most: int = 5) -> str:
     return f"{shown} and {len(items) - most:,} more" if len(items) > most else shown
 
 
+def held(values: NDArray[Any], cast: str, dtype: pa.DataType) -> NDArray[Any]:
+    """Return numbers as a column of that type can hold them: rounded, and clipped."""
+    if not pa.types.is_decimal(dtype):
+        return to_dtype(values, cast)
+    beyond = 10.0 ** (dtype.precision - dtype.scale)
+    most = min(beyond - 10.0**-dtype.scale, float(np.nextafter(beyond, 0)))
+    return np.clip(np.round(values.astype(np.float64), dtype.scale), -most, most)
+
+
 # ── pyarrow: the type is the type ────────────────────────────────────────────────────────────
 
 
@@ -349,8 +422,9 @@ def arrow_array(values: NDArray[Any], missing: Bools, dtype: pa.DataType, *, nan
         return encoded.cast(dtype)
     if values.dtype.kind == "O":
         return pa.array(values, mask=missing, type=dtype)
-    if pa.types.is_decimal(dtype):
-        values = np.round(values, dtype.scale)
+    if pa.types.is_time(dtype):
+        since = pa.array(values.astype(np.int64), mask=missing)
+        return since.cast(pa.time64("us")).cast(dtype, safe=False)
     return pa.array(values, mask=missing).cast(dtype, safe=False)
 
 
@@ -386,7 +460,8 @@ def polars_series(values: NDArray[Any], missing: Bools, dtype: Any, *, nan: bool
         return pl.Series(items, dtype=dtype if dtype == pl.Enum else None).cast(dtype)
     if nan:
         return pl.Series(np.where(missing, np.nan, values)).cast(dtype)
-    column = pl.Series(values)
+    clock = dtype == pl.Time
+    column = pl.Series(values.astype(np.int64) * 1000 if clock else values)
     zone = getattr(dtype, "time_zone", None)
     if zone:
         column = column.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
@@ -404,10 +479,14 @@ def of_pandas(column: pd.Series[Any]) -> tuple[pa.Field, Note] | None:
         int64, float32, datetime64[us, UTC] ...  nothing to add      object    {"gap": "None"}
         Int64, boolean ...  {"nullable": "Int64"}    string    {"storage": "python", "gap": "NaN"}
         int64[pyarrow] ...  {"arrow": True}          category  {"levels": [...], "ordered": False}
+        period[M] ...       {"period": "M"}
     """
     import pandas as pd
 
-    dtype, note = column.dtype, {}
+    dtype = column.dtype
+    note: Note = {}
+    if isinstance(dtype, np.dtype) and dtype.kind in "biuf":
+        return pa.field("", pa.from_numpy_dtype(dtype)), note
     if isinstance(dtype, pd.CategoricalDtype):
         levels = [as_json(level) for level in dtype.categories]
         inner = of_pandas(pd.Series(dtype.categories[:0]))
@@ -421,7 +500,14 @@ def of_pandas(column: pd.Series[Any]) -> tuple[pa.Field, Note] | None:
         gaps = column[column.isna()]
         first = gaps.iloc[0] if len(gaps) else None
         gap = "NA" if first is pd.NA else "None" if first is None else "NaN"
-        return pa.field("", pa.null()), {"object": True, "gap": gap}
+        typed = as_arrow_objects(column)
+        inner = pa.null() if typed is None else typed.dtype.pyarrow_dtype
+        if pa.types.is_decimal(inner):  # as many digits before the point as there can be
+            widest = pa.decimal128 if inner.bit_width == 128 else pa.decimal256
+            inner = widest(38 if inner.bit_width == 128 else 76, inner.scale)
+        return pa.field("", inner), {"object": True, "gap": gap}
+    if isinstance(dtype, pd.PeriodDtype):
+        return pa.field("", pa.int64()), {"period": str(dtype)[len("period[") : -1]}
     if isinstance(dtype, pd.StringDtype):
         note = {"storage": dtype.storage, "gap": "NA" if dtype.na_value is pd.NA else "NaN"}
         return pa.field("", pa.string()), note
@@ -430,6 +516,37 @@ def of_pandas(column: pd.Series[Any]) -> tuple[pa.Field, Note] | None:
     found = pa.array(column.iloc[:0], from_pandas=True).type
     plain = not isinstance(found, pa.BaseExtensionType)
     return (pa.field("", found), note) if plain else None
+
+
+def as_ordinals(column: pd.Series[Any], period: str | None) -> pd.Series[Any] | None:
+    """Return periods as whole numbers; instants too where they were periods at fit; else None."""
+    import pandas as pd
+
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "M" and period is not None:
+        column = column.dt.to_period(period)
+    if not isinstance(column.dtype, pd.PeriodDtype):
+        return None
+    if period is not None and str(column.dtype) != f"period[{period}]":
+        column = column.dt.asfreq(period)
+    gaps = column.isna().to_numpy()
+    counts = np.where(gaps, 0, column.array.asi8)
+    return pd.Series(pd.arrays.IntegerArray(counts, gaps), name=column.name)
+
+
+def as_arrow_objects(column: pd.Series[Any]) -> pd.Series[Any] | None:
+    """Return Python's decimals, dates, times of day or durations as Arrow has them; else None."""
+    import pandas as pd
+
+    known = column.notna().to_numpy()
+    if column.dtype != np.dtype(object) or not known.any():
+        return None
+    if not isinstance(column.array[int(known.argmax())], ARROW_OBJECTS):
+        return None
+    try:
+        found = pa.array(column, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError):
+        return None
+    return pd.Series(pd.arrays.ArrowExtensionArray(found), name=column.name)
 
 
 def pandas_dtype(dtype: pa.DataType, note: Note) -> Any:
@@ -473,6 +590,12 @@ def pandas_series(values: NDArray[Any], missing: Bools, dtype: pa.DataType, note
     if "arrow" in note:
         array = arrow_array(values, missing, dtype, nan=False)
         return pd.Series(pd.arrays.ArrowExtensionArray(array))
+    if "period" in note:
+        return pandas_periods(values, missing, note["period"])
+    if "object" in note and not pa.types.is_null(dtype):
+        items = arrow_array(values, missing, dtype, nan=False).to_pylist()
+        values = np.empty(len(items), object)
+        values[:] = items
     target = pandas_dtype(dtype, note)
     if values.dtype.kind == "M":
         column = pd.Series(np.where(missing, np.datetime64("NaT"), values))
@@ -490,3 +613,16 @@ def pandas_series(values: NDArray[Any], missing: Bools, dtype: pa.DataType, note
     if missing.any():
         column[missing] = None
     return column
+
+
+def pandas_periods(values: NDArray[Any], missing: Bools, period: str) -> Any:
+    """Return whole numbers as the periods of that length that they count, from 1 to 9999 AD."""
+    import pandas as pd
+
+    try:
+        dtype = pd.PeriodDtype(period)
+        low, high = (pd.Period(day, period).ordinal for day in ("0001-01-01", "9999-12-31"))
+    except ValueError as error:
+        raise DataError(f"pandas knows no periods of {period!r}") from error
+    counts = np.where(missing, np.iinfo(np.int64).min, np.clip(values, low, high))
+    return pd.Series(pd.arrays.PeriodArray(counts.astype(np.int64), dtype=dtype))

@@ -6,9 +6,9 @@ most significant byte first. Files may be gzipped.
 
 from __future__ import annotations
 
+import gzip
 import math
 import struct
-import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, FileError
 from . import dataset
-from .dataset import Dataset, as_labels, as_samples, check_memory, labelled, native
+from .dataset import Dataset, as_labels, as_samples, check_memory, check_ordinary, labelled
+from .text import BROKEN_GZIP, GZIP, PIECE
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-GZIP = b"\x1f\x8b"
 RATIO = 1032
 """Deflate packs no more than this many bytes into one."""
-HEADER = 4 + 4 * 255
-"""No header is longer: the number of axes is one byte."""
+AXES = 64
+"""NumPy has arrays of no more axes."""
+HEADER = 4 + 4 * AXES
+"""No header is longer."""
 ENDS = ("", ".gz")
 
 
@@ -98,11 +100,13 @@ def first(paths: Iterable[Path]) -> Path | None:
 def is_idx(path: Path) -> bool:
     """Whether a file begins as IDX does, gzipped or not."""
     with path.open("rb") as file:
-        head = file.read(4096)
+        head = file.read(4)
     try:
-        head = unpacked(head, 4, path)[0] if head.startswith(GZIP) else head
-        return bool(parse(head[:4].ljust(HEADER, b"\0"), path))
-    except FileError:
+        if head.startswith(GZIP):
+            with gzip.open(path) as unpacked:
+                head = unpacked.read(4)
+        return bool(parse(head.ljust(HEADER, b"\0"), path))
+    except (FileError, *BROKEN_GZIP):
         return False
 
 
@@ -116,6 +120,7 @@ def load_idx(path: Path) -> NDArray[Any]:
     DataError
         If it claims more than the machine's memory.
     """
+    check_ordinary(path)
     with path.open("rb") as file:
         head = file.read(HEADER)
     if not head:
@@ -128,35 +133,36 @@ def load_idx(path: Path) -> NDArray[Any]:
         raise FileError(f"{path} {wrong(size < need)}: {size:,} bytes, where it says {need:,}")
     if size >= dataset.LARGE and dtype.isnative:
         return np.memmap(path, dtype, "r", start, shape)
-    return native(np.fromfile(path, dtype, offset=start).reshape(shape))
+    return in_own_order(np.fromfile(path, dtype, offset=start).reshape(shape))
 
 
 def load_gzipped(path: Path) -> NDArray[Any]:
-    """Return the array of a gzipped IDX file; nothing is unpacked beyond what its header says."""
-    data = path.read_bytes()
-    shape, dtype, start = parse(unpacked(data, HEADER, path)[0], path)
-    need = start + math.prod(shape) * dtype.itemsize
-    check_memory(need, path)
-    if need > RATIO * len(data):
-        raise FileError(f"{path} is cut short")
-    values, complete = unpacked(data, need + 1, path)
-    if len(values) != need or not complete:
-        raise FileError(f"{path} {wrong(len(values) <= need)}: it says {need:,} bytes unpacked")
-    return native(np.frombuffer(values, dtype, offset=start).reshape(shape).copy())
-
-
-def unpacked(data: bytes, limit: int, path: Path) -> tuple[bytes, bool]:
-    """Return up to so many bytes of what was gzipped, and whether that is all of it, unharmed."""
-    values, complete = b"", False
+    """Return the array of a gzipped IDX file, unpacked straight into its own memory."""
     try:
-        while data.startswith(GZIP) and len(values) < limit:
-            stream = zlib.decompressobj(31)
-            part = stream.decompress(data, limit - len(values))
-            values = values + part if values else part
-            complete, data = stream.eof, stream.unused_data
-    except zlib.error as error:
+        with gzip.open(path) as file:
+            head = file.read(4)
+            shape, dtype, _ = parse(head + file.read(4 * head[3] if len(head) == 4 else 0), path)
+            need = math.prod(shape) * dtype.itemsize
+            check_memory(need, path)
+            if need > RATIO * path.stat().st_size:
+                raise FileError(f"{path} is cut short")
+            values = np.empty(shape, dtype)
+            view = values.reshape(-1).view(np.uint8).data
+            place = 0
+            while place < need and (count := file.readinto(view[place : place + PIECE])):
+                place += count
+            if place < need or file.read(1):
+                raise FileError(f"{path} {wrong(place < need)}: it says {need:,} bytes unpacked")
+    except BROKEN_GZIP as error:
         raise FileError(f"{path} is a broken gzip file") from error
-    return values, complete
+    return in_own_order(values)
+
+
+def in_own_order(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array in the machine's byte order, its bytes turned where they lie."""
+    if array.dtype.isnative:
+        return array
+    return array.byteswap(inplace=True).view(array.dtype.newbyteorder("="))
 
 
 def parse(head: bytes, path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]:
@@ -164,10 +170,15 @@ def parse(head: bytes, path: Path) -> tuple[tuple[int, ...], np.dtype[Any], int]
     if len(head) < 4 or head[:2] != b"\0\0" or head[2] not in TYPES or head[3] == 0:
         raise FileError(f"{path} is not an IDX file: it begins with the bytes {head[:4].hex(' ')}")
     axes = head[3]
+    if axes > AXES:
+        raise FileError(f"{path} claims to have {axes} axes; {AXES} at most are possible")
     start = 4 + 4 * axes
     if len(head) < start:
         raise FileError(f"{path} is cut short")
-    return struct.unpack(f">{axes}I", head[4:start]), np.dtype(TYPES[head[2]]), start
+    shape, dtype = struct.unpack(f">{axes}I", head[4:start]), np.dtype(TYPES[head[2]])
+    if math.prod(filter(None, shape)) * dtype.itemsize >= 2**63:
+        raise FileError(f"{path} claims to have the shape {shape}, which no memory holds")
+    return shape, dtype, start
 
 
 def wrong(short: bool) -> str:

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, FileError, LatenteError
+from ..errors import DataError, FileError, LatenteError, printable
 from ..parts import listed
 from . import dataset
 from .dataset import Dataset, as_labels, as_samples, check_memory, labelled
@@ -147,16 +147,17 @@ class Archive:
         there = self.names
         if not there:
             raise DataError(f"{self.path} holds no arrays")
+        arrays = listed(map(printable, there))
         if name is not None:
             if name not in there:
-                raise DataError(f"{self.path} has no array {name!r}; it has {listed(there)}")
+                raise DataError(f"{self.path} has no array {name!r}; it has {arrays}")
             return name
         if {"data", "indices", "indptr"} <= set(there):
             raise DataError(f"{self.path} holds a sparse matrix; save its .toarray() instead")
         found = self.known(known) or (next(iter(there)) if len(there) == 1 else None)
         if found is None:
             raise DataError(
-                f"{self.path} holds the arrays {listed(there)}; say with key= which are the samples"
+                f"{self.path} holds the arrays {arrays}; say with key= which are the samples"
             )
         return found
 

@@ -22,7 +22,8 @@ from PIL import Image, ImageOps
 
 from ..errors import DataError, FileError, LatenteError, ParameterError
 from ..parts import is_whole
-from .dataset import Dataset, check_memory, natural
+from . import dataset
+from .dataset import Dataset, check_memory, check_ordinary, natural
 
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "GIF", "TIFF", "WEBP")
 SUFFIXES = (
@@ -37,6 +38,8 @@ SHOWN = 8
 """How many sizes an error lists."""
 SMALL = 128 * 128
 """Below this many pixels a picture is opened in more time than decoded: threads do not help."""
+DECODING = 16
+"""Bytes that a pixel takes at most while it is decoded: four copies in colour, with alpha."""
 SPLIT = ("train", "test")
 """Folders so called hold the samples to learn from and those to test with."""
 
@@ -86,8 +89,9 @@ def read_folder(
     if not paths:
         raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}){instead(folder)}")
     with decoder_warnings():
-        target = agreed(paths, [look(path) for path in paths], folder, size, channels)
-        X = decoded(paths, target)
+        looks = [look(path) for path in paths]
+        target = agreed(paths, looks, folder, size, channels)
+        X = decoded(paths, target, max(each.height * each.width for each in looks))
     parts = [path.relative_to(folder).parts for path in paths]
     split = all(len(p) > 1 for p in parts) and {p[0].casefold() for p in parts} == set(SPLIT)
     y, classes = classed([p[1:] for p in parts] if split else parts)
@@ -197,16 +201,28 @@ def common(
     )
 
 
-def decoded(paths: Sequence[Path], target: Look) -> NDArray[Any]:
-    """Decode all pictures into one array, shape ``(n, *target.shape)``."""
+def decoded(paths: Sequence[Path], target: Look, largest: int) -> NDArray[Any]:
+    """Decode all pictures into one array, shape ``(n, *target.shape)``.
+
+    Parameters
+    ----------
+    paths
+        The pictures.
+    target
+        What they are to look like.
+    largest
+        How many pixels the largest has; so many are decoded at once as there is memory for.
+    """
     nbytes = len(paths) * int(np.prod(target.shape)) * np.dtype(target.dtype).itemsize
-    check_memory(nbytes, paths[0].parent)
+    check_memory(nbytes + DECODING * largest, paths[0].parent)
     X = np.empty((len(paths), *target.shape), dtype=target.dtype)
 
     def place(i: int) -> None:
         X[i] = pixels(paths[i], target)
 
-    threads = 1 if target.height * target.width < SMALL else min(8, os.cpu_count() or 1)
+    room = (dataset.physical_memory() or 2**63) - nbytes
+    most = min(8, os.cpu_count() or 1, max(1, room // (DECODING * largest)))
+    threads = 1 if target.height * target.width < SMALL else most
     with ThreadPoolExecutor(threads) as pool:
         try:
             deque(pool.map(place, range(len(paths))), maxlen=0)
@@ -289,10 +305,12 @@ def opened(path: Path) -> Iterator[Image.Image]:
         If it cannot be opened, is no picture of a known kind, is cut short, or would unpack to
         more pixels than a picture has.
     """
+    check_ordinary(path)
     try:
         # Not by its name: Pillow 13 maps a file it knows by name, and then a TIFF turned sideways
         # is scrambled.
         with path.open("rb") as file, Image.open(file, formats=FORMATS) as image:
+            check_memory(DECODING * image.width * image.height, path)
             yield image
     except (LatenteError, MemoryError):
         raise

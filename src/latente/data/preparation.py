@@ -31,15 +31,19 @@ from .arrays import (
     STEPS,
     A,
     Array,
+    SparseRows,
     as_array,
     as_numpy,
     as_tensor,
     check_shape,
     is_frame,
+    is_sparse,
     named,
 )
-from .frames import Schema, is_plain
-from .scaling import Scaling
+from .batches import Blocks
+from .encoders import Number
+from .frames import Schema, columns, is_plain
+from .scaling import Scaling, medians
 from .sequences import (
     NumberSequences,
     Sequences,
@@ -178,6 +182,8 @@ class Preparation:
         The encoding, where a data frame of mixed columns was given.
     sequences
         The padding, where a list of sequences or texts was given.
+    median
+        What stands for a gap in each column of a data frame of numbers, which had none at fit.
     """
 
     layout: Layout
@@ -185,9 +191,12 @@ class Preparation:
     schema: Schema | None = None
     table: TableEncoder | None = None
     sequences: Sequences | None = None
+    median: NDArray[np.float64] | None = None
 
     @classmethod
-    def learn(cls, X: Any, *, scaling: str, name: str, layout: str = "auto") -> tuple[Self, Tensor]:
+    def learn(
+        cls, X: Any, *, scaling: str, name: str, layout: str = "auto", unseen: str = "ignore"
+    ) -> tuple[Self, Tensor]:
         """Learn shape, type and scale of samples; return them too, as `store` would.
 
         Parameters
@@ -201,6 +210,8 @@ class Preparation:
         layout
             "rows", "pictures" or "sequences"; "auto" takes texts and arrays of different lengths
             for sequences, three and four axes for pictures, and all else for rows.
+        unseen
+            What becomes of levels of a data frame that the fit never saw: "ignore" or "error".
 
         Raises
         ------
@@ -210,7 +221,7 @@ class Preparation:
         if layout not in LAYOUTS:
             raise ParameterError(f"layout={layout!r}: layout must be {listed(map(repr, LAYOUTS))}")
         if is_frame(X):
-            return cls._learn_frame(X, scaling, name, layout)
+            return cls._learn_frame(X, scaling, name, layout, unseen)
         items = items_of(X) if layout in ("auto", "sequences") else None
         if items is not None:
             if are_texts(items):
@@ -218,7 +229,7 @@ class Preparation:
             if layout == "sequences" or differ_in_length(items):
                 return cls._learn_sequences(NumberSequences, X, scaling, name)
         axes = STEPS if layout == "sequences" and getattr(X, "ndim", 0) == 3 else ()
-        array: Any = as_array(X, name=name, axes=axes)
+        array: Any = SparseRows(X, name) if is_sparse(X) else as_array(X, name=name, axes=axes)
         check_layout(array, layout, name)
         found = Layout.of(array, layout)
         if layout == "auto" and is_uneven(array):
@@ -237,21 +248,24 @@ class Preparation:
         return made, made._tensor(array)
 
     @classmethod
-    def _learn_frame(cls, X: Any, scaling: str, name: str, layout: str) -> tuple[Self, Tensor]:
+    def _learn_frame(
+        cls, X: Any, scaling: str, name: str, layout: str, unseen: str
+    ) -> tuple[Self, Tensor]:
         if layout in ("pictures", "sequences"):
             raise DataError(
                 f"layout={layout!r} does not go with a data frame, whose rows are samples; give "
                 "an array (n, h, w) or (n, T, d), or a list"
             )
         if not is_plain(X):
-            table, encoded = TableEncoder.learn(X, scaling)
+            table, encoded = TableEncoder.learn(X, scaling, unseen=unseen)
             unscaled = Scaling.learn(encoded, "none")
             made = cls(layout=Layout.of(encoded), scaling_map=unscaled, table=table)
             return made, torch.from_numpy(encoded)
         array = as_array(X, name=name)
         schema = Schema.of(X)
         learned = Scaling.learn(array, scaling, names=schema.names)
-        made = cls(layout=Layout.of(array), scaling_map=learned, schema=schema)
+        found, median = Layout.of(array), medians(array)
+        made = cls(layout=found, scaling_map=learned, schema=schema, median=median)
         return made, made._tensor(array)
 
     @classmethod
@@ -277,15 +291,52 @@ class Preparation:
         name
             What X is called in errors.
         """
+        return self._tensor(self.check(X, name))
+
+    def open(self, X: Any, name: str) -> Blocks:
+        """Return the same, to be taken block by block: an array is not copied as a whole."""
+        return Blocks(self.check(X, name), self._tensor)
+
+    def check(self, X: Any, name: str) -> Any:
+        """Return samples, checked to be like those of the fit, as an array of any real type.
+
+        Parameters
+        ----------
+        X, name
+            As for `store`.
+
+        Returns
+        -------
+        ndarray, Tensor or SparseRows
+            Whose rows, sliced, are what `store` makes a tensor of.
+        """
         if self.table is not None:
-            return torch.from_numpy(self.table.transform(X))
+            return self.table.transform(X)
         if self.sequences is not None:
-            return self._tensor(self.sequences.store(X, name))
+            return self.sequences.store(X, name)
+        if self.median is not None and is_frame(X) and not is_plain(X):
+            return self._filled(X, self.median, name)
+        if is_sparse(X) and self.layout.kind == "rows":
+            rows: Any = SparseRows(X, name)
+            self.layout.check(rows, name=name)
+            return rows
         names = self.schema.names if self.schema is not None else None
         axes = STEPS if self.layout.kind == "sequences" and getattr(X, "ndim", 0) == 3 else ()
         array = as_array(X, name=name, names=names, axes=axes)
         self.layout.check(array, name=name)
-        return self._tensor(array)
+        return array
+
+    def _filled(self, X: Any, fill: NDArray[np.float64], name: str) -> NDArray[Any]:
+        """Return a frame with gaps as an array, of the fit's type where that holds it all."""
+        assert self.schema is not None
+        series = list(columns(self.schema.check(X), self.schema.fields))
+        if not len(series[0]):
+            check_shape(np.empty((0, len(series))), name)
+        values = np.stack([Number.read(each) for each in series], axis=1)
+        filled = np.where(np.isnan(values), fill, values)
+        with np.errstate(invalid="ignore", over="ignore"):
+            narrow = filled.astype(self.layout.dtype)
+        return narrow if np.array_equal(narrow, filled) else filled
 
     def convert(self, stored: Tensor) -> Tensor:
         """Return stored samples in the model's scale and shape, float32, on their device."""
@@ -311,12 +362,17 @@ class Preparation:
         array = self.layout.from_model_shape(self.scaling_map.inverse(values))
         return array if self.schema is None else self.schema.from_matrix(array, index)
 
-    def check_features(self, X: Any) -> None:
+    @property
+    def restores_rows(self) -> bool:
+        """Whether `restore` gives an array, each row from its own values alone."""
+        return self.sequences is None and self.table is None and self.schema is None
+
+    def check_features(self, X: Any, name: str = "X") -> None:
         """Raise `DataError` where arrays have another shape than those of the fit."""
         encoded = self.table is not None or self.sequences is not None
         if not encoded and not is_frame(X) and hasattr(X, "shape"):
-            check_shape(X, "X")
-            self.layout.check(X)
+            check_shape(X, name)
+            self.layout.check(X, name=name)
 
     def header(self, X: Any) -> Any:
         """Return what scikit-learn reads the names and the number of columns of X from."""
@@ -387,6 +443,8 @@ class Preparation:
         meta: dict[str, Any] = {"layout": self.layout.to_json(), "scaling": plain}
         meta["schema"] = None if self.schema is None else self.schema.to_json()
         meta["sequences"] = None if self.sequences is None else self.sequences.to_json()
+        if self.median is not None:
+            arrays = {**arrays, "median": self.median}
         meta["table"] = None
         if self.table is not None:
             meta["table"], inner = self.table.state()
@@ -409,12 +467,18 @@ class Preparation:
         sized = layout.size == int(np.prod(shape)) or isinstance(found, TextSequences)
         if not sized or not scaling_map.fits(shape):
             raise DataError("the scaling does not fit the shape of the samples")
+        median = np.array(arrays["median"], np.float64) if "median" in arrays else None
+        if median is not None and (median.shape != layout.shape or not np.isfinite(median).all()):
+            raise DataError("the values for gaps do not fit the shape of the samples")
         return cls(
-            layout=layout, scaling_map=scaling_map, schema=schema, table=table, sequences=found
-        )
+            layout=layout, scaling_map=scaling_map, schema=schema, table=table, sequences=found,
+            median=median,
+        )  # fmt: skip
 
-    def _tensor(self, array: Array) -> Tensor:
+    def _tensor(self, array: Any) -> Tensor:
         """Return checked samples as a tensor, of half the width where that is close enough."""
+        if isinstance(array, SparseRows):
+            return array.tensor(narrow=self._narrows)
         tensor = as_tensor(array)
         return tensor.float() if tensor.dtype == torch.float64 and self._narrows else tensor
 

@@ -6,6 +6,7 @@ A file whose name tells nothing is known by its first bytes.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,11 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, FileError, LatenteError, ParameterError
-from .dataset import Dataset, as_labels, labelled
+from .dataset import Dataset, as_labels, check_ordinary, labelled
 from .idx import is_idx, load_idx, read_idx, read_idx_folder, train_images
 from .npy import load_npy, read_npy, read_npz
 from .pictures import SUFFIXES, pictures, read_folder, read_picture
-from .tabular import open_text, read_csv, read_lines, read_parquet
+from .tabular import read_csv, read_feather, read_parquet, read_text
+from .text import TextFile
 
 
 @dataclass(frozen=True)
@@ -50,9 +52,10 @@ class Reader:
 READERS: Mapping[str, Reader] = {
     "npy": Reader("a NumPy array", read_npy, (".npy",), b"\x93NUMPY"),
     "npz": Reader("NumPy arrays", read_npz, (".npz",), b"PK\x03\x04"),
-    "csv": Reader("a table as text", read_csv, (".csv", ".tsv")),
-    "text": Reader("texts, one a line", read_lines, (".txt",)),
+    "csv": Reader("a table as text", read_csv, (".csv", ".tsv", ".csv.gz", ".tsv.gz")),
+    "text": Reader("a table as text, or texts, one a line", read_text, (".txt", ".txt.gz")),
     "parquet": Reader("a Parquet table", read_parquet, (".parquet", ".pq"), b"PAR1"),
+    "feather": Reader("a Feather table", read_feather, (".feather", ".arrow"), b"ARROW1"),
     "picture": Reader("a picture", read_picture, SUFFIXES),
     "idx": Reader("an IDX file", read_idx, ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")),
     "idx folder": Reader("a folder of IDX files", read_idx_folder),
@@ -69,6 +72,9 @@ def read(
     key: str | None = None,
     target: str | int | None = None,
     header: bool | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
     labels: str | Path | None = None,
 ) -> Dataset:
     """Read samples from a file or a folder.
@@ -81,11 +87,13 @@ def read(
                                  arr_0, or the only array                   labels
     IDX, gzipped or not          the array, with the labels beside it       labels
     folder of IDX files          as MNIST's: train-images..., t10k-...
-    ``.csv``, ``.tsv``           float64, or a data frame where there are   target, header,
-                                 categories or missing values               labels
-    ``.parquet``                 the same                                   target, labels
-    ``.txt``                     a list of texts, one a line; empty lines   labels
-                                 are left out
+    ``.csv``, ``.tsv``,          float64, or a data frame where there are   target, header,
+    gzipped or not               categories or missing values, or whole     decimal, thousands,
+                                 numbers that float64 would round           encoding, labels
+    ``.parquet``, ``.feather``   the same                                   target, labels
+    ``.txt``, gzipped or not     the same where it is a table of numbers,   as ``.csv``
+                                 else a list of texts, one a line; empty
+                                 lines are left out
     folder of pictures           ``(n, h, w)`` or ``(n, h, w, 3)`` uint8    size, channels,
                                  or uint16; class folders are labels        labels
     a picture                    the same, one sample                       size, channels
@@ -105,6 +113,13 @@ def read(
         Which column of a table, by name or place, or array of an ``.npz``, holds the labels.
     header
         Whether a table's first line names its columns; found out by itself.
+    decimal, thousands
+        How the numbers of a table of text are written: the decimal sign "." or ",", and what
+        stands between groups of three digits, one of ",", ".", " ", "'" and "none". By itself
+        judged column by column; a column that can be read in two ways is named by a `DataWarning`.
+    encoding
+        Of text, as Python calls it; by itself UTF-8, what a byte order mark says, or, with a
+        `DataWarning`, Windows-1252.
     labels
         A file with one label a sample: ``.npy``, IDX, or text with one a line.
 
@@ -122,6 +137,7 @@ def read(
     path = Path(path).expanduser()
     given = {
         "size": size, "channels": channels, "key": key, "target": target, "header": header,
+        "decimal": decimal, "thousands": thousands, "encoding": encoding,
     }  # fmt: skip
     options = {name: value for name, value in given.items() if value is not None}
     try:
@@ -149,10 +165,11 @@ def chosen(path: Path) -> Reader:
     FileError
         If there is no such path, or it is of no known kind.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return READERS["idx folder" if train_images(path) and not pictures(path) else "folder"]
-    if not path.exists():
-        raise FileError(f"{path}: there is no such file or folder")
+    if not os.path.exists(path):
+        raise FileError(f"{path!s:.200}: there is no such file or folder")
+    check_ordinary(path)
     name = path.name.lower()
     for reader in READERS.values():
         if reader.suffixes and name.endswith(reader.suffixes):
@@ -166,7 +183,8 @@ def chosen(path: Path) -> Reader:
         return READERS["idx"]
     raise FileError(
         f"{path} is {'empty' if not head else 'of no known kind'}; "
-        ".npy, .npz, .csv, .tsv, .parquet, .txt, IDX, pictures and folders of pictures can be read"
+        ".npy, .npz, .csv, .tsv, .txt, .parquet, .feather, IDX, pictures and folders of pictures "
+        "can be read"
     )
 
 
@@ -178,13 +196,13 @@ def with_labels(data: Dataset, path: Path) -> Dataset:
     DataError
         If there are not as many labels as samples.
     """
+    check_ordinary(path)
     if path.suffix.lower() == ".npy":
         values = as_labels(load_npy(path), str(path))
     elif is_idx(path):
         values = as_labels(load_idx(path), str(path))
     else:
-        with open_text(path) as file:
-            lines = [line.strip() for line in file if line.strip()]
+        lines = [line.strip() for line in TextFile.of(path).lines()]
         try:
             values = np.array([float(line) for line in lines])
         except ValueError:

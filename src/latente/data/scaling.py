@@ -475,12 +475,22 @@ def moments(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
 
 def quartiles(X: Array, ranges: Ranges) -> Floats:
     """Return the three quartiles of each column, (3, columns); of a sample where there is much."""
+    places = np.quantile(placed(sampled(X), ranges), (0.25, 0.5, 0.75), axis=0)
+    return np.asarray(ranges.low + places * positive(ranges.high - ranges.low))
+
+
+def medians(X: Array) -> Floats:
+    """Return the median of each column of rows, (columns,); of a sample where there is much."""
+    return np.asarray(np.median(sampled(X).astype(np.float64), axis=0))
+
+
+def sampled(X: Array) -> NDArray[Any]:
+    """Return so many rows, always the same ones, as quantiles can be told from."""
     wanted = max(1, SAMPLE // max(1, int(np.prod(X.shape[1:]))))
     if len(X) > wanted:
         drawn = np.random.default_rng(0).choice(len(X), wanted, replace=False)
-        X = X[np.sort(drawn)]
-    places = np.quantile(placed(as_numpy(X), ranges), (0.25, 0.5, 0.75), axis=0)
-    return np.asarray(ranges.low + places * positive(ranges.high - ranges.low))
+        return as_numpy(X[np.sort(drawn)])
+    return as_numpy(X[:])
 
 
 # ── back into the type that the data had ─────────────────────────────────────────────────────

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -12,10 +13,10 @@ from numpy.typing import NDArray
 from ..errors import DataError, ParameterError
 from .arrays import open_frame
 from .encoders import ENCODERS, Category, ColumnEncoder
-from .frames import Frame, Schema
+from .frames import Frame, Schema, Series, columns, shortened
 from .scaling import Scaling
 
-UNSEEN = ("error", "ignore")
+UNSEEN = ("ignore", "error")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,45 +37,46 @@ class TableEncoder:
     scaling_map
         Of the numbers; None where there are none.
     unseen
-        What becomes of a level that the fit never saw: "error", or "ignore", which leaves all its
-        column's flags at 0.
+        What becomes of a level that the fit never saw: "ignore" leaves all its column's flags at 0,
+        and a warning tells it once; "error" refuses it.
     """
 
     schema: Schema
     encoders: tuple[ColumnEncoder, ...]
     scaling_map: Scaling | None
-    unseen: str = "error"
+    unseen: str = "ignore"
+    _warned: set[str | int] = field(default_factory=set, init=False, repr=False)
 
     @classmethod
     def learn(
-        cls, X: Any, scaling: str = "auto", *, unseen: str = "error"
+        cls, X: Any, scaling: str = "auto", *, unseen: str = "ignore"
     ) -> tuple[Self, NDArray[np.float32]]:
         """Learn a data frame of pandas, polars or pyarrow, and return it as a matrix too.
 
         Parameters
         ----------
         X
-            Its columns hold numbers, booleans, dates, durations, or up to 255 levels; any may have
-            gaps.
+            Its columns hold numbers, booleans, dates, durations, times of day, or levels; any may
+            have gaps.
         scaling
             Of numbers and dates, a name of `scaling.SCALINGS`; "auto" is "standard".
         unseen
-            "error" or "ignore".
+            "ignore" or "error".
 
         Raises
         ------
         DataError
-            If a column cannot be learned: free text, infinity, nested values.
+            If a column cannot be learned: infinity, nested values.
         """
         if unseen not in UNSEEN:
-            raise ParameterError(f"unseen={unseen!r}: unseen must be 'error' or 'ignore'")
+            raise ParameterError(f"unseen={unseen!r}: unseen must be 'ignore' or 'error'")
         schema = Schema.of(X)
         frame = open_frame(X)
         if not len(frame) or not schema.fields:
             raise DataError(f"X has {len(frame)} rows and {len(schema.fields)} columns; give some")
         encoders = tuple(
             ENCODERS[field.kind].learn(series, field)
-            for field, series in zip(schema.fields, frame.iter_columns(), strict=True)
+            for field, series in zip(schema.fields, columns(frame, schema.fields), strict=True)
         )
         encoder = cls(schema=schema, encoders=encoders, scaling_map=None, unseen=unseen)
         values, flags = encoder.encode(frame)
@@ -182,25 +184,45 @@ class TableEncoder:
         if self.scaling_map is not None:
             values = self.scaling_map.inverse(matrix[:, : self.numbers])
         flags = np.asarray(matrix[:, self.numbers :], np.float32)
-        columns, number, flag = [], 0, 0
+        decoded, number, flag = [], 0, 0
         for encoder in self.encoders:
             value = values[:, number] if encoder.numbers else None
-            columns.append(encoder.decode(value, flags[:, flag : flag + encoder.flags]))
+            decoded.append(encoder.decode(value, flags[:, flag : flag + encoder.flags]))
             number, flag = number + encoder.numbers, flag + encoder.flags
-        return self.schema.frame(columns, index)
+        return self.schema.frame(decoded, index)
 
     def encode(self, frame: Frame) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """Return a checked frame's numbers, not yet scaled, and its flags."""
         values = np.empty((len(frame), self.numbers))
         flags = np.zeros((len(frame), self.width - self.numbers), np.float32)
         number = flag = 0
-        for encoder, series in zip(self.encoders, frame.iter_columns(), strict=True):
+        for encoder, series in zip(self.encoders, columns(frame, self.schema.fields), strict=True):
             own = flags[:, flag : flag + encoder.flags]
-            value = encoder.encode(series, own, unseen=self.unseen)
+            value = encoder.encode(series, own)
+            unseen = encoder.unseen(series, own)
+            if unseen:
+                self.tell_unseen(series, encoder, unseen)
             if value is not None:
                 values[:, number] = value
             number, flag = number + encoder.numbers, flag + encoder.flags
         return values, flags
+
+    def tell_unseen(self, series: Series, encoder: ColumnEncoder, unseen: dict[int, Any]) -> None:
+        """Refuse levels that the fit never saw, or warn of them, once for each column."""
+        if self.unseen == "error":
+            row, value = next(iter(unseen.items()))
+            raise DataError(
+                f"column {series.name!r} has {value!r:.60} at row {row}, which the fit never saw; "
+                f"it knows {encoder.known()}"
+            )
+        if series.name not in self._warned:
+            self._warned.add(series.name)
+            warnings.warn(
+                f"column {series.name!r} has levels that the fit never saw: "
+                f"{shortened(list(unseen.values()))}; they count as none of the known ones "
+                "(unseen='error' refuses them)",
+                stacklevel=8,
+            )
 
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what a file keeps: plain JSON values, and arrays by name."""

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -80,6 +81,9 @@ def open_data(
     key: str | None = None,
     target: str | int | None = None,
     header: bool | None = None,
+    decimal: str | None = None,
+    thousands: str | None = None,
+    encoding: str | None = None,
     labels: str | Path | None = None,
 ) -> Dataset:
     """Read a file or a folder or, where there is no such path, load the data set of that name.
@@ -92,7 +96,7 @@ def open_data(
         How many samples to take; None for all.
     random_state
         Seed of the draw.
-    size, channels, key, target, header, labels
+    size, channels, key, target, header, decimal, thousands, encoding, labels
         As `latente.data.readers.read` takes them; of these, a data set by name takes `size`.
 
     Raises
@@ -105,13 +109,16 @@ def open_data(
     from ..data.pictures import resized
     from ..data.readers import read
 
-    given = {"channels": channels, "key": key, "target": target, "header": header, "labels": labels}
-    if Path(spec).expanduser().exists():
+    given = {
+        "channels": channels, "key": key, "target": target, "header": header, "decimal": decimal,
+        "thousands": thousands, "encoding": encoding, "labels": labels,
+    }  # fmt: skip
+    if os.path.exists(os.path.expanduser(spec)):
         data = read(spec, size=size, **given)  # type: ignore[arg-type]
         return data if n is None else data.take(n, random_state)
     if spec not in DATASETS:
         raise FileError(
-            f"{spec}: there is no such file or folder, and no data set of that name; "
+            f"{spec!s:.200}: there is no such file or folder, and no data set of that name; "
             f"{nearest(str(spec))}"
         )
     unfit = next((name for name, value in given.items() if value is not None), None)

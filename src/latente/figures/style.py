@@ -6,6 +6,8 @@ global state is changed.
 
 from __future__ import annotations
 
+import io
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
@@ -32,11 +34,24 @@ COLOURS = (
 )
 TRAIN, VALIDATION = COLOURS[0], COLOURS[1]
 SMALL, NORMAL = 8.5, 10.0
+SHOWN_DPI = 72
+"""Pixels an inch of a figure in a notebook; its picture has twice as many, for sharp screens."""
+
+
+class ShownFigure(Figure):
+    """A figure that a notebook shows, also where pyplot is not imported and tells it how to."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """Return the figure as a PNG, and the size at which it is shown, in pixels."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png")
+        width, height = (round(inches * SHOWN_DPI) for inches in self.get_size_inches())
+        return buffer.getvalue(), {"width": width, "height": height}
 
 
 def canvas(width: float, height: float) -> Figure:
     """Return an empty white figure of that size in inches."""
-    return Figure(figsize=(width, height), facecolor=PAPER, dpi=144)
+    return ShownFigure(figsize=(width, height), facecolor=PAPER, dpi=144)
 
 
 def panel(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:

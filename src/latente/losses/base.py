@@ -93,7 +93,7 @@ class LossModule(nn.Module, ABC):
         return self.activation(raw)  # type: ignore[no-any-return]
 
     def inverse(self, x: Tensor) -> Tensor:
-        """Return the raw output whose x̂ is x, where values of the model's scale have one.
+        """Return the raw output whose x̂ is x, or nearly: (n, *shape) or (n, per_value, *shape).
 
         Raises
         ------
@@ -106,8 +106,8 @@ class LossModule(nn.Module, ABC):
             return x
         name = type(self.activation).__name__.lower()
         raise ParameterError(
-            f"residual=True adds to the input, so output_activation={name!r} cannot be used; "
-            "use 'identity' or 'sigmoid'"
+            f"output_activation={name!r} cannot be undone, which residual=True needs to add to "
+            "its input; use 'identity' or 'sigmoid'"
         )
 
     @abstractmethod

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..data.space import Space
 from ..errors import ParameterError
 from ..parts import is_whole, require
-from .base import LikelihoodModule, Loss, LossModule
+from .base import LEAST_CHANCE, LikelihoodModule, Loss, LossModule
 from .gaussian import nats
 
 LEAST_SCALE = math.log(1e-3)
@@ -101,6 +101,14 @@ class ChoiceModule(LikelihoodModule):
             [p.softmax(-1) if c else p for p, c in zip(parts, choices, strict=True)], -1
         )
 
+    def inverse(self, x: Tensor) -> Tensor:
+        parts = [x[..., start:stop] for start, stop, _ in self.runs]
+        choices = [choice for *_, choice in self.runs]
+        likely = [
+            p.clamp(min=LEAST_CHANCE).log() if c else p for p, c in zip(parts, choices, strict=True)
+        ]
+        return torch.cat(likely, -1)
+
     def values(self, raw: Tensor, target: Tensor) -> Tensor:
         losses, scales = [], self.log_scale.clamp(min=LEAST_SCALE)
         for start, stop, choice in self.runs:
@@ -134,10 +142,17 @@ class LevelModule(LikelihoodModule):
         expected: Tensor = torch.tensordot(raw.float().softmax(1), levels, ([1], [0]))
         return expected
 
+    def inverse(self, x: Tensor) -> Tensor:
+        chosen = nn.functional.one_hot(self._level(x), self.per_value).movedim(-1, 1)
+        return chosen.float().clamp(min=LEAST_CHANCE).log()
+
     def values(self, raw: Tensor, target: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(raw.float(), self._level(target), reduction="none")
+
+    def _level(self, x: Tensor) -> Tensor:
+        """Return the level nearest to each value, in its shape."""
         top = self.per_value - 1
-        level = (target * top).round().clamp(0, top).long()
-        return nn.functional.cross_entropy(raw.float(), level, reduction="none")
+        return (x * top).round().clamp(0, top).long()
 
 
 def runs_of(categories: Sequence[tuple[int, int]], columns: int) -> list[Run]:

@@ -73,6 +73,10 @@ class ValueScaleModule(LikelihoodModule):
     def output(self, raw: Tensor) -> Tensor:
         return super().output(raw.select(1, 0))
 
+    def inverse(self, x: Tensor) -> Tensor:
+        raw = super().inverse(x)
+        return torch.stack([raw, torch.zeros_like(raw)], 1)
+
     def values(self, raw: Tensor, target: Tensor) -> Tensor:
         # A soft lower bound: a clamp would stop the gradient of values that came too close.
         excess = nn.functional.softplus(raw[:, 1].float() - self.least)

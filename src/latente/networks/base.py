@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -35,8 +36,57 @@ ACTIVATIONS: dict[str, str] = {
 }
 """The activations by name, all elementwise, each with its class in `torch.nn`."""
 
+LEAST_PATIENCE = 30
+"""Epochs that a fit always waits for a lower validation loss."""
 DEFAULT_LATENT_DIM = 16
 """Size of a vector code where nobody says how large it should be."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How a network is best trained: what "auto" stands for in a fit's keywords.
+
+    Parameters
+    ----------
+    schedule
+        Name of the schedule.
+    rate
+        What the optimiser's own learning rate is multiplied by.
+    batches
+        Batch sizes, each with the number of rows up to which it is taken.
+    updates
+        Updates of a fit of up to `many` rows; beyond, they grow with the root of the rows.
+    many
+        See above.
+    epochs
+        The least and the most epochs.
+    patience
+        Share of the epochs after which a fit ends that found no lower validation loss.
+    """
+
+    schedule: str = "constant"
+    rate: float = 1.0
+    batches: tuple[tuple[float, int], ...] = (
+        (1_000, 32), (10_000, 64), (50_000, 128), (math.inf, 256),
+    )  # fmt: skip
+    updates: int = 8_000
+    many: float = math.inf
+    epochs: tuple[int, int] = (20, 400)
+    patience: float = 0.0
+
+    def batch_size(self, rows: int) -> int:
+        """Return the batch size for so many training rows."""
+        return next(size for most, size in self.batches if rows < most)
+
+    def epochs_for(self, rows: int, batch_size: int) -> int:
+        """Return the epochs for so many training rows."""
+        updates = self.updates * math.sqrt(max(rows / self.many, 1.0))
+        least, most = self.epochs
+        return min(max(round(updates / math.ceil(rows / batch_size)), least), most)
+
+    def patience_for(self, epochs: int) -> int:
+        """Return how many epochs may pass without a lower validation loss."""
+        return max(round(self.patience * epochs), LEAST_PATIENCE)
 
 
 @dataclass(kw_only=True)
@@ -55,6 +105,10 @@ class Network(Part, ABC):
     def check(self) -> None:
         if self.output_activation != "auto":
             require_activation(self, "output_activation")
+
+    def pace(self) -> Pace:
+        """Return how the network is best trained where nothing else is asked for."""
+        return Pace()
 
     def layout(self) -> str:
         """Return how three axes are to be read: "sequences", or "auto" for pictures."""
@@ -95,6 +149,12 @@ class Network(Part, ABC):
         """
 
 
+Samples = Callable[[int], tuple[Tensor, Tensor]]
+"""From a number to at most so many random training rows: as the encoder sees them, and targets."""
+Inverse = Callable[[Tensor], Tensor]
+"""From values to the raw output that stands for them: `LossModule.inverse`."""
+
+
 class Context(NamedTuple):
     """What a decoder may see beside the code."""
 
@@ -104,8 +164,7 @@ class Context(NamedTuple):
     """The encoder's feature maps, where there are skip connections."""
     target: Tensor | None = None
     """What is to be decoded, (n, *output_shape); while training only."""
-    inverse: Callable[[Tensor], Tensor] | None = None
-    """From values to the raw output that stands for them: `LossModule.inverse`."""
+    inverse: Inverse | None = None
     missing: Tensor | None = None
     """Where alone the input is to be changed, (n, 1, h, w) of 0 and 1; None for everywhere."""
 
@@ -142,6 +201,31 @@ class NetworkModule(nn.Module):
 
     def connect(self, output: Callable[[Tensor], Tensor]) -> None:
         """Take `LossModule.output`, from raw to x̂, where the decoder sees its own output."""
+
+    def begin(self, samples: Samples, spread: float | None, generator: Generator) -> int:
+        """Let the encoder look at training rows before the first step; nothing is done as it is.
+
+        Parameters
+        ----------
+        samples
+            Gives random training rows, as many as are asked for or all there are.
+        spread
+            Standard deviation that each number of the code should have; None for any.
+        generator
+            Source of random numbers, on the rows' device.
+
+        Returns
+        -------
+        int
+            How many rows `regress` is to be given; 0 where the weights stay as they were drawn.
+        """
+        return 0
+
+    def regress(self, z: Tensor, raw: Tensor) -> None:
+        """Let the decoder give the raw output (n, ...) of codes (n, *code_shape) as well as it can.
+
+        Only called where `begin` asked for rows.
+        """
 
     def needs_input(self) -> bool:
         """Whether the decoder needs what the encoder saw beside the code."""

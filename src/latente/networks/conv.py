@@ -30,9 +30,25 @@ from torch import Generator, Tensor, nn
 from ..data.space import Shape, Space
 from ..errors import ParameterError
 from ..parts import is_whole, listed, require
-from .base import Context, Network, NetworkModule, code_size, require_activation, require_sizes
+from .base import (
+    Context,
+    Network,
+    NetworkModule,
+    Pace,
+    code_size,
+    require_activation,
+    require_sizes,
+)
 from .convolutions import Convolution, Halving, RepeatConvolution, Size, TransposedConvolution
-from .layers import DenseLayer, activation, head_activation, hidden_layers, initialized
+from .layers import (
+    DenseLayer,
+    activation,
+    head_activation,
+    hidden_layers,
+    initialized,
+    start_at_zero,
+)
+from .shortcut import ShortcutModule, pace_of, require_shortcut
 
 SMALLEST = 4
 """Side of the smallest picture that convolutions take."""
@@ -104,6 +120,9 @@ class Conv(Network):
         Whether the network gives what is to be added to the damaged input rather than the restored
         picture itself (Zhang et al., 2017); with a sigmoid behind, what is to be added to the
         logits. An input with fewer channels than the output adds its first to each.
+    shortcut
+        "none", or "pca" for linear maps beside encoder and decoder that begin as the principal
+        components (`ShortcutModule`); with a vector code.
     """
 
     channels: Sequence[int] = (32, 64)
@@ -119,6 +138,7 @@ class Conv(Network):
     trim: Literal["crop", "valid"] = "crop"
     skips: bool = False
     residual: bool = False
+    shortcut: Literal["none", "pca"] = "none"
 
     def check(self) -> None:
         super().check()
@@ -141,6 +161,16 @@ class Conv(Network):
             require(isinstance(value, bool), self, name, value, "True or False")
         fits = self.trim == "crop" or not self.skips
         require(fits, self, "trim", self.trim, "'crop' with skips=True")
+        against = {
+            "code": self.code == "spatial",
+            "code_activation": self.code_activation != "identity",
+            "skips": self.skips,
+            "residual": self.residual,
+        }
+        require_shortcut(self, self.shortcut, against)
+
+    def pace(self) -> Pace:
+        return pace_of(self.shortcut)
 
     def _check_code(self) -> None:
         """Raise `ParameterError` where parameters of one kind of code meet the other kind."""
@@ -182,6 +212,10 @@ class Conv(Network):
             start_at_zero(decoder)
         if per_value > 1:
             decoder = Split(decoder, per_value)
+        if self.shortcut == "pca":
+            outputs = target.shape if per_value == 1 else (per_value, *target.shape)
+            features, (code,) = math.prod(source.shape), code_shape
+            return ShortcutModule(encoder, decoder, features, code, per_code, outputs, generator)
         return ConvModule(encoder, decoder, code_shape, self)
 
     def _sizes(self, source: Space, target: Space) -> list[Size]:
@@ -433,12 +467,6 @@ class SkipDecoder(nn.Module):
         for i, beside in enumerate(reversed(maps)):
             y = self.joins[i](torch.cat([self.doublings[i](y), beside], 1))
         return self.last(y)  # type: ignore[no-any-return]
-
-
-def start_at_zero(decoder: nn.Module) -> None:
-    """Let a decoder's last convolution give 0 at first, so that a residual starts at the input."""
-    *_, last = (layer for layer in decoder.modules() if isinstance(layer, Convolution))
-    nn.init.zeros_(last.weight)
 
 
 def halving(conv: Conv, before: int, after: int) -> tuple[nn.Module, nn.Module]:

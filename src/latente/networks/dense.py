@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +14,9 @@ from torch import Generator, Tensor, nn
 
 from ..data.space import Space
 from ..parts import is_number, require
-from .base import Network, NetworkModule, code_size, require_activation, require_sizes
+from .base import Network, NetworkModule, Pace, code_size, require_activation, require_sizes
 from .layers import DenseLayer, head_activation, hidden_layers, initialized
+from .shortcut import ShortcutModule, pace_of, require_shortcut
 
 
 @dataclass(kw_only=True)
@@ -26,6 +27,9 @@ class Dense(Network):
 
         x ──flatten──▶ features ──hidden[0]──▶ … ──hidden[-1]──▶ per_code · latent_dim
         z (latent_dim) ──hidden[-1]──▶ … ──hidden[0]──▶ features ──▶ (n, *output_shape)
+
+    With a shortcut, a linear map runs beside the hidden layers of each half, and the fit begins at
+    PCA (`ShortcutModule`).
 
     Parameters
     ----------
@@ -43,6 +47,9 @@ class Dense(Network):
         decoder mirrors the mean's layer.
     dropout
         Share of each hidden layer's values set to zero while training, from 0 to below 1.
+    shortcut
+        "none", or "pca" for linear maps that begin as the principal components; not with tied
+        weights or a code activation.
     """
 
     hidden: Sequence[int] = (512, 256)
@@ -50,6 +57,7 @@ class Dense(Network):
     code_activation: str = "identity"
     tied: bool = False
     dropout: float = 0.0
+    shortcut: Literal["none", "pca"] = "none"
 
     def check(self) -> None:
         super().check()
@@ -59,6 +67,12 @@ class Dense(Network):
         require(isinstance(self.tied, bool), self, "tied", self.tied, "True or False")
         below_one = is_number(self.dropout, 0) and self.dropout < 1
         require(below_one, self, "dropout", self.dropout, "a number from 0 to below 1")
+        curved = self.code_activation != "identity"
+        against = {"tied": self.tied, "code_activation": curved}
+        require_shortcut(self, self.shortcut, against)
+
+    def pace(self) -> Pace:
+        return pace_of(self.shortcut)
 
     def build(
         self,
@@ -98,9 +112,14 @@ class Dense(Network):
             up[-1],
             *([nn.Unflatten(1, outputs)] if len(outputs) > 1 else []),
         )
+        initialized(encoder, generator)
+        initialized(decoder, generator)
+        if self.shortcut == "pca":
+            f, g = (encoder, decoder) if hidden else (None, None)
+            return ShortcutModule(f, g, features, code, per_code, outputs, generator)
         single = len(down) == 1 and per_code == 1
         module = SingleLayerModule if single else NetworkModule
-        return module(initialized(encoder, generator), initialized(decoder, generator), (code,))
+        return module(encoder, decoder, (code,))
 
 
 class SingleLayerModule(NetworkModule):

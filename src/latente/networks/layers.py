@@ -17,6 +17,7 @@ from ..errors import ParameterError
 from ..parts import listed
 from .base import ACTIVATIONS, Dropout
 
+LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -31,12 +32,20 @@ def initialized(module: M, generator: Generator) -> M:
         Source of the weights, on the CPU.
     """
     for layer in module.modules():
-        if isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+        if isinstance(layer, LAYERS):
             nn.init.xavier_uniform_(layer.weight, generator=generator)
     for name, parameter in module.named_parameters():
         if name.endswith("bias"):
             nn.init.zeros_(parameter)
     return module
+
+
+def start_at_zero(module: nn.Module) -> None:
+    """Let a module's last dense or convolutional layer give 0 at first, and so the module."""
+    *_, last = (layer for layer in module.modules() if isinstance(layer, LAYERS))
+    nn.init.zeros_(last.weight)
+    if last.bias is not None:
+        nn.init.zeros_(last.bias)
 
 
 class DenseLayer(nn.Linear):

@@ -456,10 +456,10 @@ class IndexFile:
             return None
         if isinstance(source, Autoencoder):
             model, name = source, "this one"
-        elif Path(source).exists():
+        elif os.path.exists(source):
             model, name = Autoencoder.load(Path(source)), str(source)
         else:
-            raise FileError(f"{path} was made with the model {source}, which is not there")
+            raise FileError(f"{path} was made with the model {source!s:.200}, which is not there")
         own, kept = fingerprint(model), self.fingerprint
         if kept is not None and own != kept:
             raise FileError(

@@ -26,6 +26,8 @@ if sys.platform != "win32":
 StrPath = str | os.PathLike[str]
 WRITERS = 8
 """How many may write the same file, or into the same folder, at one time."""
+STAGE = ".latente-"
+"""How the names of folders begin in which files wait until all are whole."""
 
 
 @contextmanager
@@ -77,7 +79,8 @@ def staging(folder: StrPath) -> Iterator[Path]:
     Raises
     ------
     FileError
-        If the folder cannot be made or a file cannot be written.
+        If the folder cannot be made or a file cannot be written; if a link lies in the folder
+        where one of the files is to be, since the file would go to where the link leads.
     """
     home = Path(folder)
     with _explained(folder):
@@ -85,15 +88,15 @@ def staging(folder: StrPath) -> Iterator[Path]:
         if not fresh and not home.is_dir():
             raise FileError(f"cannot write into {folder}: it is no folder")
         home.mkdir(parents=True, exist_ok=True)
-        names = [home / f".latente-{number}" for number in range(WRITERS)]
+        names = [home / f"{STAGE}{number}" for number in range(WRITERS)]
         try:
             with _claimed(folder, names, Path.mkdir) as stage:
                 yield stage
                 files = sorted(file for file in stage.rglob("*") if file.is_file())
                 for file in files:
                     _sync(file)
-                for file in files:
-                    place = home / file.relative_to(stage)
+                places = [_place(home, file.relative_to(stage)) for file in files]
+                for file, place in zip(files, places, strict=True):
                     place.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(file, place)
         except BaseException:
@@ -102,6 +105,53 @@ def staging(folder: StrPath) -> Iterator[Path]:
                     home.rmdir()
             raise
         _sync_folder(home)
+
+
+@contextmanager
+def held(folder: StrPath, otherwise: str) -> Iterator[None]:
+    """Hold a folder for this use alone, until it ends or the process does, in whatever way.
+
+    Where the system has no such locks, nobody is refused.
+
+    Parameters
+    ----------
+    folder
+        It must exist. What lies in it is not touched.
+    otherwise
+        What to say where it is held already.
+
+    Raises
+    ------
+    FileError
+        If it is held already, or cannot be read.
+    """
+    place = Path(os.path.realpath(folder))
+    if not os.access(place, os.R_OK):
+        raise FileError(f"cannot use {folder}: it cannot be read")
+    lock = _lock(place)
+    if lock is None:
+        raise FileError(f"cannot use {folder}: {otherwise}")
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name in a folder is one of those under which `staging` keeps files for a while."""
+    return name.startswith(STAGE)
+
+
+def _place(home: Path, inside: Path) -> Path:
+    """Return where a file is to be in a folder, or refuse a link or a folder that is there."""
+    place = home
+    for part in inside.parts:
+        place /= part
+        if place.is_symlink():
+            raise FileError(f"cannot write {home / inside}: {place} is a link")
+    if place.is_dir():
+        raise FileError(f"cannot write {place}: it is a folder")
+    return place
 
 
 def _beside(target: Path) -> list[Path]:

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import FileError
 from ..version import __version__
+from .bounded import parse_json
 from .files import StrPath, atomic
 
 if TYPE_CHECKING:
@@ -39,10 +40,6 @@ BLANK = "0" * 64
 """What stands for the checksum while the checksum is computed."""
 HEADER_LIMIT = 10_000_000
 """Bytes that a header may have."""
-VALUES_LIMIT = 1_000_000
-"""Values that a header or a description may have: they decide the memory and time to parse it."""
-DEPTH_LIMIT = 200
-"""Lists and objects within each other that a description may have."""
 DIMENSIONS_LIMIT = 16
 EXTENT_LIMIT = 2**48
 """Product of a tensor's dimensions other than 0: beyond, an address would not hold it."""
@@ -97,7 +94,7 @@ def write_tensors(
     values = {"checksum": BLANK, "kind": kind, "format": format, "version": __version__}
     text = json.dumps(values | {"meta": meta}, allow_nan=False)
     try:
-        _parse(text)
+        parse_json(text)
     except ValueError as error:
         raise FileError(f"cannot write {path}: the description is not valid: {error}") from error
     for name, tensor in tensors.items():
@@ -251,7 +248,7 @@ def _header(file: BinaryIO, path: StrPath, size: int) -> tuple[bytes, dict[str, 
         raise FileError(f"{path} is cut short")
     start += file.read(length - 1)
     try:
-        header = _parse(start[8:].decode("utf-8"))
+        header = parse_json(start[8:].decode("utf-8"))
     except ValueError as error:
         raise FileError(f"{path} is damaged, or no safetensors file: {error}") from error
     if not isinstance(header, dict):
@@ -265,7 +262,7 @@ def _envelope(header: dict[str, Any], path: StrPath, kind: str) -> dict[str, Any
     if not isinstance(metadata, dict) or not isinstance(metadata.get(KEY), str):
         raise FileError(f"{path} is a safetensors file, but no {kind}")
     try:
-        envelope = _parse(metadata[KEY])
+        envelope = parse_json(metadata[KEY])
     except ValueError as error:
         raise FileError(f"{path} is damaged: its description is no JSON: {error}") from error
     if (
@@ -315,52 +312,3 @@ def _tensors(content: bytes, path: StrPath) -> dict[str, Tensor]:
 def _printable(text: str) -> str:
     """Return a word of a file that is not trusted as it may go into a sentence."""
     return text if text.isprintable() and 0 < len(text) <= 100 else ascii(text[:40])
-
-
-def _parse(text: str) -> Any:
-    """Read JSON as RFC 8259 has it: no NaN, no key twice, no number out of range; not too deep.
-
-    Raises
-    ------
-    ValueError
-        In half a sentence.
-    """
-    if sum(map(text.count, "[{,")) > VALUES_LIMIT:
-        raise ValueError(f"it has more than {VALUES_LIMIT:,} values")
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_finite,
-            parse_float=_finite,
-            parse_int=_whole,
-        )
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(DEPTH_LIMIT):
-        lists = [item.values() if isinstance(item, dict) else item for item in level]
-        level = [child for item in lists for child in item if isinstance(child, dict | list)]
-        if not level:
-            return value
-    raise ValueError("it is nested too deep")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) < len(pairs):
-        raise ValueError("a key comes twice")
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text[:20]} is no finite number")
-    return value
-
-
-def _whole(text: str) -> int:
-    if len(text) > 4000:  # Python refuses longer ones with advice to programmers
-        raise ValueError("a number is out of range")
-    return int(text)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FileError
-from ..storage.files import StrPath
+from ..errors import FileError, printable
+from ..storage.files import StrPath, held
 from ..storage.packing import pack, unpack
 from ..storage.tensors import read_tensors, write_tensors
 
@@ -57,6 +59,27 @@ class Checkpoint:
             raise FileError(f"cannot use {folder} for checkpoints: it is no folder") from error
         except OSError as error:
             raise FileError(f"cannot make the folder {folder}: {error.strerror}") from error
+
+    @contextmanager
+    def fitting(self) -> Iterator[None]:
+        """Hold the folder for one fit, until it ends or its process does.
+
+        Raises
+        ------
+        FileError
+            If another fit holds it.
+        """
+        with held(self.folder, "another fit keeps its checkpoints there; give another folder"):
+            yield
+
+    @contextmanager
+    def resuming(self) -> Iterator[None]:
+        """Turn whatever goes wrong with a state that was read into `FileError`."""
+        try:
+            yield
+        except (LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            why = str(error) if isinstance(error, FormError) else "its state cannot be taken over"
+            raise FileError(f"{self.path} is damaged: {why}; delete it to start anew") from error
 
     def save(self, state: dict[str, Any]) -> None:
         """Write a state: nested values and tensors, as `packing.pack` takes them.
@@ -107,6 +130,61 @@ class Checkpoint:
             f"{self.path} belongs to another fit: {'; '.join(told[:SHOWN])}{more}; "
             "give another folder, or delete this one to start anew"
         )
+
+
+class FormError(ValueError):
+    """A value of a state that is not of the form it has in this fit; the message names it."""
+
+
+def require_form(value: object, like: object, where: str = "its state") -> None:
+    """Refuse nested values that are not of the form of others.
+
+    Parameters
+    ----------
+    value
+        What `Checkpoint.load` returned, or a part of it.
+    like
+        What it must be like: dicts have the same keys, lists the same length, tensors the same
+        shape and type; numbers may be others, all else must be equal.
+    where
+        What the value is called in errors.
+
+    Raises
+    ------
+    FormError
+        If it is of another form.
+    """
+    import torch
+
+    good = type(value) is type(like)
+    children: list[tuple[object, object, object]] = []
+    if isinstance(like, torch.Tensor):
+        good = (
+            isinstance(value, torch.Tensor)
+            and value.shape == like.shape
+            and value.dtype == like.dtype
+        )
+    elif isinstance(like, Mapping) and isinstance(value, Mapping):
+        good = value.keys() == like.keys()
+        children = [(key, value[key], like[key]) for key in value] if good else []
+    elif isinstance(like, list | tuple) and isinstance(value, list | tuple):
+        good = good and len(value) == len(like)
+        children = [(i, *pair) for i, pair in enumerate(zip(value, like, strict=False))]
+    elif is_amount(like):
+        good = is_amount(value)
+    elif good:
+        good = value == like
+    if not good:
+        raise FormError(f"{printable(where)} is not of the right form")
+    for key, inner, other in children:
+        require_form(inner, other, f"{where}, {key}")
+
+
+def is_amount(value: object) -> bool:
+    """Whether a value is a number that a state may hold: not NaN, whole ones not beyond 2**53."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= 2**53 if isinstance(value, int) else not math.isnan(value)
 
 
 def flatten(fingerprint: Mapping[Any, object], prefix: str = "") -> dict[str, str]:

@@ -95,7 +95,7 @@ class GraphStep(GradientStep):
         x, target = batches.take(self.index)
         terms: dict[str, Tensor] = {}
         for group, optimizer in zip(self.groups, self.optimizers, strict=True):
-            terms |= self.gradient(group, x, target)
+            terms |= self.gradient(group, x, target, lambda term: batches.mean(term, self.index))
             optimizer.step()
         self.row.copy_(self.reported(terms))
 

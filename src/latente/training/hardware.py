@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ..data.dataset import physical_memory
 from ..errors import ParameterError
 
 PRECISIONS = ("auto", "float32", "bf16")
@@ -36,8 +37,8 @@ def find_device(name: str) -> torch.device:
     return device
 
 
-def find_precision(name: str, device: torch.device, *, worthwhile: bool) -> str:
-    """Return "float32" or "bf16"; "auto" takes bf16 where the hardware multiplies in it.
+def find_precision(name: str, device: torch.device, *, worthwhile: bool, long: bool) -> str:
+    """Return "float32", "bf16", or "auto" where that is to be found out by trying.
 
     Parameters
     ----------
@@ -46,13 +47,19 @@ def find_precision(name: str, device: torch.device, *, worthwhile: bool) -> str:
     device
         Where the products are computed.
     worthwhile
-        Whether the model gains by it: small networks and second derivatives do not.
+        Whether the model gains by bf16 as a rule: small networks and second derivatives do not.
+    long
+        Whether the fit is long enough to try both, where the hardware multiplies in bf16.
     """
     if name not in PRECISIONS:
         raise ParameterError(f"precision={name!r}: use 'auto', 'float32' or 'bf16'")
-    if name == "auto":
-        return "bf16" if worthwhile and multiplies_bf16(device) else "float32"
-    return name
+    if name != "auto":
+        return name
+    if not multiplies_bf16(device):
+        return "float32"
+    if long and device.type == "cpu":
+        return "auto"
+    return "bf16" if worthwhile else "float32"
 
 
 def multiplies_bf16(device: torch.device) -> bool:
@@ -63,6 +70,14 @@ def multiplies_bf16(device: torch.device) -> bool:
         probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         return any(getattr(torch.cpu, probe, bool)() for probe in probes)
     return False
+
+
+def memory_of(device: torch.device) -> float:
+    """Return how many bytes a model on that device can take, infinite where nobody says."""
+    sizes = [physical_memory() or float("inf")]
+    if device.type == "cuda":
+        sizes.append(torch.cuda.get_device_properties(device).total_memory)
+    return min(sizes)
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:

@@ -9,6 +9,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -20,11 +22,12 @@ from ..bottlenecks.base import Moment
 from ..data.batches import Batches
 from ..errors import ParameterError, TrainingError
 from ..model import Model
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, FormError, require_form
 from .hardware import autocast, is_out_of_memory
+from .precision import faster_precision
 from .progress import Progress
 from .state import Plan, Record, TrainingState
-from .steps import ClosureStep, GradientStep, Optimizers, Stepper
+from .steps import ClosureStep, GradientStep, Optimizers, Stepper, build_optimizers
 
 LOOK_EVERY = 200
 """Steps between two looks at the losses: each look waits for the device."""
@@ -61,21 +64,12 @@ class Trainer:
         self.model = model
         self.plan = plan
         self.device = next(model.parameters()).device
-        groups = model.groups()
-        if len(groups) > 1 and plan.optimizer.whole:
+        if len(model.groups()) > 1 and plan.optimizer.whole:
             raise ParameterError(
                 "optimizer='lbfgs' minimises one objective, but this bottleneck trains a network "
                 "against the rest; use optimizer='adam'"
             )
-        self.optimizers = [
-            plan.optimizer.build(
-                group.parameters,
-                plan.learning_rate if group.learning_rate is None else group.learning_rate,
-                plan.weight_decay,
-                self.device,
-            )
-            for group in groups
-        ]
+        self.optimizers = build_optimizers(model, plan, self.device)
         self.schedulers: list[Any] = []
         self.state = TrainingState(model, plan.epochs)
         self.clock = torch.zeros((), device=self.device)
@@ -83,9 +77,16 @@ class Trainer:
         self.message = ""
 
     def fit(
-        self, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None = None
+        self,
+        batches: Batches,
+        validation: Batches | None,
+        checkpoint: Checkpoint | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
         """Train until the planned epochs are done, patience ends or something stops it.
+
+        Nothing is ever learned from the validation rows where they are to be kept `apart`.
 
         `stopped` tells afterwards what ended it early (None, "patience", "callback",
         "interrupted" or "diverged") and `message` says so in a sentence. The model holds the best
@@ -95,12 +96,25 @@ class Trainer:
         ------
         TrainingError
             If not even one epoch gave finite weights, or the device's memory is full.
+        FileError
+            If the checkpoint is damaged or of another fit, or another fit uses its folder.
         """
+        with nullcontext() if checkpoint is None else checkpoint.fitting():
+            self._fit(batches, validation, checkpoint)
+        if validation is not None and not apart and self.state.stands_at_start():
+            self._begin([batches, validation])
+        self.model.eval()
+
+    def _fit(
+        self, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
+    ) -> None:
         self._schedule(len(batches))
-        if self.state.epoch == 0:
-            self._begin(batches)
-        if checkpoint is not None:
-            self._resume(checkpoint)
+        saved = None if checkpoint is None else checkpoint.load()
+        self._choose_precision(batches, saved)
+        if self.state.epoch == 0 and self._begin([batches]) and validation is not None:
+            self._remember(validation)
+        if checkpoint is not None and saved is not None:
+            self._resume(checkpoint, saved)
         self.stopped, self.message = None, ""
         stepper = make_stepper(self.model, self.optimizers, self.plan, self.device)
         with Progress(self.plan.verbose, self.plan.epochs, self.state.epoch) as progress:
@@ -116,7 +130,6 @@ class Trainer:
                 raise self._out_of_memory(batches) from None
         if validation is not None or self.stopped in ("diverged", "interrupted"):
             self.state.restore()
-        self.model.eval()
 
     def go_on(self, history: list[Record], before: Trainer | None) -> None:
         """Count on from an earlier fit's epochs, with its optimiser's state if that is the same."""
@@ -145,13 +158,14 @@ class Trainer:
             record: Record = {"epoch": self.state.epoch + 1}
             record |= self._train(batches, stepper, progress)
             record["per_pixel"] = record["reconstruction"] / self._values(batches)
+            losses = None
             if validation is not None:
-                terms = self.validate(validation)
+                terms, losses = self.validate(validation)
                 record |= {f"validation_{name}": value for name, value in terms.items()}
             record["learning_rate"] = float(self.optimizers[0].param_groups[0]["lr"])
             record["seconds"] = time.perf_counter() - begun
             record["samples_per_second"] = len(batches) / record["seconds"]
-            self._close(record, validation is not None)
+            self._close(record, losses)
             progress.epoch(record)
             for callback in self.plan.callbacks:
                 callback.on_epoch_end(self.state)
@@ -164,16 +178,29 @@ class Trainer:
                 self.message = f"a callback ended the fit after epoch {self.state.epoch}"
                 return
 
-    def _begin(self, batches: Batches) -> None:
-        """Let the bottleneck look at training rows before the first step."""
+    def _begin(self, parts: Sequence[Batches]) -> bool:
+        """Let network and bottleneck look at rows before the first step.
+
+        Returns whether the model now stands for a solution that training has to surpass.
+        """
         generator = self._seeded(FIRST_STREAM)
 
-        def rows(n: int) -> Tensor:
-            order = torch.randperm(len(batches), generator=generator, device=self.device)
-            return self.model.corruption.present(batches.take(order[:n])[0])
+        def samples(n: int) -> tuple[Tensor, Tensor]:
+            taken = []
+            for batches in parts:
+                order = torch.randperm(len(batches), generator=generator, device=self.device)
+                taken.append(batches.take(order[:n]))
+            x, target = (torch.cat(several) for several in zip(*taken, strict=True))
+            return self.model.corruption.present(x), target
 
         with torch.no_grad():
-            self.model.bottleneck.begin(rows, self.model.network.encoder, generator)
+            return self.model.begin(samples, generator)
+
+    def _remember(self, validation: Batches) -> None:
+        """Take the first weights for the best so far."""
+        self.state.start_losses = self.validate(validation)[1]
+        self.state.best_loss = float(self.state.start_losses.mean())
+        self.state.keep()
 
     def _train(self, batches: Batches, stepper: Stepper, progress: Progress) -> Record:
         """Train one epoch and return the mean of each term over its samples."""
@@ -203,35 +230,47 @@ class Trainer:
         means = (rows.cpu().double() * sizes[:, None]).sum(0) / n
         return dict(zip(stepper.names, means.tolist(), strict=True))
 
-    def validate(self, validation: Batches) -> Record:
-        """Return the mean of each term of the training objective over held-out rows.
+    def validate(self, validation: Batches) -> tuple[Record, Tensor]:
+        """Return the mean of each term over held-out rows, and the watched one of each row, (n,).
 
         The random numbers are the same at every call, and costs count in full even while a
         warm-up has not ended, so that epochs can be compared.
         """
         self.model.eval()
         moment = Moment(self._seeded(VALIDATION_STREAM))
-        sums: dict[str, Tensor] = {}
+        found: dict[str, list[Tensor]] = {}
         index = torch.arange(len(validation), device=self.device)
         with torch.no_grad(), autocast(self.device, self.plan.precision):
             for part in torch.split(index, max(self.plan.batch_size, 512)):
                 terms = self.model.objective(*validation.take(part), moment)
                 for name, value in terms.items():
-                    sums[name] = sums.get(name, torch.zeros(())).to(value) + value.detach().sum()
-        return {name: float(value) / len(validation) for name, value in sums.items()}
+                    term = validation.weighted(value.detach(), part)
+                    found.setdefault(name, []).append(term)
+        losses = {name: torch.cat(values).cpu().double() for name, values in found.items()}
+        means = {name: float(values.mean()) for name, values in losses.items()}
+        return means, losses[self.model.bottleneck.watched()]
 
-    def _close(self, record: Record, validated: bool) -> None:
-        """Enter an epoch into the history, and keep its weights if they are the best."""
+    def _close(self, record: Record, losses: Tensor | None) -> None:
+        """Enter an epoch into the history, and keep its weights if they are the best.
+
+        Parameters
+        ----------
+        record
+            Of the epoch.
+        losses
+            The watched term of each held-out row, (n,); None where nothing was held out.
+        """
         state = self.state
         finite = all(bool(p.isfinite().all()) for p in self.model.parameters())
         if not finite:
             raise Diverged(-1, state.epoch + 1, float("nan"))
         state.epoch += 1
         state.history.append(record)
-        watched = record[("validation_" if validated else "") + self.model.bottleneck.watched()]
+        name = self.model.bottleneck.watched()
+        watched = record[name if losses is None else f"validation_{name}"]
         if not np.isfinite(watched):
             raise Diverged(-1, state.epoch, watched)
-        if not validated or watched < state.best_loss:
+        if losses is None or (watched < state.best_loss and state.surpasses_start(losses)):
             state.best_loss = watched
             state.keep()
         if not self.plan.schedule.every_step:
@@ -347,18 +386,51 @@ class Trainer:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
             "state": self.state.to_dict(),
+            "precision": self.plan.precision,
         }
 
-    def _resume(self, checkpoint: Checkpoint) -> None:
-        saved = checkpoint.load()
-        if saved is None:
+    def _choose_precision(self, batches: Batches, saved: dict[str, Any] | None) -> None:
+        """Let "auto" become the faster precision; a resumed fit keeps the one it began with."""
+        if self.plan.precision == "auto":
+            precision = None if saved is None else saved.get("precision")
+            if precision not in ("float32", "bf16"):
+                precision = faster_precision(self.model, self.plan, batches)
+            self.plan = replace(self.plan, precision=precision)
+
+    def _resume(self, checkpoint: Checkpoint, saved: dict[str, Any]) -> None:
+        with checkpoint.resuming():
+            own = self.to_dict()
+            for name in ("model", "schedulers"):
+                require_form(saved[name], own[name], name)
+            for i, optimizer in enumerate(self.optimizers):
+                self._require_form(saved["optimizers"][i], optimizer)
+            self.state.from_dict(saved["state"])
+            self.model.load_state_dict(saved["model"])
+            for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
+                optimizer.load_state_dict(state)
+            for scheduler, state in zip(self.schedulers, saved["schedulers"], strict=True):
+                scheduler.load_state_dict(state)
+
+    def _require_form(self, saved: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+        """Refuse an optimiser's state that cannot be one of its steps', before torch uses it."""
+        groups = optimizer.state_dict()["param_groups"]
+        require_form(saved["param_groups"], groups, "param_groups")
+        for group, own in zip(saved["param_groups"], groups, strict=True):
+            if group["params"] != own["params"]:
+                raise FormError("the parameters of an optimiser are not of the right form")
+        if self.plan.optimizer.whole:
             return
-        self.model.load_state_dict(saved["model"])
-        for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):
-            optimizer.load_state_dict(state)
-        for scheduler, state in zip(self.schedulers, saved["schedulers"], strict=True):
-            scheduler.load_state_dict(state)
-        self.state.from_dict(saved["state"])
+        # What a first step leaves, on copies whose gradients are zero.
+        copies = [p.detach().clone() for group in optimizer.param_groups for p in group["params"]]
+        for copy in copies:
+            copy.grad = torch.zeros_like(copy)
+        stepped = self.plan.optimizer.build(copies, self.plan.learning_rate, 0.0, self.device)
+        stepped.step()
+        like = stepped.state_dict()["state"]
+        if not saved["state"].keys() <= like.keys():
+            raise FormError("the state of an optimiser is of parameters that are not there")
+        for number, state in saved["state"].items():
+            require_form(state, like[number], f"the optimiser's state of parameter {number}")
 
 
 def make_stepper(model: Model, optimizers: Optimizers, plan: Plan, device: torch.device) -> Stepper:

@@ -1,11 +1,13 @@
-"""Progress: what a person at a terminal sees of a fit."""
+"""Progress: what a person at a terminal or in a notebook sees of a fit."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
+
+from .notebook import NotebookView, in_notebook
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -13,39 +15,56 @@ if TYPE_CHECKING:
 
 Record = dict[str, float]
 QUIET = ("epoch", "seconds", "samples_per_second", "learning_rate", "per_pixel")
+BLOCKS = "▁▂▃▄▅▆▇█"
+SPARKS = 16
+"""Characters of a curve at a terminal."""
+
+
+class ProgressView(Protocol):
+    """Something that shows a bar which moves."""
+
+    def start(self) -> None:
+        """Show it."""
+
+    def step(self, epochs_done: float) -> None:
+        """Move it; called at every step."""
+
+    def epoch(self, record: Record, line: str) -> None:
+        """Show an epoch that is done, and its terms as a line of text."""
+
+    def stop(self) -> None:
+        """Leave it."""
 
 
 class Progress:
-    """A bar on stderr with each loss term, samples per second and the time left.
+    """A bar with each loss term, samples per second and the time left.
 
     Parameters
     ----------
     verbose
-        0: silent; 1: a bar, on a terminal only; 2: besides, one line an epoch, anywhere.
+        0: silent; 1: a bar, on a terminal and in a notebook only; 2: besides, one line an epoch,
+        anywhere; "curve": a bar with the curve of the loss.
     epochs
         Epochs the whole fit will have.
     done
         Epochs that were done before.
     """
 
-    interval = 0.1
-
-    def __init__(self, verbose: int, epochs: int, done: int = 0) -> None:
-        self.lines = verbose >= 2
+    def __init__(self, verbose: int | str, epochs: int, done: int = 0) -> None:
+        curve = verbose == "curve"
+        self.lines = not isinstance(verbose, str) and verbose >= 2
         self.epochs = epochs
-        self.done = done
-        self._shown = 0.0
-        self._bar: RichProgress | None = None
-        self._task: TaskID | None = None
-        if verbose >= 1 and sys.stderr.isatty():
-            self._bar = _bar()
+        self.view: ProgressView | None = None
+        if not verbose:
+            return
+        if in_notebook():
+            self.view = NotebookView(epochs, done, curve=curve)
+        elif sys.stderr.isatty():
+            self.view = TerminalView(epochs, done, curve=curve)
 
     def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-            self._task = self._bar.add_task(
-                "training", total=float(self.epochs), completed=self.done, terms=""
-            )
+        if self.view is not None:
+            self.view.start()
         return self
 
     def __exit__(
@@ -54,28 +73,77 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self.view is not None:
+            self.view.stop()
 
     def step(self, epochs_done: float) -> None:
-        """Move the bar, at most ten times a second."""
-        if self._bar is None or self._task is None:
-            return
+        """Move the bar."""
+        if self.view is not None:
+            self.view.step(epochs_done)
+
+    def epoch(self, record: Record) -> None:
+        """Show the terms of an epoch that is done."""
+        line = as_line(record)
+        if self.lines:
+            # A notebook shows stderr in red; a terminal's bar lets through what is written to it.
+            output = sys.stdout if isinstance(self.view, NotebookView) else sys.stderr
+            print(f"epoch {record['epoch']:.0f}/{self.epochs}  {line}", file=output)
+        if self.view is not None:
+            self.view.epoch(record, line)
+
+
+class TerminalView:
+    """A bar on stderr that is gone when the fit is done.
+
+    Parameters
+    ----------
+    epochs, done
+        As for `Progress`.
+    curve
+        Whether to show the curve of the loss, in a row of blocks.
+    """
+
+    interval = 0.1
+
+    def __init__(self, epochs: int, done: int, *, curve: bool) -> None:
+        self.done, self.epochs, self.curve = done, epochs, curve
+        self.values: list[float] = []
+        self._shown = 0.0
+        self._bar: RichProgress = _bar()
+        self._task: TaskID = self._bar.add_task(
+            "training", total=float(epochs), completed=done, terms=""
+        )
+
+    def start(self) -> None:
+        self._bar.start()
+
+    def step(self, epochs_done: float) -> None:
         now = time.monotonic()
         if now - self._shown >= self.interval:
             self._shown = now
             self._bar.update(self._task, completed=epochs_done)
 
-    def epoch(self, record: Record) -> None:
-        """Show the terms of an epoch that is done."""
-        if self.lines and self._bar is None:
-            print(f"epoch {record['epoch']:.0f}/{self.epochs}  {as_line(record)}", file=sys.stderr)
-        if self._bar is not None and self._task is not None:
-            if self.lines:
-                self._bar.console.print(
-                    f"epoch {record['epoch']:.0f}/{self.epochs}  {as_line(record)}", highlight=False
-                )
-            self._bar.update(self._task, completed=record["epoch"], terms=as_line(record))
+    def epoch(self, record: Record, line: str) -> None:
+        if self.curve:
+            self.values.append(record.get("validation_total", record["total"]))
+            line = f"{sparkline(self.values)}  {line}"
+        self._bar.update(self._task, completed=record["epoch"], terms=line)
+
+    def stop(self) -> None:
+        self._bar.stop()
+
+
+def sparkline(values: list[float]) -> str:
+    """Return a curve of finite values as a row of blocks, the whole of it at any length.
+
+    >>> sparkline([4.0, 2.0, 1.0, 1.0])
+    '█▃▁▁'
+    """
+    count = min(len(values), SPARKS)
+    shown = [values[round(i * (len(values) - 1) / max(count - 1, 1))] for i in range(count)]
+    low, high = min(shown), max(shown)
+    steps = (len(BLOCKS) - 1) / ((high - low) or 1.0)
+    return "".join(BLOCKS[round((value - low) * steps)] for value in shown)
 
 
 def as_line(record: Record) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -10,9 +11,12 @@ from torch import Tensor, nn
 
 from ..optimizers import Optimizer
 from ..schedules import Schedule
+from .checkpoint import FormError, is_amount, require_form
 
 Record = dict[str, float]
 Weights = dict[str, Tensor]
+SURE = 2.5
+"""Standard errors by which held-out rows must gain, for a gain to be no chance."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Plan:
     patience: int | None
     precision: str
     seed: int
-    verbose: int = 0
+    verbose: int | str = 0
     callbacks: Sequence[Callback] = ()
 
 
@@ -49,12 +53,29 @@ class TrainingState:
     best_weights: Weights | None = None
     first_loss: float | None = None
     """What the very first step minimised: a loss many times as high has exploded."""
+    start_losses: Tensor | None = None
+    """Loss of each held-out row before the first step, (n,), where that has to be surpassed."""
     stop: bool = False
 
     @property
     def record(self) -> Record:
         """The terms of the last epoch."""
         return self.history[-1]
+
+    def surpasses_start(self, losses: Tensor) -> bool:
+        """Whether held-out losses (n,) are lower than at the start by more than chance explains."""
+        if self.start_losses is None:
+            return True
+        gains = self.start_losses - losses
+        mean, root = float(gains.mean()), math.sqrt(len(gains))
+        if mean <= 0 or len(gains) < 2:
+            return False
+        more = float(gains.sign().mean())
+        return mean > SURE * float(gains.std()) / root or more > SURE / root
+
+    def stands_at_start(self) -> bool:
+        """Whether no epoch surpassed a start that had to be surpassed."""
+        return self.start_losses is not None and self.best_epoch == 0
 
     def keep(self) -> None:
         """Remember the present weights as the best."""
@@ -80,17 +101,58 @@ class TrainingState:
             "best_epoch": self.best_epoch,
             "best_weights": self.best_weights,
             "first_loss": self.first_loss,
+            "start_losses": self.start_losses,
         }
 
     def from_dict(self, values: dict[str, Any]) -> None:
-        """Take over what `to_dict` returned."""
-        for name in ("epoch", "history", "best_loss", "best_epoch", "first_loss"):
+        """Take over what `to_dict` returned.
+
+        Raises
+        ------
+        FormError
+            If it cannot be of this fit.
+        """
+        self._check(values)
+        for name in ("epoch", "history", "best_loss", "best_epoch", "first_loss", "start_losses"):
             setattr(self, name, values[name])
         weights = values["best_weights"]
         if weights is not None:
             present = self.model.state_dict()
             weights = {name: value.to(present[name].device) for name, value in weights.items()}
         self.best_weights = weights
+
+    def _check(self, values: dict[str, Any]) -> None:
+        """Refuse values that `to_dict` cannot have returned."""
+        empty = dict.fromkeys(values)
+        require_form(empty, dict.fromkeys(self.to_dict()))
+        if values["best_weights"] is not None:
+            require_form(values["best_weights"], self.model.state_dict(), "best_weights")
+        require_form(values["start_losses"], self.start_losses, "start_losses")
+        history, epoch, best = (values[name] for name in ("history", "epoch", "best_epoch"))
+        good = {
+            "epoch": type(epoch) is int and 0 <= epoch <= self.epochs,
+            "best_epoch": type(best) is int and type(epoch) is int and 0 <= best <= epoch,
+            "best_loss": is_amount(values["best_loss"]),
+            "first_loss": values["first_loss"] is None or is_amount(values["first_loss"]),
+            "history": isinstance(history, list)
+            and len(history) == epoch
+            and all(map(_is_record, history)),
+        }
+        for name, fits in good.items():
+            if not fits:
+                raise FormError(f"its {name} is not of the right form")
+
+
+def _is_record(value: object) -> bool:
+    """Whether a value is what the loop notes of an epoch: names and numbers, NaN too."""
+    return (
+        isinstance(value, dict)
+        and {"epoch", "total", "reconstruction"} <= value.keys()
+        and all(
+            isinstance(name, str) and (type(number) in (int, float))
+            for name, number in value.items()
+        )
+    )
 
 
 class Callback(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -15,6 +15,21 @@ from .hardware import autocast
 from .state import Plan
 
 Optimizers = Sequence[torch.optim.Optimizer]
+Mean = Callable[[Tensor], Tensor]
+"""From a term of each row of a batch to its mean."""
+
+
+def build_optimizers(model: Model, plan: Plan, device: torch.device) -> Optimizers:
+    """Return an optimiser for each of the model's groups of parameters, in their order."""
+    return [
+        plan.optimizer.build(
+            group.parameters,
+            plan.learning_rate if group.learning_rate is None else group.learning_rate,
+            plan.weight_decay,
+            device,
+        )
+        for group in model.groups()
+    ]
 
 
 class Stepper(Protocol):
@@ -63,15 +78,15 @@ class GradientStep:
         terms: dict[str, Tensor] = {}
         for group, optimizer in zip(self.groups, self.optimizers, strict=True):
             optimizer.zero_grad(set_to_none=True)
-            terms |= self.gradient(group, x, target)
+            terms |= self.gradient(group, x, target, lambda term: batches.mean(term, index))
             optimizer.step()
         return self.reported(terms)
 
-    def gradient(self, group: Group, x: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def gradient(self, group: Group, x: Tensor, target: Tensor, mean: Mean) -> dict[str, Tensor]:
         """Leave a batch's gradient in a group's parameters and return the mean of each term."""
         with autocast(self.device, self.precision):
             terms = group.objective(x, target, self.moment)
-        means = {name: term.mean() for name, term in terms.items()}
+        means = {name: mean(term) for name, term in terms.items()}
         next(iter(means.values())).backward()  # type: ignore[no-untyped-call]
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(group.parameters, self.clip)
@@ -98,7 +113,8 @@ class ClosureStep(GradientStep):
         def closure() -> Tensor:
             self.moment.generator.set_state(drawn)
             optimizer.zero_grad(set_to_none=True)
-            row = self.reported(self.gradient(group, x, target))
+            terms = self.gradient(group, x, target, lambda term: batches.mean(term, index))
+            row = self.reported(terms)
             first.append(row)
             return row[0]
 

@@ -1,0 +1,62 @@
+"""Precision: whether float32 or bf16 trains a model faster, found by trying both."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from copy import deepcopy
+from dataclasses import replace
+
+import torch
+
+from ..data.batches import Batches
+from ..model import Model
+from .state import Plan
+from .steps import GradientStep, build_optimizers
+
+WARM_UP, STEPS = 3, 7
+"""Steps in each precision before those that are timed, and those."""
+WORTH = 0.95
+"""bf16 is taken where its steps take less than this share of float32's."""
+
+_measured: dict[tuple[object, ...], str] = {}
+
+
+def faster_precision(model: Model, plan: Plan, batches: Batches) -> str:
+    """Return "float32" or "bf16", whichever steps faster; the model itself is left as it is.
+
+    What was found holds for the rest of the process, so that equal fits are trained alike.
+
+    Parameters
+    ----------
+    model
+        On the device it is trained on.
+    plan, batches
+        How it is trained, and on what.
+    """
+    shapes = tuple(tuple(p.shape) for p in model.parameters())
+    key = (str(model), shapes, plan.batch_size, torch.get_num_threads(), batches.device.type)
+    if key not in _measured:
+        _measured[key] = _measure(model, plan, batches)
+    return _measured[key]
+
+
+def _measure(model: Model, plan: Plan, batches: Batches) -> str:
+    """Take steps of copies in either precision, in turn."""
+    index = torch.arange(min(plan.batch_size, len(batches)), device=batches.device)
+    steppers: dict[str, GradientStep] = {}
+    for precision in ("float32", "bf16"):
+        copy = deepcopy(model).train()
+        chosen = replace(plan, precision=precision)
+        optimizers = build_optimizers(copy, chosen, batches.device)
+        steppers[precision] = GradientStep(copy, optimizers, chosen, batches.device)
+        generator = torch.Generator(batches.device).manual_seed(0)
+        steppers[precision].start(generator, torch.zeros((), device=batches.device))
+    seconds: dict[str, list[float]] = {precision: [] for precision in steppers}
+    for _ in range(WARM_UP + STEPS):
+        for precision, stepper in steppers.items():
+            begun = time.perf_counter()
+            stepper.step(batches, index)
+            seconds[precision].append(time.perf_counter() - begun)
+    float32, bf16 = (statistics.median(seconds[p][WARM_UP:]) for p in ("float32", "bf16"))
+    return "bf16" if bf16 < WORTH * float32 else "float32"
