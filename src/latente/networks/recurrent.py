@@ -159,8 +159,6 @@ class Lstm(nn.LSTM):
 CELLS: dict[str, type[Gru] | type[Lstm]] = {"gru": Gru, "lstm": Lstm}
 STATES = {"gru": 1, "lstm": 2}
 """How many tensors make the state of a layer."""
-LOOPS = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 9)
-"""Whether torch exports a layer as ONNX's own GRU or LSTM, and a scan as ONNX's Scan."""
 
 
 def weights(layer: nn.RNNBase) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -191,21 +189,16 @@ def start(layer: nn.RNNBase, generator: Generator) -> None:
 def run(layer: nn.Module, x: Tensor, state: State) -> Tensor:
     """Return a layer's outputs (n, T, hidden) for the inputs (n, T, width) of all steps.
 
-    An exporter that has no loops is shown the steps one by one.
+    An exporter is shown the steps one by one: it fixes the batch's size in whole layers.
     """
     assert isinstance(layer, Gru | Lstm)
-    if exported_with_loops() or not torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling():
         return layer.run(x, state)
     outputs = []
     for step in x.unbind(1):
         state = layer.step(step, state)
         outputs.append(state[0])
     return torch.stack(outputs, 1)
-
-
-def exported_with_loops() -> bool:
-    """Whether an exporter looks on that can write layers and loops, not only single steps."""
-    return LOOPS and torch.compiler.is_exporting()
 
 
 def stack(part: Recurrent, widths: Sequence[int]) -> nn.ModuleList:
@@ -319,8 +312,6 @@ class RecurrentDecoder(nn.Module):
                 raw = self._at_once(z, [])
             elif target is not None and self.forcing.rate == 0:
                 raw = self._at_once(z, [nn.functional.pad(target[:, :-1], (0, 0, 1, 0))])
-            elif exported_with_loops():
-                raw = self._scanned(z)
             else:
                 raw = self._step_by_step(z, target)
         return self._split(raw)
@@ -340,42 +331,15 @@ class RecurrentDecoder(nn.Module):
         forced = self.forcing(z.new_ones(z.shape[0], self.steps, 1)) > 0
         raw = []
         for t in range(self.steps):
-            states, step = self._step(z, seen, states, masks)
-            raw.append(step)
-            seen = self._seen(step)
+            x = torch.cat([z, seen], -1)
+            for i, layer in enumerate(self.layers):
+                states[i] = layer.step(x, states[i])  # type: ignore[operator]
+                x = states[i][0] * masks[i]
+            raw.append(self.head(x))
+            seen = self._seen(raw[-1])
             if target is not None:
                 seen = torch.where(forced[:, t], target[:, t], seen)
         return torch.stack(raw, 1)
-
-    def _scanned(self, z: Tensor) -> Tensor:
-        """Return what `_step_by_step` does at use, as a loop that stays one when exported."""
-        from torch._higher_order_ops.scan import scan
-
-        states, masks = self._begin(z)
-        parts = len(states[0])
-
-        def step(carry: State, _: Tensor) -> tuple[State, Tensor]:
-            *flat, seen = carry
-            before = [tuple(flat[i : i + parts]) for i in range(0, len(flat), parts)]
-            after, raw = self._step(z, seen, before, masks)
-            kept = (*(each for state in after for each in state), self._seen(raw))
-            # No output of a scan may share memory with another.
-            return tuple(each.clone() for each in kept), raw.clone()
-
-        seen = z.new_zeros(z.shape[0], self.features)
-        first = (*(each for state in states for each in state), seen)
-        _, raw = scan(step, tuple(each.clone() for each in first), z.new_zeros(self.steps, 1))
-        return raw.movedim(0, 1)
-
-    def _step(
-        self, z: Tensor, seen: Tensor, states: list[State], masks: list[Tensor]
-    ) -> tuple[list[State], Tensor]:
-        """Return the states behind a step that sees (n, d), and its raw output (n, numbers)."""
-        x, after = torch.cat([z, seen], -1), []
-        for layer, state, mask in zip(self.layers, states, masks, strict=True):
-            after.append(layer.step(x, state))  # type: ignore[operator]
-            x = after[-1][0] * mask
-        return after, self.head(x)
 
     def _begin(self, z: Tensor) -> tuple[list[State], list[Tensor]]:
         """Return each layer's first state, and what its outputs are multiplied by."""
@@ -385,21 +349,18 @@ class RecurrentDecoder(nn.Module):
         return states, masks
 
     def _seen(self, raw: Tensor) -> Tensor:
-        """Return one step's x̂ (n, d) of its raw output (n, numbers).
-
-        Nothing in it asks for the batch's size: an exported loop holds tensors alone.
-        """
-        return self.output(self._split(raw.unsqueeze(1))).select(1, 0)
+        """Return one step's x̂ (n, d) of its raw output (n, numbers)."""
+        return self.output(self._split(raw[:, None]))[:, 0]
 
     def _first(self, raw: Tensor) -> Tensor:
         """Return the first of the numbers of each value: x̂ where no loss says what it is."""
-        return raw if self.per_value == 1 else raw.select(1, 0)
+        return raw if self.per_value == 1 else raw[:, 0]
 
     def _split(self, raw: Tensor) -> Tensor:
         """Return raw outputs (n, T, numbers) with an axis for the numbers of each value."""
         if self.per_value == 1:
             return raw
-        return raw.view(-1, raw.shape[1], self.per_value, self.features).movedim(2, 1)
+        return raw.view(*raw.shape[:2], self.per_value, self.features).movedim(2, 1)
 
 
 class RecurrentModule(NetworkModule):
