@@ -7,6 +7,9 @@ The sets are ADBench's (Han et al., 2022) in ``$LATENTE_DATA/adbench/*.npz``. Of
 normal rows, at most 7,000, are learned from, in units of their own standard deviation; the test has
 at most 2,000 of the other normal rows and at most 2,000 anomalies. Every method has the same
 parameters on every set. ``--fraud`` measures rare anomalies among all of the other normal rows.
+
+Anomalies among the rows of the fit are measured besides: at most 2,500 rows of each set, as they
+come, fitted and scored, their labels used for the measures alone.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from latente import AnomalyDetector, LatenteError, datasets
 
 Floats = NDArray[np.float64]
 LEARNED, TESTED = 7_000, 2_000
+MIXED = 2_500
 FIRST = 100  # alerts that somebody looks at
 
 
@@ -59,6 +63,13 @@ class Split:
         spread[spread == 0] = 1
         labels = np.r_[np.zeros(len(rest), bool), np.ones(len(others), bool)]
         return cls(name, (train - train.mean(0)) / spread, (test - train.mean(0)) / spread, labels)
+
+    @classmethod
+    def mixed(cls, name: str, X: Any, y: Any, seed: int) -> Split:
+        """Take some rows as they come, to learn from and to score."""
+        chosen = np.sort(np.random.default_rng(seed).permutation(len(X))[:MIXED])
+        rows = np.asarray(X[chosen], np.float64)
+        return cls(name, rows, rows, np.asarray(y[chosen]) == 1)
 
 
 Method = Callable[[Floats, Floats, int], Floats]
@@ -94,10 +105,35 @@ def forest(train: Floats, test: Floats, seed: int) -> Floats:
     return -IsolationForest(random_state=seed).fit(train).score_samples(test)
 
 
+def among(contamination: float | str) -> Method:
+    """Score rows of which some may be anomalies."""
+
+    def method(train: Floats, test: Floats, seed: int) -> Floats:
+        detector = AnomalyDetector(contamination=contamination, random_state=seed)
+        return -detector.fit(train).score_samples(test)
+
+    return method
+
+
+def itself_left_out(train: Floats, test: Floats, seed: int) -> Floats:
+    """Score the rows of the fit by the mean distance to the five nearest others, standardised."""
+    spread = train.std(axis=0)
+    spread[spread == 0] = 1
+    distances, _ = NearestNeighbors(n_neighbors=5).fit(train / spread).kneighbors()
+    return np.asarray(distances.mean(axis=1))
+
+
+MIXED_METHODS: dict[str, Method] = {
+    'AnomalyDetector(contamination="auto")': among("auto"),
+    "AnomalyDetector()": ours,
+    "kNN, mean of 5": itself_left_out,
+    "IsolationForest": forest,
+}
 METHODS: dict[str, Method] = {
     "AnomalyDetector()": ours,
     "– its reconstructions alone": only("reconstruction"),
     "– its nearest rows alone": only("neighbors"),
+    "– its surface alone": only("surface"),
     "kNN, 5th distance": neighbors(lambda d: d[:, -1]),
     "kNN, mean of 5": neighbors(lambda d: d.mean(axis=1)),
     "IsolationForest": forest,
@@ -140,13 +176,16 @@ def measured(split: Split, scores: Floats, seconds: float) -> dict[str, float]:
 
 
 Results = dict[str, dict[str, dict[str, float]]]
+MEANS = ("AUROC", "AP")
 
 
-def measure(splits: list[Split], python: Path | None, seed: int) -> Results:
+def measure(
+    splits: list[Split], methods: dict[str, Method], python: Path | None, seed: int
+) -> Results:
     """Return the measures by method and set."""
     results: Results = {}
     ours(splits[0].train[:200], splits[0].test, seed)  # imports and first calls, not timed
-    for name, method in METHODS.items():
+    for name, method in methods.items():
         results[name] = {s.name: measured(s, *timed(method, s, seed)) for s in splits}
         told(name, results[name])
     for name, model in PYOD.items() if python else ():
@@ -188,6 +227,15 @@ def read(path: Path, seed: int, tested: int | None = TESTED) -> Split:
         return Split.of(path.stem.split("_", 1)[1], data["X"], data["y"], seed, tested)
 
 
+def mixed(seed: int) -> list[Split]:
+    """Return the sets as they come, without those that have no two anomalies among these rows."""
+    splits = []
+    for path in adbench():
+        with np.load(path) as data:
+            splits.append(Split.mixed(path.stem.split("_", 1)[1], data["X"], data["y"], seed))
+    return [split for split in splits if split.odd.sum() > 1]
+
+
 def rare(seed: int) -> list[Split]:
     """Return the sets of rare anomalies: http, smtp, and card payments where they can be had."""
     splits = [read(path, seed, None) for path in adbench() if path.stem in ("16_http", "34_smtp")]
@@ -214,10 +262,15 @@ def main() -> None:
         parser.error("set LATENTE_DATA to a folder in which adbench/*.npz lie")
     splits = rare(options.seed) if options.fraud else [read(p, options.seed) for p in adbench()]
     python = (options.python or interpreter("pyod")) if options.pyod else None
-    results = measure(splits, python, options.seed)
+    results = measure(splits, METHODS, python, options.seed)
+    if options.fraud:
+        lines = rare_page(splits, results, options.seed)
+    else:
+        among_them = mixed(options.seed)
+        found = measure(among_them, MIXED_METHODS, None, options.seed)
+        lines = page(splits, results, options.seed) + mixed_part(among_them, found)
     if options.output:
-        write = rare_page if options.fraud else page
-        options.output.write_text("\n".join(write(splits, results, options.seed)) + "\n")
+        options.output.write_text("\n".join(lines) + "\n")
         print(f"written to {options.output}")
 
 
@@ -247,28 +300,66 @@ def page(splits: list[Split], results: Results, seed: int) -> list[str]:
         f"most {TESTED:,} of the other normal rows and at most {TESTED:,} anomalies. Every method "
         "has the same parameters on every set. Seconds are those to fit and score all sets.",
         "",
-        "The detector's design (its scores, their views, how they are joined, steps of training) "
-        f"was chosen on every other set: {', '.join(designed)}. On the other {len(others)} sets "
-        "nothing was chosen; kNN, and once a slower version of the detector with two autoencoders, "
-        "had been run on all sets before. The figures of these unseen sets are the ones to go by.",
+        "The detector's parts were chosen by these sets in halves, every other one of them, and by "
+        "sets made of scikit-learn's digits, of MNIST and CIFAR-10, and of waves and land that "
+        f"were simulated. The first half is {', '.join(designed)}. What each half would "
+        "have chosen differs little; but every set had a part in the choice, and the margin over "
+        "kNN on a set of your own may be smaller.",
         *header(),
-        "| method | AUROC | AP | seconds | AUROC, unseen sets | AP, unseen sets "
-        "| AUROC, design sets | AP, design sets |",
+        "| method | AUROC | AP | seconds | AUROC, first half | AP, first half "
+        "| AUROC, second half | AP, second half |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for method, sets in results.items():
         cells = [mean(sets, "AUROC"), mean(sets, "AP")]
-        halves = [mean(sets, m, half) for half in (others, designed) for m in ("AUROC", "AP")]
+        halves = [mean(sets, m, half) for half in (designed, others) for m in ("AUROC", "AP")]
         shown = [*(f"{c:.3f}" for c in cells), f"{total(sets):.1f}", *(f"{c:.3f}" for c in halves)]
         lines.append(f"| {method} | {' | '.join(shown)} |")
     compared = [name for name in results if not name.startswith("–")]
-    lines += ["", "## Set by set", "", "AUROC / average precision; design sets in italics.", ""]
+    lines += ["", "## Set by set", "", "AUROC / average precision; the first half in italics.", ""]
     lines += ["| set | " + " | ".join(compared) + " |", "|---" * (len(compared) + 1) + "|"]
     for name in names:
         pairs = [
             f"{results[m][name]['AUROC']:.3f} / {results[m][name]['AP']:.3f}" for m in compared
         ]
         lines.append(f"| {f'*{name}*' if name in designed else name} | {' | '.join(pairs)} |")
+    return lines
+
+
+def mixed_part(splits: list[Split], results: Results) -> list[str]:
+    """Return the part of the page about anomalies among the rows of the fit."""
+    names = [split.name for split in splits]
+    lines = [
+        "",
+        "## Anomalies among the rows of the fit",
+        "",
+        f"At most {MIXED:,} rows of each set as they come; {len(names)} sets have two anomalies at "
+        "least among these. All are learned from and scored, and nothing is known of them, the "
+        "share of anomalies neither. Each method is as it comes; seconds are those of all sets.",
+        "",
+        "The way was chosen here too by halves. Of all that was tried, the best on the first half "
+        "had AUROC 0.835 and AP 0.364 on the second, the best on the second 0.790 and 0.475 on the "
+        "first; of the ways with this scale, 0.864 and 0.441, and 0.794 and 0.484. What was taken "
+        "does well on both halves, so that these four are fairer than the table.",
+        "",
+        "| method | AUROC | AP | seconds | AUROC, first half | AP, first half "
+        "| AUROC, second half | AP, second half |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for method, sets in results.items():
+        halves = [mean(sets, m, half) for half in (names[0::2], names[1::2]) for m in MEANS]
+        cells = [*(mean(sets, m) for m in MEANS), *halves]
+        shown = [f"{cell:.3f}" for cell in cells]
+        shown.insert(2, f"{total(sets):.1f}")
+        lines.append(f"| {method} | {' | '.join(shown)} |")
+    lines += ["", "AUROC / average precision, and the share of anomalies.", ""]
+    lines += ["| set | anomalies | " + " | ".join(results) + " |"]
+    lines += ["|---" * (len(results) + 2) + "|"]
+    for split in splits:
+        cells = [
+            " / ".join(f"{sets[split.name][m]:.3f}" for m in MEANS) for sets in results.values()
+        ]
+        lines.append(f"| {split.name} | {split.odd.mean():.1%} | {' | '.join(cells)} |")
     return lines
 
 

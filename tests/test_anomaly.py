@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from sklearn.base import clone
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import (
+    check_fit_idempotent,
+    check_outliers_fit_predict,
+    parametrize_with_checks,
+)
 from torch import nn
 from typer.testing import CliRunner
 
@@ -27,11 +33,13 @@ from latente import (
     Dense,
     FileError,
     ParameterError,
+    PyODAdapter,
     datasets,
 )
 from latente.anomaly import ensemble
-from latente.anomaly.scores import SCORES, VIEWS, Gaussianised
-from latente.anomaly.thresholds import F1, THRESHOLDS, Alerts, LeastCost, Quantile
+from latente.anomaly.detector import Stages
+from latente.anomaly.scores import SCORES, VIEWS, Neighbors, Robust, Standard, Surface
+from latente.anomaly.thresholds import F1, THRESHOLDS, Alerts, Fence, LeastCost, Quantile
 from latente.cli.main import app
 
 DIGITS = datasets.load("digits")
@@ -130,6 +138,78 @@ class TestContamination:
         assert average_precision_score(y, -trimmed.score_samples(new)) > 0.95
         assert average_precision_score(y, -naive.score_samples(new)) < 0.8
 
+    def test_auto_finds_a_far_dense_clump(self) -> None:
+        """Ten rows, alike and far off, are one another's nearest: their ranking must not invert."""
+        rng = np.random.default_rng(1)
+        far = np.full(6, 9.0) + 0.01 * rng.normal(size=(10, 6))
+        X = np.concatenate([correlated(390, 0), far])
+        odd = np.arange(400) >= 390
+        robust = small(contamination="auto").fit(X)
+        assert average_precision_score(odd, -robust.score_samples(X)) > 0.95
+        flags = robust.predict(X) == -1
+        assert flags[odd].all()
+        assert flags[~odd].mean() < 0.2
+        assert isinstance(robust.threshold_, Fence)
+
+    def test_auto_costs_little_where_all_rows_are_normal(self) -> None:
+        X = np.concatenate([correlated(200, 1), broken(200, 2)])
+        y = np.arange(400) >= 200
+        robust, plain = (
+            roc_auc_score(y, -small(contamination=share).fit(correlated(400, 0)).score_samples(X))
+            for share in ("auto", 0.0)
+        )
+        assert robust > plain - 0.05
+
+    def test_false_alarms_are_as_many_as_asked_for_though_a_core_is_learned(self) -> None:
+        detector = small(
+            contamination="auto", threshold="quantile(rate=0.1)", validation_fraction=0.4,
+            scores="neighbors",
+        ).fit(correlated(1500, 0))  # fmt: skip
+        assert (detector.predict(correlated(1000, 1)) == -1).mean() == pytest.approx(0.1, abs=0.1)
+
+    def test_many_rows_are_compared_with_few(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Work grows with the number of rows, not with its square."""
+        for name in ("COMPARED", "FEWER"):
+            monkeypatch.setattr(ensemble, name, 100)
+        X = np.concatenate([correlated(980, 0), np.full((20, 6), 8.0)])
+        found = small(contamination="auto", scores="neighbors").fit(X)
+        (member,) = found.ensemble_.members
+        assert isinstance(member.score, Neighbors)
+        assert len(member.score.references) == 100
+        assert roc_auc_score(np.arange(1000) >= 980, -found.score_samples(X)) > 0.95
+
+    def test_says_what_it_does(self, capsys: pytest.CaptureFixture[str]) -> None:
+        small(contamination="auto", verbose=2).fit(correlated(60, 0))
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0] == "looking for normal rows among 60"
+        assert lines[-1] == "setting the threshold"
+        assert any("surface" in line for line in lines)
+        small(contamination="auto", verbose=1).fit(correlated(60, 0))
+        assert capsys.readouterr().err == "", "no terminal, no line that changes"
+
+    def test_ctrl_c_ends_it_between_two_blocks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ensemble, "BLOCK", 50)
+        asked: list[str] = []
+
+        def interrupt(self: Stages, stage: str) -> None:
+            asked.append(stage)
+            if "33%" in stage:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Stages, "__call__", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            small(contamination="auto").fit(correlated(150, 0))
+        assert len(asked) == 2
+
+    def test_ctrl_c_in_the_autoencoder_ends_all_of_it(self) -> None:
+        class Impatient:
+            def on_epoch_end(self, state: object) -> None:
+                raise KeyboardInterrupt
+
+        own = Autoencoder(2, epochs=3, network=Dense(hidden=(4,)), callbacks=Impatient())
+        with pytest.raises(KeyboardInterrupt):
+            small(autoencoder=own).fit(correlated(60, 0))
+
     def test_that_share_of_the_training_rows_is_flagged(self) -> None:
         X = np.concatenate([correlated(285, 0), broken(15, 1)])
         detector = small(contamination=0.05).fit(X)
@@ -193,6 +273,43 @@ class TestThreshold:
         with pytest.raises(DataError, match="normal rows only"):
             detector.fit(correlated(50, 0), validation=(X, np.zeros(20)))
 
+    def test_fence_is_that_of_a_box_plot_on_the_better_side(self) -> None:
+        scores = np.random.default_rng(0).normal(size=20_000)
+        assert Fence().offset(scores, np.zeros(20_000, bool)) == pytest.approx(-2.7, abs=0.1)
+        with pytest.raises(ParameterError, match="whiskers"):
+            Fence(whiskers=-1)
+
+    @pytest.mark.parametrize("kind", [int, bool, float, "signs"])
+    def test_labels_of_either_manner_are_taken_alike(
+        self, fitted: AnomalyDetector, kind: Any
+    ) -> None:
+        X, y = np.concatenate([correlated(30, 3), broken(30, 4)]), np.arange(60) >= 30
+        labels = np.where(y, -1, 1) if kind == "signs" else y.astype(kind)
+        offsets = [
+            deepcopy(fitted).calibrate(X, given, threshold="f1").offset_ for given in (y, labels)
+        ]
+        assert offsets[0] == offsets[1]
+
+    def test_labels_that_may_mean_either_are_refused(self, fitted: AnomalyDetector) -> None:
+        X = correlated(3, 0)
+        for labels, told in (
+            ([1, 1, 1], "may mean anomalies"),
+            ([1, 0, -1], "holds -1, 0, 1: use"),
+            (["a", "b", "a"], "use 0 for normal rows and 1"),
+            ([True] * 3, "True for every row"),
+        ):
+            with pytest.raises(DataError, match=told):
+                deepcopy(fitted).calibrate(X, labels)
+
+    def test_calibrate_takes_a_share_in_place_of_labels(self, fitted: AnomalyDetector) -> None:
+        X = np.concatenate([correlated(90, 3), broken(10, 4)])
+        detector = deepcopy(fitted).calibrate(X, contamination=0.1)
+        assert (detector.predict(X) == -1).sum() == 10
+        with pytest.raises(ParameterError, match="goes without y"):
+            detector.calibrate(X, np.zeros(100), contamination=0.1)
+        with pytest.raises(ParameterError, match=r"contamination=0\.8"):
+            detector.calibrate(X, contamination=0.8)
+
     def test_wrong_labels_are_told(self, fitted: AnomalyDetector) -> None:
         with pytest.raises(DataError, match="one for each"):
             fitted.calibrate(correlated(5, 0), [1, 0])
@@ -244,6 +361,7 @@ class TestParameters:
         ("keywords", "told"),
         [
             ({"contamination": 0.7}, "contamination=0.7"),
+            ({"contamination": "some"}, "contamination='some'"),
             ({"n_neighbors": 0}, "n_neighbors=0"),
             ({"validation_fraction": 0.9}, "validation_fraction=0.9"),
             ({"scores": "densty"}, "scores='densty'"),
@@ -274,6 +392,133 @@ class TestParameters:
         assert not hasattr(ae, "fitted_")
         (member,) = detector.ensemble_.members
         assert member.score.autoencoder.latent_dim_ == 2  # type: ignore[attr-defined]
+
+    def test_an_autoencoder_without_a_seed_takes_the_detectors(self, tmp_path: Path) -> None:
+        own = Autoencoder(2, network=Dense(hidden=(4,)), epochs=2)
+        X = correlated(60, 0)
+        first, second = (small(autoencoder=own).fit(X).score_samples(X) for _ in range(2))
+        assert np.array_equal(first, second)
+        assert own.random_state is None
+        detector = small(autoencoder=own).fit(X)
+        detector.save(tmp_path / "d.safetensors")
+        loaded = AnomalyDetector.load(tmp_path / "d.safetensors")
+        assert loaded.autoencoder is not None
+        assert loaded.autoencoder.random_state is None
+        seeded = Autoencoder(2, network=Dense(hidden=(4,)), epochs=2, random_state=5)
+        fitted = small(autoencoder=seeded).fit(X).ensemble_.autoencoder
+        assert fitted is not None
+        assert fitted.random_state == 5
+
+    @pytest.mark.parametrize("check", [check_fit_idempotent, check_outliers_fit_predict])
+    def test_scikit_learns_checks_with_an_autoencoder(self, check: Any) -> None:
+        own = Autoencoder(2, network=Dense(hidden=(4,)), epochs=2)
+        check("AnomalyDetector", small(autoencoder=own))
+
+
+class TestSurface:
+    def test_off_the_surface_is_farther_than_along_it(self) -> None:
+        """Rows on a curve: one step along costs little, the same step across costs all of it."""
+        rng = np.random.default_rng(0)
+        angle = rng.uniform(0, np.pi, 800)
+        ring = np.c_[np.cos(angle), np.sin(angle)] + 0.005 * rng.normal(size=(800, 2))
+        surface = SCORES["surface"]
+        assert issubclass(surface, Surface)
+        score = surface.learn(ring, 40)
+        along, across = score.distances(np.array([[0.0, 1.0], [0.0, 1.2]]))
+        assert across > 5 * along
+        assert np.allclose(
+            score.distances(ring[:50]),
+            np.r_[score.distances(ring[:20]), score.distances(ring[20:50])],
+        )
+
+    def test_wide_and_narrow_rows_have_one_formula(self) -> None:
+        """Solved by columns or by neighbours, whichever are fewer, the distance is the same."""
+        rng = np.random.default_rng(0)
+        x, new = rng.normal(size=(60, 8)), rng.normal(size=(5, 8))
+        empty = [np.c_[rows, np.zeros((len(rows), 60))] for rows in (x, new)]
+        narrow = Surface.learn(x, 20).distances(new)
+        wide = Surface.learn(empty[0], 20).distances(empty[1])
+        assert np.allclose(narrow, wide)
+
+    def test_equal_rows_do_no_harm(self) -> None:
+        score = Surface.learn(np.ones((50, 3)), 40)
+        assert np.isfinite(score.distances(np.array([[1.0, 1, 1], [2, 2, 2]]))).all()
+
+
+@pytest.fixture(scope="module")
+def adapted() -> PyODAdapter:
+    return PyODAdapter(random_state=0).fit(mixed_rows()[0])
+
+
+def mixed_rows() -> tuple[Any, Any]:
+    X = np.concatenate([correlated(180, 0), 3 * broken(20, 1)])
+    return X, (np.arange(200) >= 180).astype(int)
+
+
+class TestPyODAdapter:
+    """What those who come from PyOD rely on."""
+
+    def test_scores_are_higher_for_odder_rows_and_labels_follow(self, adapted: PyODAdapter) -> None:
+        X, y = mixed_rows()
+        assert roc_auc_score(y, adapted.decision_scores_) > 0.9
+        assert np.array_equal(adapted.decision_function(X), adapted.decision_scores_)
+        assert adapted.labels_.sum() == 20
+        assert np.array_equal(adapted.labels_, adapted.decision_scores_ > adapted.threshold_)
+        assert np.array_equal(adapted.predict(X), adapted.labels_)
+        assert np.array_equal(adapted.decision_function(X), -adapted.detector_.score_samples(X))
+
+    def test_probabilities(self, adapted: PyODAdapter) -> None:
+        X, y = mixed_rows()
+        for method in ("linear", "unify"):
+            found = adapted.predict_proba(X, method=method)
+            assert found.shape == (200, 2)
+            assert np.allclose(found.sum(axis=1), 1)
+            assert ((found >= 0) & (found <= 1)).all()
+            assert found[y == 1, 1].mean() > found[y == 0, 1].mean() + 0.2
+        with pytest.raises(ValueError, match="linear"):
+            adapted.predict_proba(X, method="other")
+
+    def test_confidence_is_low_at_the_threshold_alone(self, adapted: PyODAdapter) -> None:
+        X, _ = mixed_rows()
+        labels, confidence = adapted.predict(X, return_confidence=True)
+        assert np.array_equal(confidence, adapted.predict_confidence(X))
+        assert ((confidence >= 0) & (confidence <= 1)).all()
+        order = np.argsort(np.abs(adapted.decision_scores_ - adapted.threshold_))
+        assert confidence[order[:4]].max() < 0.9
+        assert confidence[order[-4:]].min() > 0.99
+        assert np.array_equal(labels, adapted.labels_)
+
+    def test_rejection(self, adapted: PyODAdapter) -> None:
+        X, _ = mixed_rows()
+        shares = [(adapted.predict_with_rejection(X, T=t) == -2).mean() for t in (1, 3, 32)]
+        assert shares == sorted(shares)
+        assert 0 < shares[1] < 1
+        labels, (expected, bound, cost) = adapted.predict_with_rejection(X, T=3, return_stats=True)
+        assert set(labels) <= {0, 1, -2}
+        assert 0 <= expected <= bound <= 2
+        assert cost >= 0
+        with pytest.raises(ParameterError, match="T=0"):
+            adapted.predict_with_rejection(X, T=0)
+
+    def test_epochs_history_and_what_is_refused(self) -> None:
+        X, y = mixed_rows()
+        adapter = PyODAdapter(epoch_num=3, random_state=0)
+        assert np.array_equal(adapter.fit_predict(X), adapter.labels_)
+        assert len(adapter.history_["loss"]) == 3
+        assert adapter.model is not None
+        quick = PyODAdapter(AnomalyDetector(scores="neighbors", random_state=0))
+        assert quick.fit_predict_score(X, y) > 0.8
+        assert 0 <= quick.fit_predict_score(X, y, scoring="prc_n_score") <= 1
+        assert quick.model is None
+        with pytest.raises(NotImplementedError, match="roc_auc_score"):
+            quick.fit_predict_score(X, y, scoring="other")
+        for wrong in ({"contamination": 0}, {"epoch_num": 0}, {"detector": 3}):
+            with pytest.raises(ParameterError, match=next(iter(wrong))):
+                PyODAdapter(**wrong).fit(X)
+
+    def test_is_cloned_with_its_parameters(self) -> None:
+        adapter = PyODAdapter(contamination=0.2, epoch_num=7)
+        assert clone(adapter).get_params() == adapter.get_params()
 
 
 class TestFile:
@@ -375,16 +620,20 @@ class TestFile:
 
 class TestViews:
     @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=40))
-    def test_gaussianised_columns_keep_their_order(self, values: list[float]) -> None:
+    def test_tails_are_drawn_in_and_keep_their_order(self, values: list[float]) -> None:
         x = np.array(values)[:, None]
-        y = Gaussianised.learn(x).transform(np.sort(x, axis=0))
+        y = Standard.learn(x).transform(np.sort(np.r_[x, [[-1e30], [1e30]]], axis=0))
         assert np.isfinite(y).all()
-        assert (np.diff(y[:, 0]) >= -1e-9).all()
+        assert (np.diff(y[:, 0]) >= 0).all()
+        assert np.abs(y).max() < 400
 
-    def test_gaussianised_columns_are_normal(self) -> None:
-        x = np.exp(np.random.default_rng(0).normal(size=(2000, 2)) * 2)
-        y = Gaussianised.learn(x).transform(x)
-        assert np.allclose(np.quantile(y, [0.16, 0.5, 0.84], axis=0).T, [-1, 0, 1], atol=0.05)
+    def test_few_wild_rows_do_not_move_the_robust_scale(self) -> None:
+        x = np.random.default_rng(0).normal(5, 2, size=(1000, 2))
+        wild = x.copy()
+        wild[:100] = 1e6
+        assert np.allclose(Robust.learn(x).shift, Robust.learn(wild).shift, atol=0.5)
+        assert np.allclose(Robust.learn(x).span, Robust.learn(wild).span, rtol=0.3)
+        assert (Standard.learn(wild).span > 1e4).all()
 
     @pytest.mark.parametrize("name", VIEWS)
     def test_every_view_comes_back_from_its_state(self, name: str) -> None:
@@ -473,6 +722,14 @@ class TestCommand:
         detector = AnomalyDetector.load(home / "f1.safetensors")
         assert isinstance(detector.threshold_, F1)
 
+    def test_the_share_of_anomalies_may_be_unknown(self, home: Path) -> None:
+        args = ("detect", home / "new.csv", "--fit", "--label", "odd", "--json")
+        done = run(*args, "-o", home / "auto.safetensors", "--contamination", "auto")
+        assert done.exit_code == 0, done.stderr
+        assert AnomalyDetector.load(home / "auto.safetensors").contamination == "auto"
+        done = run(*args, "-o", home / "share.safetensors", "--contamination", "0.1")
+        assert json.loads(done.stdout)["flagged"] == 5
+
     def test_pictures_get_a_sheet(self, tmp_path: Path) -> None:
         ae = Autoencoder(latent_dim=4, epochs=2, network=Dense(hidden=(16,)), random_state=0)
         small(autoencoder=ae).fit(DIGITS.X[:80]).save(tmp_path / "d.safetensors")
@@ -488,6 +745,7 @@ class TestCommand:
         ("args", "code", "told"),
         [
             (["--fit"], 2, "give --output FILE"),
+            (["--fit", "-o", "x.safetensors", "--contamination", "x"], 2, "--contamination x: use"),
             ([], 2, "give --model FILE, or --fit"),
             (["-m", "none.safetensors"], 2, "there is no such detector"),
             (["-m", "d.safetensors", "--threshold", "f1"], 2, "goes with --fit"),

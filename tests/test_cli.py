@@ -1226,16 +1226,17 @@ class TestNumbersAsText:
         assert "--thousands none" in result.stderr
 
 
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("formulas")
+    rows = [f"{i - 15},{('=1+1', '@x', '-5', 'a-b')[i % 4]},{i % 2}" for i in range(40)]
+    (folder / "x.csv").write_text("\n".join(["-n,word,y", *rows]) + "\n")
+    good("fit", folder / "x.csv", "-o", folder / "m.safetensors", *TINY)
+    return folder
+
+
 class TestFormulas:
     """A spreadsheet runs what begins with =, +, - or @."""
-
-    @pytest.fixture(scope="class")
-    def table(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        folder = tmp_path_factory.mktemp("formulas")
-        rows = [f"{i - 15},{('=1+1', '@x', '-5', 'a-b')[i % 4]},{i % 2}" for i in range(40)]
-        (folder / "x.csv").write_text("\n".join(["-n,word,y", *rows]) + "\n")
-        good("fit", folder / "x.csv", "-o", folder / "m.safetensors", *TINY)
-        return folder
 
     @pytest.mark.parametrize("to", ["file", "stdout"])
     def test_they_are_marked_as_text(self, table: Path, to: str) -> None:

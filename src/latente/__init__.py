@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from . import figures as figures
     from . import latent as latent
     from .anomaly.detector import AnomalyDetector as AnomalyDetector
+    from .anomaly.pyod import PyODAdapter as PyODAdapter
     from .codec.codec import Codec as Codec
     from .errors import DataError as DataError
     from .errors import DataWarning as DataWarning
@@ -45,6 +46,7 @@ _HOMES = {
     "Autoencoder": "estimator",
     "Codec": "codec.codec",
     "LatentIndex": "search.index",
+    "PyODAdapter": "anomaly.pyod",
     "near_duplicates": "search.duplicates",
     "restore": "restoration",
     "DataError": "errors",

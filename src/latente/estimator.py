@@ -99,8 +99,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Share of the rows held out; the weights with their lowest loss are kept. A network that
         begins as PCA stays it, of all rows, unless the held-out rows show a gain beyond chance.
     patience : int, "auto" or None
-        Epochs without a lower validation loss after which the fit ends; "auto" takes 30, or two
-        fifths of the epochs where that is more and the network begins as PCA, where `epochs` is
+        Epochs without a lower validation loss after which the fit ends; "auto" takes 30, or seven
+        tenths of the epochs where that is more and the network begins as PCA, where `epochs` is
         "auto", and otherwise none: epochs that are asked for are trained.
     layout : str
         What the axes of X mean: "rows" (n, features), "pictures" (n, h, w) or (n, h, w, c),

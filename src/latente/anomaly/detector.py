@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..build import as_seed
 from ..data.arrays import SparseRows, as_array, as_tensor, blocks, is_frame, is_sparse, named
 from ..data.dataset import take_rows as chosen_rows
 from ..data.frames import like
+from ..data.preparation import Preparation
 from ..errors import DataError, ParameterError
 from ..estimator import Autoencoder
 from ..parts import from_json, is_number, is_whole, listed, resolve, to_json
 from ..persistence import load, save
 from ..storage.files import StrPath
-from .ensemble import Ensemble, Settings, columns, prepare, trimmed
+from .ensemble import Ensemble, Settings, columns, core, prepare
 from .scores import SCORES
-from .thresholds import THRESHOLDS, Quantile, Threshold, as_labels
+from .thresholds import THRESHOLDS, Fence, Quantile, Threshold, as_labels
 
 Floats = NDArray[np.float64]
 
 DENSE = 2**22
 """About how many values of a sparse matrix are made dense at a time."""
+SCORED = 10_000
+"""Rows of the fit, at most, on which the threshold is set."""
 
 
 class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -36,32 +41,35 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     ::
 
-        X ──▶ standardised ──┬─▶ denoising autoencoder: squared error ──┐
-          │                  ╰─▶ distance to the nearest normal rows ───┤
-          ╰─▶ Gaussianised ────▶ distance to the nearest normal rows ───┴─▶ score (n,)
+        X ──▶ standardised ──┬─▶ distance to the nearest normal rows ──────────────┐
+                             ├─▶ distance to the surface on which those lie ───────┤
+                             ╰─▶ denoising autoencoder: squared error, weight ¼ ───┴─▶ score (n,)
 
-    A row's score is the mean of three, each calibrated on normal rows. The reconstruction finds
-    what breaks the relations between columns (Vincent et al., 2010), the nearest rows find what
-    lies where no normal row does (Ramaswamy et al., 2000); standardised columns show how far out a
-    value is, Gaussianised ones how rare. Pictures are scored by the reconstruction of an
-    `Autoencoder` and by the nearest ones.
+    A row's score is the mean of three, each calibrated on normal rows. The nearest rows find what
+    lies where no normal row does (Ramaswamy et al., 2000), the surface and the reconstruction what
+    breaks the relations between columns, in its place (compare Roweis, Saul, 2000) or everywhere
+    (Vincent et al., 2010). Pictures are scored as they are, and the reconstruction is that of an
+    `Autoencoder`, with weight 1.
 
     Parameters
     ----------
     autoencoder : Autoencoder or None
         Cloned and fitted on the data as they are, in place of the detector's own, which is a
-        denoising one for rows and the default `Autoencoder` for pictures.
-    contamination : float
-        Share of the training rows that may be anomalies, from 0 to 0.5. Where it is not 0, the most
-        anomalous rows are set aside before what is normal is learned.
+        denoising one for rows and the default `Autoencoder` for pictures. One whose random_state is
+        None takes the detector's.
+    contamination : float or "auto"
+        Share of the training rows that may be anomalies, from 0 to 0.5, or "auto" where there may
+        be some and their share is not known. Where it is not 0, what is normal is learned from the
+        rows that certainly are.
     threshold : Threshold, str or "auto"
-        "quantile", "alerts", "f1" or "cost", or such a part: ``"quantile(rate=0.01)"``. "auto"
-        flags the share `contamination` of the training rows where that is not 0, and otherwise 5 %
-        of held-out normal rows.
+        "quantile", "alerts", "fence", "f1" or "cost", or such a part: ``"quantile(rate=0.01)"``.
+        "auto" flags the share `contamination` of the training rows, those beyond the fence of a box
+        plot where that is "auto", and 5 % of held-out normal rows where it is 0.
     scores : str or sequence of str
-        "auto" for both, or "reconstruction", "neighbors".
+        "auto" for all, or some of "neighbors", "surface", "reconstruction".
     n_neighbors : int
-        Nearest normal rows whose mean distance is taken.
+        Nearest normal rows whose mean distance is taken; more of them where `contamination` is not
+        0.
     validation_fraction : float
         Share of the normal rows that is held out, and scored, to set the threshold.
     unseen : str
@@ -70,6 +78,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         it. An `autoencoder` does the same.
     random_state : int, RandomState or None
         Seed of everything random.
+    verbose : int
+        1 shows on a terminal what is being done; 2 prints a line for each stage.
 
     Attributes
     ----------
@@ -99,13 +109,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         autoencoder: Autoencoder | None = None,
         *,
-        contamination: float = 0.0,
+        contamination: float | str = 0.0,
         threshold: str | Threshold = "auto",
         scores: str | Sequence[str] = "auto",
         n_neighbors: int = 3,
         validation_fraction: float = 0.1,
         unseen: str = "ignore",
         random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
     ) -> None:
         self.autoencoder = autoencoder
         self.contamination = contamination
@@ -115,6 +126,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         self.validation_fraction = validation_fraction
         self.unseen = unseen
         self.random_state = random_state
+        self.verbose = verbose
 
     def set_params(self, **params: Any) -> Self:
         """Set parameters, also those of a threshold given by name: ``threshold__rate=0.01``."""
@@ -149,7 +161,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             raise ParameterError(
                 f"threshold={self.threshold!r} needs labelled rows: give some as validation"
             )
-        settings = self._settings()
+        stages = Stages(self.verbose)
+        settings = replace(self._settings(), report=stages)
         X = _indexable(X)
         preparation = prepare(X, self.unseen)
         validate_data(self, named(X), reset=True, skip_check_array=True)
@@ -160,22 +173,69 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"Found array with {count} sample(s) while a minimum of 2 is required: "
                 "what is normal cannot be learned from one row"
             )
-        normal = trimmed(X, preparation, settings, float(self.contamination))
-        rows = chosen_rows(X, normal) if len(normal) < count else X
-        held_out = _held_out(len(normal), float(self.validation_fraction), settings.seed)
-        self.ensemble_ = Ensemble.learn(rows, preparation, settings, held_out)
-        self.held_out_scores_ = np.sort(self._scores(chosen_rows(rows, held_out)))
-        self.columns_ = columns(preparation)[0]
+        with stages:
+            held_out = _held_out(count, float(self.validation_fraction), settings.seed)
+            self.ensemble_ = self._learned(X, preparation, settings, held_out)
+            self.columns_ = columns(preparation)[0]
+            stages("setting the threshold")
+            return self._thresholded(X, held_out, rule, validation, settings.seed)
+
+    def _learned(
+        self,
+        X: Any,
+        preparation: Preparation,
+        settings: Settings,
+        held_out: NDArray[np.int64],
+    ) -> Ensemble:
+        """Return what is learned from the rows that are normal."""
+        if not self.contamination:
+            return Ensemble.learn(X, preparation, settings, held_out)
+        normal = core(X, preparation, self._share(), settings)
+        out = np.flatnonzero(np.isin(normal, held_out))
+        if len(out) == len(normal):
+            out = out[1:]
+        rows = chosen_rows(X, normal)
+        return Ensemble.learn(rows, preparation, settings.among(len(normal)), out)
+
+    def _thresholded(
+        self,
+        X: Any,
+        held_out: NDArray[np.int64],
+        rule: Threshold | None,
+        validation: tuple[Any, Any] | None,
+        seed: int,
+    ) -> Self:
+        """Set the threshold, and the scores of held-out rows that are normal.
+
+        Where the share of anomalies is not known, all held-out rows count as normal: anomalies
+        among them make a rule more careful. Of many rows a sample is scored.
+        """
+        generator = np.random.default_rng(seed)
+        scores = self._scores(chosen_rows(X, _some(held_out, generator)))
+        if self.contamination:
+            some = _some(np.arange(len(X)), generator)
+            usual = self._scores(X if len(some) == len(X) else chosen_rows(X, some))
+            own = self._own_rule()
+            cut = own.offset(usual, np.zeros(len(usual), bool))
+            if self._share() is not None and (scores >= cut).any():
+                scores = scores[scores >= cut]
+        self.held_out_scores_ = np.sort(scores)
         if validation is not None:
             return self.calibrate(*validation)
         if rule is None:
-            self.threshold_ = None
-            self.offset_ = float(np.quantile(self._scores(X), float(self.contamination)))
-        else:
-            self._set(rule, self.held_out_scores_, np.zeros(len(held_out), bool))
-        return self
+            self.threshold_ = own if self._share() is None else None
+            self.offset_ = cut
+            return self
+        return self._set(rule, self.held_out_scores_, np.zeros(len(scores), bool))
 
-    def calibrate(self, X: Any, y: Any = None, *, threshold: str | Threshold | None = None) -> Self:
+    def calibrate(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        threshold: str | Threshold | None = None,
+        contamination: float | None = None,
+    ) -> Self:
         """Set the threshold anew, on rows that were not learned from.
 
         Parameters
@@ -183,19 +243,34 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         X
             Rows as they were at fit.
         y
-            1 or True for anomalies, 0 or False for normal rows, (n,); None where all are normal.
+            1 or True for anomalies, 0 or False for normal rows; or −1 for anomalies and 1 for
+            normal rows, as `predict` returns them, (n,). None where all are normal.
         threshold
             The rule; None for the detector's own.
+        contamination
+            Instead of labels and a rule: the share of these rows that is flagged, from 0 to 0.5.
 
         Raises
         ------
         DataError
-            If the labels are others, or do not go with the rows.
+            If the labels are others, may mean either, or do not go with the rows.
+        ParameterError
+            If a rule or labels are passed beside a share, or the share cannot work.
         """
+        if contamination is not None:
+            if y is not None or threshold is not None:
+                raise ParameterError(
+                    "contamination goes without y and without threshold: it sets the threshold "
+                    "by the share of X alone"
+                )
+            _check_share(contamination)
+            self.threshold_ = None
+            self.offset_ = float(np.quantile(self.score_samples(X), float(contamination)))
+            return self
         scores = self.score_samples(X)
         anomalies = np.zeros(len(scores), bool) if y is None else as_labels(y, len(scores))
         rule = resolve(threshold, THRESHOLDS, "threshold") if threshold else self._rule()
-        return self._set(rule or Quantile(rate=float(self.contamination)), scores, anomalies)
+        return self._set(rule or self._own_rule(), scores, anomalies)
 
     def score_samples(self, X: Any) -> Floats:
         """Return how normal each row is, (n,): at most 0, and higher for more normal.
@@ -287,8 +362,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _settings(self) -> Settings:
         """Return what the ensemble is to be made of, or raise `ParameterError`."""
+        if self.contamination != "auto":
+            _check_share(self.contamination)
         rules = [
-            ("contamination", is_number(self.contamination, 0, 0.5), "a number from 0 to 0.5"),
             ("n_neighbors", is_whole(self.n_neighbors, 1, 1000), "a whole number from 1 to 1000"),
             (
                 "validation_fraction",
@@ -314,16 +390,29 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"autoencoder is not used with scores={self.scores!r}: leave it out, or add "
                 "'reconstruction'"
             )
+        seed = as_seed(self.random_state)
+        own = self.autoencoder
+        if own is not None and own.random_state is None:
+            own = clone(own).set_params(random_state=seed)
         return Settings(
-            autoencoder=self.autoencoder,
+            autoencoder=own,
             scores=scores,
             neighbors=int(self.n_neighbors),
-            seed=as_seed(self.random_state),
+            seed=seed,
             unseen=self.unseen,
         )
 
+    def _share(self) -> float | None:
+        """Return the share of anomalies; None where it is not known."""
+        return None if self.contamination == "auto" else float(self.contamination)
+
+    def _own_rule(self) -> Threshold:
+        """Return the rule that contamination stands for."""
+        share = self._share()
+        return Fence() if share is None else Quantile(rate=share)
+
     def _rule(self) -> Threshold | None:
-        """Return the rule for the threshold; None for the share of contamination."""
+        """Return the rule for the threshold; None where contamination sets it."""
         if isinstance(self.threshold, str) and self.threshold == "auto":
             return None if self.contamination else Quantile()
         return resolve(self.threshold, THRESHOLDS, "threshold")
@@ -345,7 +434,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, X: Any) -> Floats:
         """Return the scores of rows that are known to be like those of the fit, (n,)."""
-        return -_by_blocks(lambda rows: self.ensemble_.scores(rows).mean(axis=1), X)
+        return -_by_blocks(self.ensemble_.scores, X)
 
     def _state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a file keeps; see `persistence`."""
@@ -363,12 +452,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _keywords(self) -> dict[str, Any]:
         """Return the parameters as a file keeps them; a RandomState is not kept.
 
-        Of the autoencoder only whether there is one: its parameters are those of the fitted one.
+        Of the autoencoder only whether there is one, and whether it took the detector's seed: its
+        other parameters are those of the fitted one.
         """
-        rule, seed = self.threshold, self.random_state
+        rule, seed, own = self.threshold, self.random_state, self.autoencoder
         return {
-            "autoencoder": self.autoencoder is not None,
-            "contamination": float(self.contamination),
+            "autoencoder": own is not None,
+            "seeded": own is not None and own.random_state is None,
+            "contamination": "auto" if self._share() is None else self._share(),
             "threshold": to_json(rule, THRESHOLDS) if isinstance(rule, Threshold) else rule,
             "scores": self.scores if isinstance(self.scores, str | tuple) else list(self.scores),
             "n_neighbors": int(self.n_neighbors),
@@ -387,7 +478,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         keywords = dict(meta["keywords"])
         if isinstance(keywords["threshold"], dict):
             keywords["threshold"] = from_json(keywords["threshold"], THRESHOLDS, "threshold")
-        keywords["autoencoder"] = ensemble.autoencoder if keywords["autoencoder"] else None
+        own = clone(ensemble.autoencoder) if keywords["autoencoder"] else None
+        if keywords.pop("seeded") and own is not None:
+            own.set_params(random_state=None)
+        keywords["autoencoder"] = own
         made = cls(**keywords)
         made._settings()
         made._rule()
@@ -411,6 +505,50 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.three_d_array = True
         tags.input_tags.sparse = True
         return tags
+
+
+def _some(index: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
+    """Return those rows, or as many of them as are scored, in rising order."""
+    if len(index) <= SCORED:
+        return index
+    return np.sort(generator.choice(index, SCORED, replace=False))
+
+
+class Stages:
+    """What a person sees of a fit: what is being done, on stderr.
+
+    Parameters
+    ----------
+    verbose
+        0: silent; 1: one line that changes, on a terminal only; 2: a line for each stage, anywhere.
+    """
+
+    def __init__(self, verbose: int) -> None:
+        self._lines = verbose >= 2
+        self._shown = verbose >= 1 and not self._lines and sys.stderr.isatty()
+        self._last = ""
+
+    def __call__(self, stage: str) -> None:
+        """Tell the next stage; what follows a colon is how far it is."""
+        if self._shown:
+            print(f"\r\x1b[K{stage}", end="", file=sys.stderr, flush=True)
+        title = stage.partition(":")[0] if "%" in stage else stage
+        if self._lines and title != self._last:
+            print(title, file=sys.stderr, flush=True)
+        self._last = title
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._shown:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _check_share(value: Any) -> None:
+    """Raise `ParameterError` where that is no share of anomalies."""
+    if not is_number(value, 0, 0.5):
+        raise ParameterError(f'contamination={value!r}: use a number from 0 to 0.5, or "auto"')
 
 
 def _indexable(X: Any) -> Any:

@@ -4,11 +4,13 @@
 
     X ──preparation──▶ x ──view──▶ rows ──score──▶ distance ──calibrated──▶ z ──┐
                        │   …        …       …        …                      z ──┤ mean ──▶ (n,)
+
+Where not all rows are normal, `core` chooses those it is learned from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -22,7 +24,19 @@ from ..data.dataset import take_rows as chosen_rows
 from ..data.preparation import Preparation
 from ..estimator import Autoencoder
 from ..networks.dense import Dense
-from .scores import SCORES, VIEWS, Neighbors, Reconstruction, Score, View
+from .scores import (
+    AROUND,
+    BLOCK,
+    REFERENCES,
+    SCORES,
+    VIEWS,
+    NearestRows,
+    Reconstruction,
+    Score,
+    Surface,
+    View,
+    trained,
+)
 
 Floats = NDArray[np.float64]
 
@@ -35,8 +49,23 @@ UNITS, NOISE = 256, 0.2
 STEPS, BATCH, RATE = 150, 256, 8e-3
 EPOCH = 10_000
 """Rows that an epoch has at least: fewer are repeated, each time under other noise."""
-CLUMP = 200
-"""Nearest rows looked at, at most, to separate a clump of anomalies from normal rows."""
+LIGHT = 0.25
+"""Weight of the denoising autoencoder beside the other scores, which have 1."""
+CORE = 0.75
+"""Share of the rows that counts as certainly normal, where no more are known to be anomalies."""
+COMPARED = 2_500
+"""Rows, at most, with which each is compared to find the core."""
+WIDE, LOCAL = 0.1, 0.03
+"""Nearest rows looked at, as a share of all: to find the core, and once it is found."""
+FEWER = 4_000
+"""Rows of the core that are kept to compare with."""
+
+Report = Callable[[str], None]
+"""Told what is done next."""
+
+
+def silent(stage: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +84,10 @@ class Settings:
         Of everything random.
     unseen
         What becomes of levels that the fit never saw: "ignore" or "error".
+    references
+        Normal rows that are kept to compare with, at most.
+    report
+        Told of each stage.
     """
 
     autoencoder: Autoencoder | None
@@ -62,15 +95,24 @@ class Settings:
     neighbors: int
     seed: int
     unseen: str = "ignore"
+    references: int = REFERENCES
+    report: Report = silent
 
-    def members(self, *, pictures: bool) -> list[tuple[str, str | None]]:
-        """Return the name of each score and the view it works in, None for the data themselves."""
+    def members(self, *, pictures: bool) -> list[tuple[str, str | None, float]]:
+        """Return of each score its name, its view, None for the data themselves, and its weight."""
         own_scale = pictures or self.autoencoder is not None
-        views: dict[str, tuple[str | None, ...]] = {
-            "neighbors": ("unscaled",) if pictures else ("standard", "gaussian"),
-            "reconstruction": (None,) if own_scale else ("standard",),
-        }
-        return [(score, view) for score in self.scores for view in views[score]]
+        view = "unscaled" if pictures else "standard"
+        views = {"reconstruction": None if own_scale else view}
+        weights = {"reconstruction": 1.0 if own_scale else LIGHT}
+        return [(name, views.get(name, view), weights.get(name, 1.0)) for name in self.scores]
+
+    def among(self, core: int) -> Settings:
+        """Return the same for so many rows of which some may be anomalies.
+
+        Anomalies that are alike are one another's nearest rows: more of these are looked at.
+        """
+        kept = min(core, FEWER)
+        return replace(self, references=kept, neighbors=max(self.neighbors, round(LOCAL * kept)))
 
 
 @dataclass(eq=False)
@@ -100,15 +142,17 @@ class Member:
     floor: float
     location: float
     spread: float
+    weight: float
 
     @classmethod
-    def calibrated(cls, score: Score, view: str | None, distances: Floats) -> Self:
+    def calibrated(cls, score: Score, view: str | None, weight: float, distances: Floats) -> Self:
         """Take the normal rows' distances (n,) as the measure."""
         floor = max(FLOOR * float(distances.mean()), 1e-12)
         logarithms = np.log(distances + floor)
         spread = max(float(logarithms.std()), 1e-3)
         location = float(np.median(logarithms))
-        return cls(score=score, view=view, floor=floor, location=location, spread=spread)
+        measures = {"floor": floor, "location": location, "spread": spread, "weight": weight}
+        return cls(score=score, view=view, **measures)
 
     def standardised(self, rows: Rows) -> Floats:
         """Return how far beyond normal rows each row lies, in spreads of theirs, (n,)."""
@@ -158,39 +202,43 @@ class Ensemble:
         """
         x = matrix(X, preparation)
         members = settings.members(pictures=len(preparation.shape) > 1)
-        names = sorted({view for _, view in members if view is not None})
+        names = sorted({view for _, view, _ in members if view is not None})
         views = {name: VIEWS[name].learn(x) for name in names}
         rows = Rows(X, x, views)
         some = np.random.default_rng(settings.seed).permutation(len(x))[:MEASURED]
         made = []
-        for title, view in members:
+        for title, view, weight in members:
+            settings.report(f"learning from {len(x):,} rows: {title}")
             score = fitted_score(title, view, rows, settings, held_out)
             distances = score.distances(chosen_rows(rows.viewed(view), np.sort(some)))
-            made.append(Member.calibrated(score, view, distances))
+            made.append(Member.calibrated(score, view, weight, distances))
         return cls(preparation=preparation, views=views, members=made)
 
     @property
     def autoencoder(self) -> Autoencoder | None:
-        """An unfitted clone of the autoencoder, where there is one."""
+        """The fitted autoencoder, where there is one."""
         scores = (member.score for member in self.members)
-        fitted = (score.autoencoder for score in scores if isinstance(score, Reconstruction))
-        return next((clone(each) for each in fitted), None)
+        return next((each.autoencoder for each in scores if isinstance(each, Reconstruction)), None)
 
     def scores(self, X: Any) -> Floats:
-        """Return the score of each row by each member, at least 0, (n, members).
+        """Return the score of each row, at least 0, (n,): the weighted mean of its members' scores.
 
-        It is √softplus(z) of the calibrated distance z: a member that finds a row very normal does
-        not outweigh another that finds it anomalous, and neither does one with a distance out of
-        all bounds.
+        A member's is √softplus(z) of the calibrated distance z: a member that finds a row very
+        normal does not outweigh another that finds it anomalous, and neither does one with a
+        distance out of all bounds.
         """
-        return self._scores(Rows(X, matrix(X, self.preparation), self.views))
+        total: Floats = self._scores(Rows(X, matrix(X, self.preparation), self.views)).sum(axis=1)
+        return total
 
     def _scores(self, rows: Rows) -> Floats:
+        """Return what each member adds to the score of each row, (n, members)."""
         z = np.stack([member.standardised(rows) for member in self.members], axis=1)
-        return np.sqrt(np.logaddexp(0.0, z))
+        weights = np.array([member.weight for member in self.members])
+        scores: Floats = np.sqrt(np.logaddexp(0.0, z)) * (weights / weights.sum())
+        return scores
 
     def contributions(self, X: Any) -> Floats:
-        """Return what each value of a prepared row adds to its mean score, (n, columns)."""
+        """Return what each value of a prepared row adds to its score, (n, columns)."""
         rows = Rows(X, matrix(X, self.preparation), self.views)
         shares = np.zeros_like(rows.x)
         for member, score in zip(self.members, self._scores(rows).T, strict=True):
@@ -199,7 +247,7 @@ class Ensemble:
             even = 1 / parts.shape[1]
             parts = np.divide(parts, total, where=total > 0, out=np.full_like(parts, even))
             shares += parts * score[:, None]
-        return shares / len(self.members)
+        return shares
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what a file keeps: nested values with tensors inside, and tensors by name."""
@@ -232,7 +280,7 @@ class Ensemble:
         return cls(preparation=preparation, views=views, members=members)
 
 
-MEASURES = ("floor", "location", "spread")
+MEASURES = ("floor", "location", "spread", "weight")
 
 
 def member_from_state(
@@ -240,8 +288,10 @@ def member_from_state(
 ) -> Member:
     """Return a member of what `Ensemble.state` keeps of it."""
     measures = {name: float(state[name]) for name in MEASURES}
-    sound = np.isfinite(list(measures.values())).all() and measures["spread"] > 0
-    if not sound or measures["floor"] <= 0 or state["view"] not in (None, *views):
+    sound = np.isfinite(list(measures.values())).all() and all(
+        measures[name] > 0 for name in ("floor", "spread", "weight")
+    )
+    if not sound or state["view"] not in (None, *views):
         raise ValueError("a score's measures are wrong")
     score = SCORES[state["score"]].from_state(state["state"], width, network)
     return Member(score=score, view=state["view"], **measures)
@@ -256,16 +306,24 @@ def fitted_score(
 ) -> Score:
     """Return a score fitted on normal rows, an autoencoder on those that are not held out."""
     viewed = rows.viewed(view)
-    if title == "neighbors":
-        return Neighbors.learn(viewed, settings.neighbors, np.random.default_rng(settings.seed))
+    generator = np.random.default_rng(settings.seed)
+    kind = SCORES[title]
+    if issubclass(kind, NearestRows):
+        around = AROUND if kind is Surface else settings.neighbors
+        if len(viewed) > settings.references:
+            chosen = generator.choice(len(viewed), settings.references, replace=False)
+            viewed = viewed[np.sort(chosen)]
+        return kind.learn(viewed, around)
     if held_out is not None:
         viewed = chosen_rows(viewed, np.setdiff1d(np.arange(len(rows.x)), held_out))
     if view is None:
         autoencoder = settings.autoencoder or Autoencoder(random_state=settings.seed)
-        own = clone(autoencoder).set_params(unseen=settings.unseen)
-        return Reconstruction(autoencoder=own.fit(viewed))
-    repeated = np.tile(viewed.astype(np.float32), (max(1, EPOCH // len(viewed)), 1))
-    return Reconstruction(autoencoder=denoiser(len(repeated), settings.seed).fit(repeated))
+        own: Autoencoder = clone(autoencoder).set_params(unseen=settings.unseen)
+        return Reconstruction(autoencoder=trained(own, viewed))
+    some = generator.permutation(len(viewed))[: STEPS * BATCH]
+    few = viewed[np.sort(some)].astype(np.float32)
+    repeated = np.tile(few, (max(1, EPOCH // len(few)), 1))
+    return Reconstruction(autoencoder=trained(denoiser(len(repeated), settings.seed), repeated))
 
 
 def denoiser(rows: int, seed: int) -> Autoencoder:
@@ -292,26 +350,43 @@ def denoiser(rows: int, seed: int) -> Autoencoder:
     )
 
 
-def trimmed(
-    X: Any, preparation: Preparation, settings: Settings, contamination: float
+def core(
+    X: Any, preparation: Preparation, contamination: float | None, settings: Settings
 ) -> NDArray[np.int64]:
-    """Return which rows count as normal: all but that share, the most anomalous, in rising order.
+    """Return which rows are certainly normal, in rising order.
 
-    Anomalies that are alike are one another's nearest rows, and an autoencoder learns them too. So
-    the first choice is by nearest rows alone, twice as many as there can be anomalies, and only the
-    second, learned from what the first left, by all scores.
+    Each row is compared with the nearest tenth of all, up to a fifth where more are known to be
+    anomalies, in scales that these cannot move: a clump of anomalies that are alike is too small to
+    make itself normal. A quarter of all rows is left out, more where more are anomalies.
     """
-    count = len(X)
-    normal = np.arange(count)
-    anomalies = round(contamination * count)
-    if anomalies == 0:
-        return normal
-    wide = replace(settings, neighbors=min(CLUMP, max(settings.neighbors, 2 * anomalies)))
-    for scores in (("neighbors",), settings.scores):
-        ensemble = Ensemble.learn(chosen_rows(X, normal), preparation, replace(wide, scores=scores))
-        order = np.argsort(ensemble.scores(X).mean(axis=1), kind="stable")
-        normal = np.sort(order[: count - anomalies])
-    return normal
+    x = matrix(X, preparation)
+    view = VIEWS["unscaled" if len(preparation.shape) > 1 else "robust"].learn(x)
+    share = contamination or 0.0
+    kept = max(2, round(min(CORE, 1 - share) * len(x)))
+    wide = min(max(WIDE, 2 * share), 2 * WIDE)
+    distances = wide_distances(view.transform(x).astype(np.float32), wide, settings)
+    return np.sort(np.argsort(distances, kind="stable")[:kept])
+
+
+def wide_distances(x: NDArray[np.float32], share: float, settings: Settings) -> Floats:
+    """Return the mean distance of rows to the nearest of them, so large a share, (n,)."""
+    generator = np.random.default_rng(settings.seed)
+    chosen = np.sort(generator.permutation(len(x))[:COMPARED])
+    references = x[chosen]
+    squares = (references**2).sum(axis=1)
+    count = min(max(5, round(share * len(chosen))), len(chosen) - 1)
+    place = np.full(len(x), -1)
+    place[chosen] = np.arange(len(chosen))
+    distances = np.empty(len(x))
+    for start in range(0, len(x), BLOCK):
+        settings.report(f"looking for normal rows among {len(x):,}: {start / len(x):.0%}")
+        rows = x[start : start + BLOCK]
+        apart = squares - 2 * rows @ references.T + (rows**2).sum(axis=1)[:, None]
+        own = place[start : start + BLOCK]
+        apart[own >= 0, own[own >= 0]] = np.inf
+        nearest = np.partition(apart, count - 1, axis=1)[:, :count]
+        distances[start : start + BLOCK] = np.sqrt(np.maximum(nearest, 0)).mean(axis=1)
+    return distances
 
 
 def prepare(X: Any, unseen: str = "ignore") -> Preparation:

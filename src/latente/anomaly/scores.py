@@ -4,39 +4,40 @@
 
     x (n, columns) ──View──▶ rows (n, columns) ──Score──▶ distance (n,), differences (n, columns)
 
-`VIEWS` and `SCORES` are the tables. A distance in one scale overlooks what one in another sees:
-standardised columns keep how far out a value lies, Gaussianised ones how rare it is.
+`VIEWS` and `SCORES` are the tables.
 """
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
-from sklearn.covariance import ledoit_wolf
+from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
 
+from ..errors import TrainingWarning
 from ..estimator import Autoencoder
 
 Floats = NDArray[np.float64]
 
-FURTHEST = 1e6
-"""Standard deviations at which values are clipped, so that squares do not overflow."""
-KNOTS = 512
-"""Points by which the distribution of a column is described."""
+STRAIGHT = 3.0
+"""Standard deviations up to which a column is as it is; beyond, it grows as a logarithm does."""
 REFERENCES = 10_000
 """Normal rows that are kept to compare with."""
-AXES = 256
-"""Directions in which distances are measured."""
-SMALLEST = 1e-6
-"""Variance, of a standardised column's, below which a direction counts as flat."""
+BLOCK, VALUES = 1_000, 8_000_000
+"""Rows compared at a time, and values of their nearest rows: Ctrl-C is answered between blocks."""
+AROUND, RIDGE = 40, 0.05
+"""Nearest rows that span the surface around a row, and the share of their spread that is noise."""
 SAME = 1e-5
 """Distance, of the mean distance, up to which two rows count as the same."""
+TINY = 1e-12
+"""Noise where the nearest rows are all the same."""
 
 
 class View(ABC):
@@ -82,7 +83,11 @@ class Unscaled(View):
 
 @dataclass(frozen=True, eq=False)
 class Standard(View):
-    """Every column at mean 0 and standard deviation 1; a constant one is moved to 0."""
+    """Every column at mean 0 and standard deviation 1, its tails drawn in.
+
+    Beyond three standard deviations a value grows as its logarithm does, so that one wild value
+    does not outweigh all others. A constant column is moved to 0.
+    """
 
     shift: Floats
     span: Floats
@@ -92,7 +97,9 @@ class Standard(View):
         return cls(x.mean(axis=0), spread(x))
 
     def transform(self, x: Floats) -> Floats:
-        return np.clip((x - self.shift) / self.span, -FURTHEST, FURTHEST)
+        z = (x - self.shift) / self.span
+        size = np.maximum(np.abs(z), STRAIGHT) / STRAIGHT
+        return np.clip(z, -STRAIGHT, STRAIGHT) + np.sign(z) * STRAIGHT * np.log(size)
 
     def state(self) -> dict[str, Any]:
         return {"shift": torch.from_numpy(self.shift), "span": torch.from_numpy(self.span)}
@@ -103,69 +110,21 @@ class Standard(View):
 
 
 @dataclass(frozen=True, eq=False)
-class Gaussianised(View):
-    """Every column brought to a normal distribution by its ranks; further out, by its own scale.
-
-    Parameters
-    ----------
-    knots, quantiles
-        Values of the columns, one column after the other, and the normal quantiles they come to.
-    counts
-        How many knots each column has.
-    scale
-        Standard deviation of each column: outside its knots, the way on is straight.
-    after
-        Brings the columns to mean 0 and standard deviation 1, where ties left them otherwise.
-    """
-
-    knots: Floats
-    quantiles: Floats
-    counts: NDArray[np.int64]
-    scale: Floats
-    after: Standard
+class Robust(Standard):
+    """The same by the median and the quartiles of each column, which few anomalies cannot move."""
 
     @classmethod
     def learn(cls, x: Floats) -> Self:
-        pairs = [ranked(column) for column in x.T]
-        plain = cls(
-            np.concatenate([knots for knots, _ in pairs]),
-            np.concatenate([quantiles for _, quantiles in pairs]),
-            np.array([len(knots) for knots, _ in pairs]),
-            spread(x),
-            Standard(np.zeros(x.shape[1]), np.ones(x.shape[1])),
-        )
-        after = Standard.learn(plain.transform(x))
-        return cls(plain.knots, plain.quantiles, plain.counts, plain.scale, after)
-
-    def transform(self, x: Floats) -> Floats:
-        y = np.empty_like(x)
-        ends = np.cumsum(self.counts)
-        for j, (start, end) in enumerate(zip(ends - self.counts, ends, strict=True)):
-            knots, quantiles = self.knots[start:end], self.quantiles[start:end]
-            beyond = x[:, j] - np.clip(x[:, j], knots[0], knots[-1])
-            y[:, j] = np.interp(x[:, j], knots, quantiles) + beyond / self.scale[j]
-        return self.after.transform(y)
-
-    def state(self) -> dict[str, Any]:
-        arrays = {name: getattr(self, name) for name in ("knots", "quantiles", "counts", "scale")}
-        tensors: dict[str, Any] = {name: torch.from_numpy(a) for name, a in arrays.items()}
-        return {**tensors, "after": self.after.state()}
-
-    @classmethod
-    def from_state(cls, state: dict[str, Any], width: int) -> Self:
-        counts = state["counts"].numpy().astype(np.int64)
-        if counts.shape != (width,) or (counts < 1).any() or (counts > KNOTS).any():
-            raise ValueError("the columns' knots do not fit the columns")
-        total = int(counts.sum())
-        after = Standard.from_state(state["after"], width)
-        knots, quantiles = (numbers(state[name], (total,)) for name in ("knots", "quantiles"))
-        return cls(knots, quantiles, counts, positive(state["scale"], (width,)), after)
+        low, middle, high = np.quantile(x, (0.25, 0.5, 0.75), axis=0)
+        usual = spread(x)
+        span = (high - low) / 1.349
+        return cls(middle, np.where(span > 1e-9 * usual, span, usual))
 
 
 VIEWS: dict[str, type[View]] = {
     "unscaled": Unscaled,
     "standard": Standard,
-    "gaussian": Gaussianised,
+    "robust": Robust,
 }
 
 
@@ -201,61 +160,39 @@ class Score(ABC):
 
 
 @dataclass(eq=False, kw_only=True)
-class Neighbors(Score):
-    """Mean distance to the nearest normal rows (Ramaswamy et al., 2000; Angiulli, Pizzuti, 2002).
+class NearestRows(Score):
+    """A score by the nearest normal rows.
 
-    ::
-
-        x (n, columns) ──axes──▶ (n, directions) ──nearest k──▶ mean distance (n,)
-
-    Distances are measured along the principal axes, each shrunk by the square root of its standard
-    deviation: halfway between the plain distance, blind to directions of little variance, and
-    Mahalanobis', which such directions rule. A row that is itself among the kept ones, or equals
-    one, is not compared with that: rows of the fit are scored as new ones are.
+    A row that is itself among the kept ones, or equals one, is not compared with that: rows of the
+    fit are scored as new ones are.
 
     Parameters
     ----------
     neighbors
         How many are looked at.
-    centre, axes
-        Mean (columns,) and directions (columns, directions).
     references
         Normal rows in the view, (m, columns).
     """
 
     neighbors: int
-    centre: Floats
-    axes: Floats
     references: Floats
     _index: Any = field(default=None, repr=False)
 
     @classmethod
-    def learn(cls, x: Floats, neighbors: int, generator: np.random.Generator) -> Self:
-        """Keep normal rows (n, columns), or some of them, and learn the axes."""
-        centre, axes = half_whitening(x)
-        if len(x) > REFERENCES:
-            x = x[np.sort(generator.choice(len(x), REFERENCES, replace=False))]
-        return cls(neighbors=neighbors, centre=centre, axes=axes, references=rounded(x))
+    def learn(cls, x: Floats, neighbors: int) -> Self:
+        """Keep normal rows (n, columns)."""
+        return cls(neighbors=neighbors, references=rounded(x))
 
-    def distances(self, x: Floats) -> Floats:
-        return np.asarray(self._nearest(x)[0].mean(axis=1))
-
-    def differences(self, x: Floats) -> Floats:
-        _, index = self._nearest(x)
-        middle: Floats = self.references[index].mean(axis=1)
-        return (x - middle) ** 2
-
-    def _nearest(self, x: Floats) -> tuple[Floats, NDArray[np.int64]]:
+    def nearest(self, x: Floats) -> tuple[Floats, NDArray[np.int64]]:
         """Return distance and number of the nearest rows but oneself, (n, neighbors)."""
         if self._index is None:
-            projected = (self.references - self.centre) @ self.axes
-            method = "kd_tree" if projected.shape[1] <= 8 else "brute"
-            self._index = NearestNeighbors(algorithm=method).fit(projected)
+            method = "kd_tree" if self.references.shape[1] <= 8 else "brute"
+            self._index = NearestNeighbors(algorithm=method).fit(self.references)
         count = min(self.neighbors + 1, len(self.references))
-        distance, index = self._index.kneighbors((rounded(x) - self.centre) @ self.axes, count)
+        distance, index = self._index.kneighbors(rounded(x), count)
         if count == 1:
             return distance, index
-        itself = distance[:, :1] <= SAME * np.sqrt(self.axes.shape[1])
+        itself = distance[:, :1] <= SAME * np.sqrt(x.shape[1])
         return (
             np.where(itself, distance[:, 1:], distance[:, :-1]),
             np.where(itself, index[:, 1:], index[:, :-1]),
@@ -264,23 +201,78 @@ class Neighbors(Score):
     def state(self) -> dict[str, Any]:
         return {
             "neighbors": self.neighbors,
-            "centre": torch.from_numpy(self.centre),
-            "axes": torch.from_numpy(self.axes),
             "references": torch.from_numpy(self.references.astype(np.float32)),
         }
 
     @classmethod
     def from_state(cls, state: dict[str, Any], width: int, network: Any) -> Self:
-        kept, axes = state["references"], state["axes"]
-        count = int(state["neighbors"])
+        kept, count = state["references"], int(state["neighbors"])
         if not 1 <= count <= REFERENCES or not 1 <= len(kept) <= REFERENCES:
             raise ValueError("the nearest rows are not as many as can be")
-        return cls(
-            neighbors=count,
-            centre=numbers(state["centre"], (width,)),
-            axes=numbers(axes, (width, axes.shape[1])),
-            references=numbers(kept, (len(kept), width)),
+        return cls(neighbors=count, references=numbers(kept, (len(kept), width)))
+
+
+@dataclass(eq=False, kw_only=True)
+class Neighbors(NearestRows):
+    """Mean distance to the nearest normal rows (Ramaswamy et al., 2000)."""
+
+    def distances(self, x: Floats) -> Floats:
+        return np.concatenate([self.nearest(rows)[0].mean(axis=1) for rows in blocks(x)])
+
+    def differences(self, x: Floats) -> Floats:
+        return np.concatenate([self._differences(rows) for rows in blocks(x)])
+
+    def _differences(self, x: Floats) -> Floats:
+        _, index = self.nearest(x)
+        middle: Floats = self.references[index].mean(axis=1)
+        return (x - middle) ** 2
+
+
+@dataclass(eq=False, kw_only=True)
+class Surface(NearestRows):
+    """Distance to the surface on which the nearest normal rows lie.
+
+    ::
+
+        r = x − mean of the nearest rows      S = their scatter      λ = noise
+        distance² = rᵀ λ (S + λ)⁻¹ r
+
+    What the nearest rows do among themselves costs little, what none of them does costs all of it:
+    Mahalanobis' distance with the covariance of the place (compare Roweis, Saul, 2000). It finds
+    what breaks the relations between columns, also where these change from place to place.
+    """
+
+    def distances(self, x: Floats) -> Floats:
+        return np.concatenate([self._residual(rows)[0] for rows in blocks(x, self._at_once(x))])
+
+    def differences(self, x: Floats) -> Floats:
+        return np.concatenate(
+            [self._residual(rows)[1] ** 2 for rows in blocks(x, self._at_once(x))]
         )
+
+    def _at_once(self, x: Floats) -> int:
+        """Return how many rows are compared at a time, so that their nearest ones fit in memory."""
+        values: int = self.neighbors * x.shape[1]
+        return max(1, min(BLOCK, VALUES // values))
+
+    def _residual(self, x: Floats) -> tuple[Floats, Floats]:
+        """Return the distances (n,) and what is left of each row (n, columns)."""
+        around = self.references[self.nearest(x)[1]]
+        middle = around.mean(axis=1)
+        around -= middle[:, None]
+        off = (x - middle)[:, :, None]
+        turned = around.swapaxes(1, 2)
+        few = around.shape[1] < around.shape[2]
+        scatter = around @ turned if few else turned @ around
+        size = np.trace(scatter, axis1=1, axis2=2) / around.shape[1]
+        noise = (RIDGE * size + TINY)[:, None, None]
+        ridged = scatter + noise * np.eye(scatter.shape[1])
+        if few:
+            left = off - turned @ np.linalg.solve(ridged, around @ off)
+        else:
+            left = noise * np.linalg.solve(ridged, off)
+        squares = (off * left).sum(axis=(1, 2))
+        return np.sqrt(np.maximum(squares, 0.0)), left[:, :, 0]
 
 
 @dataclass(eq=False, kw_only=True)
@@ -319,37 +311,30 @@ class Reconstruction(Score):
 
 SCORES: dict[str, type[Score]] = {
     "neighbors": Neighbors,
+    "surface": Surface,
     "reconstruction": Reconstruction,
 }
+
+
+def blocks(x: Floats, size: int = BLOCK) -> Iterator[Floats]:
+    """Give rows a block at a time."""
+    for start in range(0, max(len(x), 1), size):
+        yield x[start : start + size]
+
+
+def trained(autoencoder: Autoencoder, X: Any) -> Autoencoder:
+    """Return a clone fitted on X; Ctrl-C ends it as any other work, with nothing kept."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "interrupted", TrainingWarning)
+        fitted: Autoencoder = clone(autoencoder).fit(X)
+    if fitted.stopped_ == "interrupted":
+        raise KeyboardInterrupt
+    return fitted
 
 
 def rounded(x: Floats) -> Floats:
     """Return numbers as a file keeps them, in float32, so that a row still equals itself."""
     return x.astype(np.float32).astype(np.float64)
-
-
-def half_whitening(x: Floats) -> tuple[Floats, Floats]:
-    """Return the mean of rows, and their principal axes over the root of the standard deviation.
-
-    The covariance is shrunk after Ledoit and Wolf (2004), so that few rows suffice.
-    """
-    centre = x.mean(axis=0)
-    covariance, _ = ledoit_wolf(x - centre, assume_centered=True)
-    variances, axes = np.linalg.eigh(covariance)
-    variances, axes = variances[::-1][:AXES], axes[:, ::-1][:, :AXES]
-    floor = SMALLEST * max(float(variances[0]), 1e-300)
-    return centre, np.ascontiguousarray(axes / np.maximum(variances, floor) ** 0.25)
-
-
-def ranked(column: Floats) -> tuple[Floats, Floats]:
-    """Return distinct values of a column, in order, and the normal quantile of each one's rank."""
-    values, counts = np.unique(column, return_counts=True)
-    share = (np.cumsum(counts) - counts / 2) / len(column)
-    if len(values) > KNOTS:
-        shares = ndtr(np.linspace(ndtri(share[0]), ndtri(share[-1]), KNOTS))
-        chosen = np.unique(np.clip(np.searchsorted(share, shares), 0, len(values) - 1))
-        values, share = values[chosen], share[chosen]
-    return values, ndtri(share)
 
 
 def spread(x: Floats) -> Floats:

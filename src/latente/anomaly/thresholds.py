@@ -80,6 +80,29 @@ class Alerts(Threshold):
 
 
 @dataclass(kw_only=True)
+class Fence(Threshold):
+    """Flag what lies apart from the bulk, as a box plot does (Tukey, 1977).
+
+    The distance of the fence from the median is measured on its other side, that of the most normal
+    rows: it needs neither labels nor rows that are all normal.
+
+    Parameters
+    ----------
+    whiskers
+        Length of a whisker of the box plot, in lengths of the box, at least 0.
+    """
+
+    whiskers: float = 1.5
+
+    def check(self) -> None:
+        require(is_number(self.whiskers, 0), self, "whiskers", self.whiskers, "a number from 0")
+
+    def offset(self, scores: Floats, anomalies: NDArray[np.bool_]) -> float:
+        middle, high = np.quantile(scores[~anomalies], (0.5, 0.75))
+        return float(middle - (1 + 2 * self.whiskers) * (high - middle))
+
+
+@dataclass(kw_only=True)
 class F1(Threshold):
     """The threshold with the best F1 on labelled rows."""
 
@@ -120,6 +143,7 @@ THRESHOLDS: Table[Threshold] = Table(
     "anomaly.thresholds.Threshold",
     quantile="anomaly.thresholds.Quantile",
     alerts="anomaly.thresholds.Alerts",
+    fence="anomaly.thresholds.Fence",
     f1="anomaly.thresholds.F1",
     cost="anomaly.thresholds.LeastCost",
 )
@@ -143,12 +167,40 @@ def candidates(scores: Floats, anomalies: NDArray[np.bool_]) -> tuple[Floats, Fl
 
 
 def as_labels(y: Any, count: int) -> NDArray[np.bool_]:
-    """Return labels as which rows are anomalies, or raise `DataError`."""
+    """Return labels as which rows are anomalies, or raise `DataError`.
+
+    Parameters
+    ----------
+    y
+        1 or True for anomalies, 0 or False for normal rows; or, as scikit-learn has it, −1 for
+        anomalies and 1 for normal rows, (n,).
+    count
+        How many rows there are.
+    """
     labels = np.asarray(y)
     if labels.shape != (count,):
         raise DataError(
             f"y has shape {labels.shape}, but there are {count} rows; give one for each"
         )
-    if not np.isin(labels, (0, 1)).all():
-        raise DataError("y holds other values than 0 for normal rows and 1 for anomalies")
-    return labels.astype(bool)
+    values = set(np.unique(labels).tolist())
+    if values <= {0, 1} and values != {1}:
+        return labels.astype(bool)
+    if values <= {-1, 1} and values != {1}:
+        return np.asarray(labels == -1)
+    if labels.dtype == bool:
+        raise DataError("y is True for every row, but a threshold needs normal rows")
+    if values == {1}:
+        raise DataError(
+            "y is 1 for every row, which may mean anomalies (beside 0) or normal rows (beside -1): "
+            "leave y out where all rows are normal"
+        )
+    raise DataError(
+        f"y holds {listed_values(values)}: use 0 for normal rows and 1 for anomalies, or 1 for "
+        "normal rows and -1 for anomalies"
+    )
+
+
+def listed_values(values: set[Any]) -> str:
+    """Return the first few of the values, in words."""
+    shown = sorted(map(repr, values))
+    return ", ".join(shown[:4]) + (" …" if len(shown) > 4 else "")

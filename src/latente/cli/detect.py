@@ -48,15 +48,18 @@ Fit = Annotated[
     bool, typer.Option("--fit", help="Learn from DATA what is normal, and write it to --output.")
 ]
 Contamination = Annotated[
-    float | None,
-    typer.Option(metavar="SHARE", help="With --fit: share of DATA that may be anomalies."),
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help='With --fit: share of DATA that may be anomalies, or "auto" where it is not known.',
+    ),
 ]
 Threshold = Annotated[
     str | None,
     typer.Option(
         metavar="RULE",
-        help='With --fit: "quantile(rate=0.01)", "alerts(per_day=20, rows_per_day=5000)", f1, '
-        '"cost(miss=50)"; the last two need --validation.',
+        help='With --fit: "quantile(rate=0.01)", "alerts(per_day=20, rows_per_day=5000)", fence, '
+        'f1, "cost(miss=50)"; the last two need --validation.',
     ),
 ]
 Unseen = Annotated[
@@ -111,7 +114,7 @@ def detect(
     of pictures, the most anomalous beside maps of where they are so, to a .png.
     """
     learning = {
-        "contamination": contamination, "threshold": threshold, "unseen": unseen,
+        "contamination": as_share(contamination), "threshold": threshold, "unseen": unseen,
         "validation": validation,
     }  # fmt: skip
     given = {name: value for name, value in learning.items() if value is not None}
@@ -131,6 +134,16 @@ def detect(
     detector = open_detector(model)
     rows = open_rows(data, split, limit, model=detector, **reading)
     find(detector, rows, target, explain=explain, top=top, escape=escape_formulas, json=json)
+
+
+def as_share(text: str | None) -> float | str | None:
+    """Return the share of anomalies, "auto" or None, or refuse what is neither."""
+    if text is None or text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise CallError(f'--contamination {text}: use a number from 0 to 0.5, or "auto"') from None
 
 
 def open_normal(
@@ -166,7 +179,7 @@ def learn(
         if is_frame(rows.X) and not is_frame(X):
             X = by_position(X, rows.data.names or ())
         labelled = (X, others.y)
-    detector = AnomalyDetector(**keywords).fit(rows.X, validation=labelled)
+    detector = AnomalyDetector(**keywords, verbose=1).fit(rows.X, validation=labelled)
     if rows.data.names and len(rows.data.names) == len(detector.columns_):
         detector.columns_ = list(rows.data.names)
     detector.save(path)

@@ -35,7 +35,7 @@ QUICK = Pace(
     updates=1_500,
     many=5_000,
     epochs=(2, 400),
-    patience=0.4,
+    patience=0.7,
 )
 """Networks that begin as PCA need few updates, and their learning rate to end at nothing."""
 

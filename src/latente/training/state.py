@@ -15,8 +15,11 @@ from .checkpoint import FormError, is_amount, require_form
 
 Record = dict[str, float]
 Weights = dict[str, Tensor]
-SURE = 2.5
-"""Standard errors by which held-out rows must gain, for a gain to be no chance."""
+LIKELY, FEW, SURE = 2.0, 10.0, 4.0
+"""Standard errors by which the mean gain of held-out rows, and their share that gained, have to
+lie above chance: both (by a little more where rows are few, and epochs many to choose from), or
+either by far, where some rows weigh as much as all the others."""
+TINY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,10 @@ class TrainingState:
         mean, root = float(gains.mean()), math.sqrt(len(gains))
         if mean <= 0 or len(gains) < 2:
             return False
-        more = float(gains.sign().mean())
-        return mean > SURE * float(gains.std()) / root or more > SURE / root
+        by_size = mean / max(float(gains.std()), TINY) * root
+        by_sign = float(gains.sign().mean()) * root
+        likely = LIKELY + FEW / len(gains)
+        return min(by_size, by_sign) > likely or max(by_size, by_sign) > max(SURE, likely)
 
     def stands_at_start(self) -> bool:
         """Whether no epoch surpassed a start that had to be surpassed."""
