@@ -281,7 +281,8 @@ def _program(module: nn.Module, examples: Tensor, names: tuple[str, str]) -> Any
         dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
     )
     assert program is not None
-    for graph in (program.model.graph, *program.model.functions.values()):
+    graphs: list[Any] = [program.model.graph, *program.model.functions.values()]
+    for graph in graphs:
         for node in graph.all_nodes():
             # Where a node comes from in the source: paths of this machine, larger than the network.
             node.metadata_props.clear()
