@@ -14,9 +14,12 @@ import pytest
 import torch
 from torch import nn
 
-from latente import FileError, MissingExtra, export
+from latente import Autoencoder, FileError, MissingExtra, datasets, export
+from latente.bottlenecks.rounded import Rounded
 from latente.data.preparation import Preparation
 from latente.export import RawDecoder, RawEncoder, export_modules
+from latente.families import FAMILIES
+from latente.model import Decoder, Encoder
 
 
 def networks() -> tuple[nn.Module, nn.Module]:
@@ -196,3 +199,125 @@ def test_a_missing_library_is_named(
     with pytest.raises(MissingExtra, match=rf"needs {library}.*pip install 'latente\[onnx\]'"):
         export_modules(Straight(), Straight(), torch.rand(5, 3), tmp_path / "out")
     assert os.listdir(tmp_path) == []
+
+
+# Every network, bottleneck and loss
+
+NETWORK = {"dense": "dense(hidden=(6,))", "conv": "conv(channels=(3,))"}
+NETWORK |= {"recurrent": "recurrent(hidden=3)"}
+LOSS = {"categorical": "categorical(levels=4)", "gaussian": "gaussian(scale=value)"}
+"""Small networks, and losses that give several numbers for each value of a picture."""
+CODE = 4
+STEPS = 2
+GREY = datasets.load("digits").X[:40]
+
+
+def combinations(network: str) -> list[tuple[str, str]]:
+    """Return bottlenecks and losses to try with a network.
+
+    All networks together meet each pair of a network and a bottleneck, of a network and a loss,
+    and of a bottleneck and a loss. A loss has no part in the encoder.
+    """
+    turn, turns = list(FAMILIES["network"]).index(network), len(FAMILIES["network"])
+    return [
+        (bottleneck, loss)
+        for i, bottleneck in enumerate(FAMILIES["bottleneck"])
+        for j, loss in enumerate(FAMILIES["loss"])
+        if (i + j) % turns == turn
+    ]
+
+
+def test_every_pair_of_parts_is_tried() -> None:
+    tried = {(n, b, v) for n in FAMILIES["network"] for b, v in combinations(n)}
+    for one, two in (("network", "bottleneck"), ("network", "loss"), ("bottleneck", "loss")):
+        place = [("network", "bottleneck", "loss").index(family) for family in (one, two)]
+        pairs = {(parts[place[0]], parts[place[1]]) for parts in tried}
+        assert pairs == {(a, b) for a in FAMILIES[one] for b in FAMILIES[two]}
+
+
+class SideBySide(nn.Module):
+    """Several modules as one, whose outputs lie side by side: an export costs more than a module.
+
+    ::
+
+        input (n, ...) ──▶ each ──flatten──▶ (n, all outputs)      or, with a width, each sees its
+                                                                   own numbers of the input
+    """
+
+    def __init__(self, modules: list[nn.Module], width: int | None = None) -> None:
+        super().__init__()
+        self.each = nn.ModuleList(modules)
+        self.width = width
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        inputs = [x] * len(self.each) if self.width is None else x.split(self.width, 1)
+        pairs = zip(self.each, inputs, strict=True)
+        return torch.cat([module(part).flatten(1) for module, part in pairs], 1)
+
+
+@pytest.mark.parametrize("network", FAMILIES["network"])
+def test_networks_with_every_bottleneck_and_loss(network: str, tmp_path: Path) -> None:
+    chosen = combinations(network)
+    X = GREY[:, :STEPS] if network == "recurrent" else GREY  # an exporter unrolls the steps
+    models = {}
+    for bottleneck, loss in chosen:
+        parts = {"network": NETWORK.get(network, network), "loss": LOSS.get(loss, loss)}
+        keywords = {**parts, "bottleneck": bottleneck, "scaling": "minmax", "device": "cpu"}
+        ae = Autoencoder(CODE, epochs=0, random_state=0, **keywords)
+        models[bottleneck, loss] = ae.fit(X).fitted_
+    once = list({bottleneck: (bottleneck, loss) for bottleneck, loss in chosen}.values())
+    examples = torch.from_numpy(X).float()
+    codes = [RawEncoder(Encoder(models[n].model), models[n].input, masked=False) for n in once]
+    encoders = SideBySide(codes).eval()
+    halves = [(Decoder(m.model), m.target, m.code_shape) for m in models.values()]
+    decoders = SideBySide([RawDecoder(*half) for half in halves], CODE).eval()
+    with torch.no_grad():
+        each = encoders(examples).split(CODE, 1)
+    of = dict(zip([bottleneck for bottleneck, _ in once], each, strict=True))
+    z = torch.cat([of[bottleneck] for bottleneck, _ in chosen], 1)
+    for module, x, names, file in ((encoders, examples, once, "e"), (decoders, z, chosen, "d")):
+        path = tmp_path / f"{file}.onnx"
+        export._write(module, x, path, ("input", "output"))
+        run = onnxruntime.InferenceSession(path)
+        for n in (1, 7):
+            with torch.no_grad():
+                expected = module(x[:n]).chunk(len(names), 1)
+            (output,) = run.run(None, {"input": x[:n].numpy()})
+            found = np.split(output, len(names), 1)
+            for name, one, other in zip(names, expected, found, strict=True):
+                np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-4, err_msg=str(name))
+        versions = {each.domain: each.version for each in onnx.load(path).opset_import}
+        assert versions[""] == export.OPSET
+        assert os.path.dirname(torch.__file__).encode() not in path.read_bytes()
+
+
+@pytest.mark.parametrize("bottleneck", [Rounded(step=1.0), Rounded(step=0.25), Rounded(step=0.1)])
+def test_ties_are_rounded_as_in_torch(bottleneck: Rounded, tmp_path: Path) -> None:
+    """Half a step goes to the even number, on both sides, up to the largest number of a code."""
+    module = bottleneck.build((8,), (8,), torch.Generator()).eval()
+    numbers = [0, 1, 2, 3, 4, 99, 1000, 32_766, 32_767, 40_000]
+    halves = torch.tensor(numbers, dtype=torch.float32) + 0.5
+    h = torch.cat([halves, -halves, halves.nextafter(halves * 2), halves.nextafter(halves * 0)])
+    h = (h * module.step).repeat(8)[: 8 * (len(h))].view(-1, 8)
+    encoder, decoder = Call(module, "code"), Call(module, "nearest")
+    paths = export_modules(encoder, decoder, h, tmp_path)
+    for path, expected in zip(paths, (module.code(h), module.nearest(h)), strict=True):
+        run = onnxruntime.InferenceSession(path)
+        for rows in (h[:1], h[:7], h):
+            (found,) = run.run(None, {run.get_inputs()[0].name: rows.numpy()})
+            assert np.array_equal(found, expected[: len(rows)].numpy())
+    if bottleneck.step == 1:
+        assert module.code(
+            torch.tensor([[0.5, 1.5, 2.5, -0.5, -1.5, -2.5, 3.5, 1e9]])
+        ).tolist() == [[0, 2, 2, 0, -2, -2, 4, 32_767]]
+
+
+class Call(nn.Module):
+    """One method of a module."""
+
+    def __init__(self, module: nn.Module, name: str) -> None:
+        super().__init__()
+        self.module, self.name = module, name
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return getattr(self.module, self.name)(x)  # type: ignore[no-any-return]

@@ -1165,6 +1165,44 @@ class TestImages:
             with perhaps(path):
                 read(path, size=(9, 7))
 
+    @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr"])
+    def test_every_mode_in_every_format_that_takes_it(self, tmp_path: Path, mode: str) -> None:
+        """Two flat halves come back in the colours that they were painted in, on white."""
+        colours = np.zeros((16, 32, 3), "u1")
+        colours[:, :16], colours[:, 16:] = (255, 255, 255), (0, 0, 0)
+        whole = Image.fromarray(colours)
+        image = whole.convert("P").convert(mode) if mode == "PA" else whole.convert(mode)
+        saved = 0
+        for suffix in (".png", ".jpg", ".ppm", ".bmp", ".gif", ".tif", ".webp"):
+            path = tmp_path / f"x{suffix}"
+            try:
+                image.save(path)
+            except (OSError, KeyError, ValueError):  # a format that does not take the mode
+                continue
+            saved += 1
+            X = read(path, channels=3).X[0].astype(int)
+            assert np.abs(X - colours)[:, [*range(12), *range(20, 32)]].max() < 12, path.name
+        assert saved > 0
+
+    @pytest.mark.parametrize("suffix", [".gif", ".tif", ".webp", ".png"])
+    def test_of_several_frames_the_first(self, tmp_path: Path, suffix: str) -> None:
+        frames = [Image.new("RGB", (8, 6), (value, 0, 0)) for value in (200, 100, 0)]
+        path = tmp_path / f"x{suffix}"
+        frames[0].save(path, save_all=True, append_images=frames[1:])
+        X = read(path, channels=3).X
+        assert X.shape == (1, 6, 8, 3)
+        assert np.abs(X - np.array([200.0, 0, 0])).max() < 8
+
+    def test_a_progressive_jpeg_and_transparent_palette(self, tmp_path: Path) -> None:
+        smooth = (np.add.outer(np.arange(40), np.arange(40)) * 3).astype("u1")
+        path = picture(tmp_path / "x.jpg", smooth, progressive=True, quality=95)
+        assert np.abs(read(path).X[0].astype(int) - smooth).max() < 8
+        image = Image.new("P", (2, 1), 0)
+        image.putpalette([10, 20, 30, 0, 0, 0])
+        image.putpixel((1, 0), 1)
+        image.save(tmp_path / "x.png", transparency=1)
+        assert read(tmp_path / "x.png").X[0].tolist() == [[[10, 20, 30], [255] * 3]]
+
     def test_a_broken_one_among_many_is_named(self, tmp_path: Path) -> None:
         for i in range(40):
             picture(tmp_path / f"{i}.png", grey(130, 130))

@@ -626,7 +626,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def export_onnx(self, folder: str | Path) -> tuple[Path, ...]:
         """Write ``encoder.onnx`` and ``decoder.onnx``, scaling included, checked against torch.
 
-        A model with skip connections or a residual is one network, ``restorer.onnx``.
+        A model with skip connections or a residual is one network, ``restorer.onnx``. The files
+        use ONNX's operators of version 20 (opset 20), and take batches of any size.
 
         Parameters
         ----------

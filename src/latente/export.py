@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from .errors import FileError, MissingExtra, ParameterError
 from .model import Decoder, Encoder
 from .storage.files import StrPath, staging
+from .version import __version__
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from .fitted import Fitted
 
 LIBRARIES = ("onnx", "onnxscript", "onnxruntime")
+OPSET = 20
+"""Version of ONNX's operators that is written; a file names it too."""
 EXAMPLES = 16
 """Rows from which the batches of the check are drawn."""
 BATCHES = (1, 2, 7, 1, 2, 7)
@@ -279,12 +282,16 @@ def _program(module: nn.Module, examples: Tensor, names: tuple[str, str]) -> Any
         verbose=False,
         input_names=names[:1],
         output_names=names[1:],
+        opset_version=OPSET,
         dynamic_shapes=({0: torch.export.Dim("batch", min=1)},),
     )
     assert program is not None
-    for node in program.model.graph:
-        # Where each node comes from in the source: paths of this machine, larger than the network.
-        node.metadata_props.clear()
+    graphs: list[Any] = [program.model.graph, *program.model.functions.values()]
+    for graph in graphs:
+        for node in graph.all_nodes():
+            # Where a node comes from in the source: paths of this machine, larger than the network.
+            node.metadata_props.clear()
+    program.model.producer_name, program.model.producer_version = "latente", __version__
     return program
 
 

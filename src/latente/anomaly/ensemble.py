@@ -30,7 +30,7 @@ from .scores import (
     REFERENCES,
     SCORES,
     VIEWS,
-    Nearest,
+    NearestRows,
     Reconstruction,
     Score,
     Surface,
@@ -308,7 +308,7 @@ def fitted_score(
     viewed = rows.viewed(view)
     generator = np.random.default_rng(settings.seed)
     kind = SCORES[title]
-    if issubclass(kind, Nearest):
+    if issubclass(kind, NearestRows):
         around = AROUND if kind is Surface else settings.neighbors
         if len(viewed) > settings.references:
             chosen = generator.choice(len(viewed), settings.references, replace=False)

@@ -160,7 +160,7 @@ class Score(ABC):
 
 
 @dataclass(eq=False, kw_only=True)
-class Nearest(Score):
+class NearestRows(Score):
     """A score by the nearest normal rows.
 
     A row that is itself among the kept ones, or equals one, is not compared with that: rows of the
@@ -213,7 +213,7 @@ class Nearest(Score):
 
 
 @dataclass(eq=False, kw_only=True)
-class Neighbors(Nearest):
+class Neighbors(NearestRows):
     """Mean distance to the nearest normal rows (Ramaswamy et al., 2000)."""
 
     def distances(self, x: Floats) -> Floats:
@@ -229,7 +229,7 @@ class Neighbors(Nearest):
 
 
 @dataclass(eq=False, kw_only=True)
-class Surface(Nearest):
+class Surface(NearestRows):
     """Distance to the surface on which the nearest normal rows lie.
 
     ::

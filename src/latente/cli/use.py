@@ -195,7 +195,7 @@ def export(model: Model, output: Folder, json: Json = False) -> None:
     """Write encoder and decoder as ONNX.
 
     Both take and give values in the scale of the data, and are checked against torch before they
-    are left in the folder.
+    are left in the folder. They use ONNX's operators of version 20 (opset 20).
     """
     folder = check_output(output, (FOLDER,))
     check_names(folder, ("encoder.onnx", "decoder.onnx"))

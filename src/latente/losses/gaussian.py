@@ -71,7 +71,7 @@ class ValueScaleModule(LikelihoodModule):
         self.least = math.log(part.least)
 
     def output(self, raw: Tensor) -> Tensor:
-        return super().output(raw[:, 0])
+        return super().output(raw.select(1, 0))
 
     def inverse(self, x: Tensor) -> Tensor:
         raw = super().inverse(x)
