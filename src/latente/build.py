@@ -34,6 +34,9 @@ Params = Mapping[str, Any]
 
 MOST_DENSE = 20_000
 """Values of a picture up to which it goes through dense layers by default: fast, and as good."""
+WIDE = (256, 4096)
+"""Values of a sample for which the default's layers are wide: below they gain nothing by it, beyond
+their weights outnumber what there is to learn from."""
 BYTES_A_WEIGHT = 12
 """What a weight takes in training at least: itself, its gradient, and the best it has been."""
 WORTH_BF16 = 50_000
@@ -158,16 +161,16 @@ def keeps_gaps(params: Params) -> bool:
 
 def default_network(space: Space) -> Network:
     """Return the network for "auto": one that begins as PCA, but for sequences."""
-    networks = FAMILIES["network"]
+    networks, values = FAMILIES["network"], math.prod(space.shape)
+    least, most = WIDE
+    hidden = (512, 256) if least <= values <= most else (128, 64)
     network: Network
     if space.layout == "sequences":
         network = networks["recurrent"]()
-    elif space.layout != "pictures":
-        network = networks["dense"](hidden=(128, 64), activation="gelu", shortcut="pca")
-    elif math.prod(space.shape) <= MOST_DENSE:
-        network = networks["dense"](activation="gelu", shortcut="pca")
-    else:
+    elif space.layout == "pictures" and values > MOST_DENSE:
         network = networks["conv"](shortcut="pca")
+    else:
+        network = networks["dense"](hidden=hidden, activation="gelu", shortcut="pca")
     return network
 
 
