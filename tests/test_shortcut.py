@@ -137,8 +137,8 @@ def test_another_target_is_regressed() -> None:
 
 
 def test_pictures_and_convolutions_begin_there_too() -> None:
-    pictures = DIGITS.X[:300].astype(np.float32) / 16
-    flat, held = pictures.reshape(300, -1), DIGITS.X_test.astype(np.float32) / 16
+    pictures = DIGITS.X[:900].astype(np.float32) / 16
+    flat, held = pictures.reshape(900, -1), DIGITS.X_test.astype(np.float32) / 16
     for network in (LINEAR, "conv(channels=(8,), shortcut=pca)"):
         ae = begun(pictures, network=network)
         error = np.square(held - ae.reconstruct(held)).mean()
@@ -146,7 +146,7 @@ def test_pictures_and_convolutions_begin_there_too() -> None:
         rows = held.reshape(len(held), -1)
         theirs = np.square(rows - pca.inverse_transform(pca.transform(rows))).mean()
         assert error == pytest.approx(theirs, rel=2e-3)
-        trained = Autoencoder(8, network=network, epochs=60, scaling="none", random_state=0).fit(
+        trained = Autoencoder(8, network=network, epochs=80, scaling="none", random_state=0).fit(
             pictures
         )
         assert trained.reconstruction_error(held).mean() < ae.reconstruction_error(held).mean()

@@ -39,6 +39,8 @@ WIDE = (256, 4096)
 their weights outnumber what there is to learn from."""
 BYTES_A_WEIGHT = 12
 """What a weight takes in training at least: itself, its gradient, and the best it has been."""
+LEAST_HELD_OUT = 40
+"""Rows that are held out at least where a quarter of all are as many."""
 WORTH_BF16 = 50_000
 """Parameters from which a network is large enough for bf16 to pay, as a rule."""
 LONG = 500
@@ -76,8 +78,8 @@ def check_params(params: Params, *, held_out: bool = False) -> None:
             "None or a positive number",
         ),
         "validation_fraction": (
-            is_number(fraction, 0, 1) and fraction < 1,
-            "a number from 0 to below 1",
+            fraction == "auto" or (is_number(fraction, 0, 1) and fraction < 1),
+            "'auto' or a number from 0 to below 1",
         ),
         "patience": (
             patience in (None, "auto") or is_whole(patience, 1),
@@ -339,6 +341,13 @@ def choose_latent_dim(value: int | str, features: int) -> int | None:
     if not is_whole(value, 1):
         raise ParameterError(f"latent_dim={value!r}: use 'auto' or a whole number from 1")
     return int(value)
+
+
+def choose_validation(value: float | str, rows: int) -> float:
+    """Return the share held out: a tenth, or enough of few rows to tell a gain from chance."""
+    if value == "auto":
+        return min(max(LEAST_HELD_OUT / rows, 0.1), 0.25)
+    return float(value)
 
 
 def choose_batch_size(value: int | str, rows: int, optimizer: Optimizer, pace: Pace) -> int:

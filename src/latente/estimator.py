@@ -22,6 +22,7 @@ from .build import (
     check_params,
     check_size,
     choose_latent_dim,
+    choose_validation,
     data_layout,
     fingerprint,
     keeps_gaps,
@@ -96,8 +97,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     epochs : int or "auto"
         Passes over the data, at most 400; "auto" aims at 1,500 steps for networks that begin as PCA
         (more from 5,000 rows on, with the root of their number), at 8,000 for others.
-    validation_fraction : float
-        Share of the rows held out; the weights with their lowest loss are kept. A network that
+    validation_fraction : float or "auto"
+        Share of the rows held out; the weights with their lowest loss are kept. "auto" takes a
+        tenth, or of few rows forty, but no more than a quarter. A network that
         begins as PCA stays it, of all rows, unless the held-out rows show a gain beyond chance.
     patience : int, "auto" or None
         Epochs without a lower validation loss after which the fit ends; "auto" takes 30, or seven
@@ -172,7 +174,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         gradient_clip: float | None = None,
         batch_size: int | str = "auto",
         epochs: int | str = "auto",
-        validation_fraction: float = 0.1,
+        validation_fraction: float | str = "auto",
         patience: int | str | None = "auto",
         layout: str = "auto",
         scaling: str = "auto",
@@ -305,7 +307,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             given = held_out = self._validation(fitted, validation, target)
         else:
             generator = torch.Generator().manual_seed(fitted.seed)
-            training, held_out = batches.split(float(self.validation_fraction), generator)
+            share = choose_validation(self.validation_fraction, len(batches))
+            training, held_out = batches.split(share, generator)
         plan = make_plan(params, parts, len(training), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, plan), again=again)
         folder = None

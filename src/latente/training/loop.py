@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -35,6 +36,9 @@ CHECKPOINT_SECONDS = 2.0
 """Least time between two checkpoints, so that short epochs are not spent on writing."""
 VALIDATION_STREAM = 2**32 - 1
 FIRST_STREAM = 2**32 - 2
+MARGIN = 2.0
+"""What the components of a code gain by further rows, as a share of the loss: at most about so many
+times the numbers of the code over the rows."""
 EXPLODED = 1e4
 """A loss so many times as high as the first one's, or as one for each value, has exploded."""
 RECENT = 10
@@ -112,7 +116,7 @@ class Trainer:
         saved = None if checkpoint is None else checkpoint.load()
         self._choose_precision(batches, saved)
         if self.state.epoch == 0 and self._begin([batches]) and validation is not None:
-            self._remember(validation)
+            self._remember(validation, len(batches))
         if checkpoint is not None and saved is not None:
             self._resume(checkpoint, saved)
         self.stopped, self.message = None, ""
@@ -196,9 +200,10 @@ class Trainer:
         with torch.no_grad():
             return self.model.begin(samples, generator)
 
-    def _remember(self, validation: Batches) -> None:
-        """Take the first weights for the best so far."""
+    def _remember(self, validation: Batches, rows: int) -> None:
+        """Take the first weights, found from so many rows, for the best so far."""
         self.state.start_losses = self.validate(validation)[1]
+        self.state.margin = MARGIN * math.prod(self.model.network.code_shape) / rows
         self.state.best_loss = float(self.state.start_losses.mean())
         self.state.keep()
 

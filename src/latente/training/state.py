@@ -58,6 +58,8 @@ class TrainingState:
     """What the very first step minimised: a loss many times as high has exploded."""
     start_losses: Tensor | None = None
     """Loss of each held-out row before the first step, (n,), where that has to be surpassed."""
+    margin: float = 0.0
+    """Share of the loss at the start by which it has to be surpassed at least."""
     stop: bool = False
 
     @property
@@ -66,12 +68,15 @@ class TrainingState:
         return self.history[-1]
 
     def surpasses_start(self, losses: Tensor) -> bool:
-        """Whether held-out losses (n,) are lower than at the start by more than chance explains."""
+        """Whether held-out losses (n,) are lower than at the start by more than chance explains.
+
+        They also have to be lower by more than the start itself would gain by the rows held out.
+        """
         if self.start_losses is None:
             return True
         gains = self.start_losses - losses
         mean, root = float(gains.mean()), math.sqrt(len(gains))
-        if mean <= 0 or len(gains) < 2:
+        if mean <= self.margin * abs(float(self.start_losses.mean())) or len(gains) < 2:
             return False
         by_size = mean / max(float(gains.std()), TINY) * root
         by_sign = float(gains.sign().mean()) * root
