@@ -120,6 +120,12 @@ def test_a_residual_begins_at_the_fill() -> None:
     assert torch.allclose(model.module_(x), fill, atol=1e-5)
 
 
+def test_a_residual_has_no_margin_over_its_start(model: Autoencoder) -> None:
+    state = model._trainer.state
+    assert state.start_losses is not None
+    assert state.margin == 0
+
+
 @pytest.mark.parametrize("columns", [1, 2, 300])
 def test_any_number_of_columns(columns: int) -> None:
     given, hidden = gapped(correlated(60, columns))

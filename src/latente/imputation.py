@@ -25,6 +25,8 @@ HIDDEN = (128, 128)
 CODE = 64
 """Numbers in the code."""
 LEARNING_RATE = 2e-3
+HELD_OUT = 0.1
+"""Share of the rows held out; the fill that training begins at is learned from all of them."""
 BATCHES, LEAST_BATCH, BATCH = 8, 32, 128
 """Batches in an epoch of a small table; the smallest and the largest batch."""
 UPDATES, MOST_EPOCHS = 1_500, 200
@@ -147,6 +149,7 @@ def imputing(
         schedule="one_cycle",
         learning_rate=LEARNING_RATE,
         batch_size=batch,
+        validation_fraction=HELD_OUT,
         epochs=min(max(UPDATES * batch // max(rows, 1), 1), MOST_EPOCHS),
         layout="rows",
         precision="float32",

@@ -227,6 +227,10 @@ class NetworkModule(nn.Module):
         Only called where `begin` asked for rows.
         """
 
+    def components(self) -> int:
+        """Return how many components of the training rows the start stands on; 0 for none."""
+        return math.prod(self.code_shape)
+
     def needs_input(self) -> bool:
         """Whether the decoder needs what the encoder saw beside the code."""
         return False

@@ -162,6 +162,9 @@ class ResidualModule(NetworkModule):
     def begin(self, samples: Samples, spread: float | None, generator: Generator) -> int:
         return 1  # what is added is nothing at first: training has to surpass the input itself
 
+    def components(self) -> int:
+        return 0
+
     def decode(self, z: Tensor, context: Context | None = None) -> Tensor:
         raw: Tensor = self.decoder(z)
         if context is None or context.inverse is None:

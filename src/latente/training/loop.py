@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -203,7 +202,7 @@ class Trainer:
     def _remember(self, validation: Batches, rows: int) -> None:
         """Take the first weights, found from so many rows, for the best so far."""
         self.state.start_losses = self.validate(validation)[1]
-        self.state.margin = MARGIN * math.prod(self.model.network.code_shape) / rows
+        self.state.margin = MARGIN * self.model.network.components() / rows
         self.state.best_loss = float(self.state.start_losses.mean())
         self.state.keep()
 
