@@ -28,6 +28,7 @@ from sklearn.decomposition import PCA
 
 import latente
 from latente import Autoencoder, TrainingWarning, datasets
+from latente.data.readers import read
 
 ROWS = 4_800
 SIZES = (60, 200, 1_000, 10_000, 100_000, 1_000_000)
@@ -73,13 +74,13 @@ def table(file: Path, rows: int) -> Problem:
 
 def pictures(name: str, folder: Path) -> Problem:
     """Return a set of pictures with its test set, or divided."""
-    if name in ("faces", "cifar"):
-        X = np.asarray(datasets.load(str(folder / name)).X)
-        X = X[np.random.default_rng(0).permutation(len(X))]
-        learned = len(X) * 3 // 4
-        return Problem(name, X[:learned], X[learned:])
-    data = datasets.load(name)
-    return Problem(name, data.X, data.X_test)
+    data = read(folder / name) if name == "cifar" else datasets.load(name)
+    if data.X_test is not None:
+        return Problem(name, data.X, data.X_test)
+    X = np.asarray(data.X)
+    X = X[np.random.default_rng(0).permutation(len(X))]
+    learned = len(X) * 3 // 4
+    return Problem(name, X[:learned], X[learned:])
 
 
 def problems(parts: list[str], folder: Path) -> Iterator[tuple[str, Problem]]:

@@ -20,7 +20,8 @@ STEPS_AN_EPOCH = 9
 
 def autoencoder(epochs: int, **keywords: Any) -> Autoencoder:
     settings: dict[str, Any] = {
-        "network": "dense(hidden=(8,))", "batch_size": 20, "random_state": 0, "device": "cpu",
+        "network": "dense(hidden=(8,))", "batch_size": 20, "validation_fraction": 0.1,
+        "random_state": 0, "device": "cpu",
     }  # fmt: skip
     return Autoencoder(2, epochs=epochs, **(settings | keywords))
 

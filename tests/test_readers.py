@@ -409,6 +409,12 @@ def by_hand(cells: list[str]) -> list[Any]:
     """A column as the documentation says it is read."""
     words = [None if cell.strip().casefold() in tabular.MISSING else cell.strip() for cell in cells]
     there = [word for word in words if word is not None]
+    if there and all(re.fullmatch(r"[+-]?\d+", word) for word in there):
+        whole = [None if word is None else int(word) for word in words]
+        largest = max(abs(int(word)) for word in there)
+        if largest >= 2**53:  # float64 does not tell it from its neighbours
+            small = largest < 2**63 or (largest < 2**64 and min(map(int, there)) >= 0)
+            return whole if small else words
     if not any("_" in word for word in there):
         with suppress(ValueError):
             return [None if word is None else float(word) for word in words]
