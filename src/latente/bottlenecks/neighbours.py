@@ -26,11 +26,11 @@ class Neighbours(Bottleneck):
         p_ij = 1 / k where j is one of the k samples nearest to i, else 0
         q_ij ∝ 1 / (1 + ‖z_i − z_j‖²), j ≠ i
 
-    It is the stochastic neighbour embedding of Hinton and Roweis (2002) with the heavy-tailed kernel
-    of t-SNE, trained through a network (van der Maaten, 2009; Sainburg et al., 2021, for UMAP)
-    together with the reconstruction, as topological autoencoders do by another cost (Moor et al.,
-    2020). All of the k nearest count alike, which gives nearly the maps of Gaussian weights (Böhm
-    et al., 2022). New samples are mapped by `transform`, and places of the map are decoded.
+    It is the stochastic neighbour embedding of Hinton and Roweis (2002) with the heavy-tailed
+    kernel of t-SNE, trained through a network (van der Maaten, 2009; for UMAP Sainburg et al.,
+    2021) together with the reconstruction, as topological autoencoders are by another cost (Moor et
+    al., 2020). The k nearest count alike, which gives nearly the maps of Gaussian weights (Böhm et
+    al., 2022). New samples are mapped by `transform`, and places of the map are decoded.
 
     Neighbours are those within a batch, by the Euclidean distance of samples as they were before
     they were corrupted, in the model's scale. A larger batch has nearer ones: 512 rows make a finer
