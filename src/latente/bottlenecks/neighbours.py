@@ -42,7 +42,7 @@ class Neighbours(Bottleneck):
     weight
         Price of one nat, in units of the loss; 0 charges nothing.
     k
-        How many of the nearest samples in a batch are neighbours, at most all others but one.
+        How many of the nearest samples in a batch are neighbours, at most a third of the others.
     """
 
     weight: float = 100.0
@@ -83,7 +83,7 @@ class NeighboursModule(BottleneckModule):
         if moment.deterministic or len(z) < 3:
             cost = z.new_zeros(len(z))
         else:
-            cost = neighbour_divergence(x, z, min(self.k, len(z) - 2))
+            cost = neighbour_divergence(x, z, min(self.k, max((len(z) - 1) // 3, 1)))
         return Draw(encoding.h, {"neighbours": Cost(cost, self.weight)})
 
 
