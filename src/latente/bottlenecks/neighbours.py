@@ -33,9 +33,9 @@ class Neighbours(Bottleneck):
     al., 2022). New samples are mapped by `transform`, and places of the map are decoded.
 
     Neighbours are those within a batch, by the Euclidean distance of samples as they were before
-    they were corrupted, in the model's scale. A larger batch has nearer ones: 512 rows make a finer
-    map than 64. The cost is 0 of fewer than three rows and at use, where a row's loss is its own. A
-    spatial code is looked at flattened.
+    they were corrupted, in the model's scale; a larger batch has nearer ones. The cost is 0 of
+    fewer than three rows and at use, where a row's loss is its own. A spatial code is looked at
+    flattened.
 
     Parameters
     ----------
