@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from latente import Autoencoder, Neighbours, ParameterError, datasets
+from latente import Autoencoder, NeighbourEmbedding, ParameterError, datasets
 from latente.bottlenecks.base import Encoding, Moment
 from latente.bottlenecks.neighbours import neighbour_divergence
 
@@ -70,7 +70,11 @@ def test_codes_that_fall_together_cost_no_infinite_gradient() -> None:
 
 def test_neighbours_are_those_of_clean_samples() -> None:
     x, h = drawn(12, 3), drawn(12, 2)
-    draw = Neighbours(k=2, weight=7).build((2,), (3,), Generator()).draw(encoding(x, h), moment())
+    draw = (
+        NeighbourEmbedding(k=2, weight=7)
+        .build((2,), (3,), Generator())
+        .draw(encoding(x, h), moment())
+    )
     cost = draw.costs["neighbours"]
     assert cost.weight == 7
     assert torch.equal(cost.value, neighbour_divergence(x, h, 2))
@@ -95,7 +99,7 @@ def test_a_model_hands_on_the_samples_before_they_are_corrupted() -> None:
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 4])
 def test_few_rows_are_no_map_but_no_error(rows: int) -> None:
-    module = Neighbours().build((2,), (3,), Generator())
+    module = NeighbourEmbedding().build((2,), (3,), Generator())
     cost = module.draw(encoding(drawn(rows, 3), drawn(rows, 2)), moment()).costs["neighbours"]
     assert cost.value.shape == (rows,)
     assert bool(cost.value.isfinite().all())
@@ -103,7 +107,7 @@ def test_few_rows_are_no_map_but_no_error(rows: int) -> None:
 
 
 def test_at_use_a_rows_loss_is_its_own() -> None:
-    module = Neighbours().build((2,), (3,), Generator())
+    module = NeighbourEmbedding().build((2,), (3,), Generator())
     seen = encoding(drawn(12, 3), drawn(12, 2))
     assert module.draw(seen, moment(deterministic=True)).costs["neighbours"].value.any() == 0
     ae = fit(bottleneck="neighbours", epochs=2)
@@ -137,4 +141,4 @@ def test_spatial_codes_and_pictures_are_taken() -> None:
 )
 def test_wrong_parameters_are_refused(wrong: dict[str, Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        Neighbours(**wrong)
+        NeighbourEmbedding(**wrong)

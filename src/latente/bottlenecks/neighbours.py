@@ -12,12 +12,12 @@ from ..data.space import Shape
 from ..parts import is_number, is_whole, require
 from .base import Bottleneck, BottleneckModule, Cost, Draw, Encoding, Moment
 
-SPREAD = 1.0
+START_SPREAD = 1.0
 """Of codes at first: the kernel's own width, beyond which it hardly tells far from farther."""
 
 
 @dataclass(kw_only=True)
-class Neighbours(Bottleneck):
+class NeighbourEmbedding(Bottleneck):
     """Keep samples that are near each other together in the code, as t-SNE and UMAP draw maps.
 
     ::
@@ -55,10 +55,10 @@ class Neighbours(Bottleneck):
     def build(
         self, code_shape: Shape, input_shape: Shape, generator: Generator
     ) -> BottleneckModule:
-        return NeighboursModule(code_shape, float(self.weight), int(self.k))
+        return NeighbourEmbeddingModule(code_shape, float(self.weight), int(self.k))
 
 
-class NeighboursModule(BottleneckModule):
+class NeighbourEmbeddingModule(BottleneckModule):
     """Passes h on and charges for neighbours that lie apart.
 
     Parameters
@@ -76,7 +76,7 @@ class NeighboursModule(BottleneckModule):
         self.weight, self.k = weight, k
 
     def spread(self) -> float | None:
-        return SPREAD
+        return START_SPREAD
 
     def draw(self, encoding: Encoding, moment: Moment) -> Draw:
         x, z = (values.flatten(1).float() for values in (encoding.clean, encoding.h))
