@@ -36,7 +36,7 @@ def made(part: Bottleneck, shape: tuple[int, ...] = (3,)) -> BottleneckModule:
 
 def encoding(h: torch.Tensor, network: NetworkModule | None = None) -> Encoding:
     network = network or NetworkModule(nn.Identity(), nn.Identity(), (3,))
-    return Encoding(h, h, network.encoder, network.squared_jacobian)
+    return Encoding(h, h, network.encoder, network.squared_jacobian, h)
 
 
 def terms_of(part: Bottleneck, loss: torch.Tensor, h: torch.Tensor, when: Moment) -> Terms:
@@ -71,7 +71,7 @@ def dense(seed: int = 0, **params: object) -> NetworkModule:
 
 
 def contraction(network: NetworkModule, x: torch.Tensor, probes: int = 1) -> torch.Tensor:
-    seen = Encoding(x, network.encoder(x), network.encoder, network.squared_jacobian)
+    seen = Encoding(x, network.encoder(x), network.encoder, network.squared_jacobian, x)
     return made(Contractive(probes=probes)).draw(seen, moment()).costs["contraction"].value
 
 

@@ -1,9 +1,10 @@
 """Move in the code space of fitted models and measure where one arrives.
 
-    LATENTE_DATA=folder python docs/results/latent.py [letters] [faces] [labels]
+    LATENTE_DATA=folder python docs/results/latent.py [letters] [faces] [labels] [maps]
 
 Writes latent.md, latent.json and pictures beside them. Nothing is chosen by the held-out people or
-the test pictures.
+the test pictures. The maps are held beside those of UMAP and openTSNE where umap-learn and openTSNE
+are installed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import csv
 import json
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,9 @@ from PIL import Image
 from skimage.feature import hog
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.manifold import trustworthiness
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -37,6 +41,14 @@ IMAGES = HERE.parent / "images"
 RECORD = HERE / "latent.json"
 SIZE = (56, 46)
 STRENGTHS = (1.0, 2.0, 3.0)
+MAPS: dict[str, dict[str, Any]] = {
+    "Autoencoder(2)": {},
+    "Autoencoder(2), mask(rate=0.3)": {"corruption": "mask(rate=0.3)"},
+    "Autoencoder(2), neighbours": {"bottleneck": "neighbours", "batch_size": 512},
+}
+PEERS = {"UMAP": "umap", "openTSNE": "openTSNE"}
+NEAREST = 5
+"""Neighbours by which maps are judged."""
 
 
 def sheet(rows: list[Any], name: str, scale: int) -> None:
@@ -293,6 +305,48 @@ def labels() -> dict[str, Any]:
     return found
 
 
+def mapped(name: str, X: Any, X_test: Any) -> tuple[Any, Any] | None:
+    """Return the maps of training and test rows; None where the method is not installed."""
+    if name in MAPS:
+        ae = Autoencoder(2, random_state=0, **MAPS[name]).fit(X)
+        return ae.transform(X), ae.transform(X_test)
+    if find_spec(PEERS[name]) is None:
+        return None
+    X, X_test = (a.reshape(len(a), -1).astype(np.float32) for a in (X, X_test))
+    if name == "UMAP":
+        from umap import UMAP
+
+        model = UMAP(random_state=0, n_jobs=1).fit(X)
+        return model.embedding_, model.transform(X_test)
+    from openTSNE import TSNE
+
+    embedding = TSNE(random_state=0, n_jobs=1).fit(X)
+    return np.asarray(embedding), np.asarray(embedding.transform(X_test))
+
+
+def maps() -> dict[str, Any]:
+    """Map held-out rows into the plane, and see which neighbours they keep."""
+    found: dict[str, Any] = {}
+    for title in ("digits", "mnist"):
+        data = datasets.load(title)
+        rows = data.X_test.reshape(len(data.X_test), -1).astype(np.float32)
+        record: dict[str, Any] = {"rows": [len(data.X), len(rows)], "methods": {}}
+        for name in (*MAPS, *PEERS):
+            begun = time.perf_counter()
+            both = mapped(name, data.X, data.X_test)
+            seconds = time.perf_counter() - begun
+            if both is None:
+                record["methods"][name] = None
+                continue
+            nearest = KNeighborsClassifier(NEAREST).fit(both[0], data.y)
+            trust = float(trustworthiness(rows, both[1], n_neighbors=NEAREST))
+            right = float(nearest.score(both[1], data.y_test))
+            record["methods"][name] = [trust, right, seconds]
+            print(title, name, *record["methods"][name], flush=True)
+        found[title] = record
+    return found
+
+
 def page(record: dict[str, Any]) -> str:
     """Return the page."""
     lines = [
@@ -388,10 +442,38 @@ def labels_page(r: dict[str, Any]) -> list[str]:
     ]
 
 
+def maps_page(r: dict[str, Any]) -> list[str]:
+    """Return the section on maps."""
+    missing = {n for data in r.values() for n, value in data["methods"].items() if value is None}
+    lines = [
+        "## Maps of two numbers",
+        "",
+        "Each method is fitted on the training rows, without labels, and maps the test rows by its "
+        "own `transform`. Trustworthiness (scikit-learn's, of the test rows among themselves, "
+        f"{NEAREST} neighbours; 1 is best) says how many neighbours on the map are neighbours in "
+        f"the data. Accuracy is that of the {NEAREST} nearest training rows on the map, whose "
+        "labels are used for this only. Ours decode every place of the map too.",
+        "",
+        "| data | map | trustworthiness | accuracy | seconds |",
+        "|---|---|---|---|---|",
+    ]
+    for title, data in r.items():
+        n, m = data["rows"]
+        lines += [
+            f"| {title}, {n:,} and {m:,} rows | `{name}` | {v[0]:.3f} | {v[1]:.3f} | {v[2]:.0f} |"
+            for name, v in data["methods"].items()
+            if v is not None
+        ]
+    if missing:
+        lines += ["", f"Not installed where this was measured: {', '.join(sorted(missing))}."]
+    return lines
+
+
 SECTIONS = {
     "letters": (letters, letters_page),
     "faces": (faces, faces_page),
     "labels": (labels, labels_page),
+    "maps": (maps, maps_page),
 }
 
 

@@ -154,12 +154,12 @@ class Model(nn.Module):
         dict
             "total", "reconstruction" and the bottleneck's costs, each (n,).
         """
-        return self._terms(self.corruption(x, moment.generator), target, moment)
+        return self._terms(x, self.corruption(x, moment.generator), target, moment)
 
     def evaluate(self, x: Tensor, target: Tensor, moment: Moment) -> Terms:
         """Return the loss terms of samples as they are, through their deterministic codes."""
         seen = self.corruption.present(x)
-        return self._terms(seen, target, moment._replace(deterministic=True))
+        return self._terms(x, seen, target, moment._replace(deterministic=True))
 
     def reconstruction_loss(
         self, z: Tensor, target: Tensor, context: Context | None = None
@@ -217,9 +217,9 @@ class Model(nn.Module):
         rest = [p for p in self.parameters() if id(p) not in apart]
         return [Group(rest, self.objective), *groups]
 
-    def _terms(self, seen: Tensor, target: Tensor, moment: Moment) -> Terms:
+    def _terms(self, x: Tensor, seen: Tensor, target: Tensor, moment: Moment) -> Terms:
         h, context = self.encode_seen(seen)
-        encoding = self._encoding(seen, h)
+        encoding = self._encoding(x, seen, h)
         draw: Draw = self.bottleneck.draw(encoding, moment)
         if self.training:
             context = context._replace(target=target)
@@ -230,10 +230,11 @@ class Model(nn.Module):
         with torch.no_grad():
             seen = self.corruption(x, moment.generator)
             h, _ = self.network.encode(seen)
-        return rival.objective(self._encoding(seen, h), moment)
+        return rival.objective(self._encoding(x, seen, h), moment)
 
-    def _encoding(self, seen: Tensor, h: Tensor) -> Encoding:
-        return Encoding(seen, h, self.network.encoder, self.network.squared_jacobian)
+    def _encoding(self, x: Tensor, seen: Tensor, h: Tensor) -> Encoding:
+        network = self.network
+        return Encoding(seen, h, network.encoder, network.squared_jacobian, x)
 
 
 def repeated(target: Tensor, samples: int) -> Tensor:

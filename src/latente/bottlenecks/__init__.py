@@ -17,6 +17,7 @@ BOTTLENECKS: Table[Bottleneck] = Table(
     gaussian="bottlenecks.gaussian.Gaussian",
     mmd="bottlenecks.mmd.MMD",
     adversarial="bottlenecks.adversarial.Adversarial",
+    neighbours="bottlenecks.neighbours.NeighbourEmbedding",
     rounded="bottlenecks.rounded.Rounded",
     vector_quantized="bottlenecks.vector_quantized.VectorQuantized",
     finite_scalar="bottlenecks.finite_scalar.FiniteScalar",

@@ -66,6 +66,8 @@ class Encoding(NamedTuple):
     """The encoder, from x to h."""
     jacobian: Callable[[Tensor, Generator, int], Tensor]
     """The squared norm of its derivative: `NetworkModule.squared_jacobian`."""
+    clean: Tensor
+    """The same samples before they were corrupted, (n, ...)."""
 
 
 class Cost(NamedTuple):
