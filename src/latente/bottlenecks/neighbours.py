@@ -79,7 +79,8 @@ class NeighbourEmbeddingModule(BottleneckModule):
         return START_SPREAD
 
     def draw(self, encoding: Encoding, moment: Moment) -> Draw:
-        x, z = (values.flatten(1).float() for values in (encoding.clean, encoding.h))
+        # A gap counts as the mean of its column, 0 in the model's scale.
+        x, z = encoding.clean.flatten(1).float().nan_to_num(), encoding.h.flatten(1).float()
         if moment.deterministic or len(z) < 3:
             cost = z.new_zeros(len(z))
         else:
