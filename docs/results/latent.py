@@ -448,10 +448,10 @@ def maps_page(r: dict[str, Any]) -> list[str]:
         "",
         f"Each method is fitted on the {learned:,} training rows, without labels, and maps the "
         f"{mapped_rows:,} test rows by its own `transform`. Trustworthiness (scikit-learn's, of "
-        f"the test rows among themselves, {NEAREST} neighbours; 1 is best) says how many neighbours "
-        f"on the map are neighbours in the data. Accuracy is that of the {NEAREST} nearest training "
-        "rows on the map, whose labels are used for this only. Ours decode every place of the map "
-        "too.",
+        f"the test rows among themselves, {NEAREST} neighbours; 1 is best) says how many "
+        "neighbours on the map are neighbours in the data. Accuracy is that of the "
+        f"{NEAREST} nearest training rows on the map, whose labels are used for this only. Ours "
+        "decode every place of the map too.",
         "",
         "| map | trustworthiness | accuracy | seconds |",
         "|---|---|---|---|",
