@@ -24,7 +24,7 @@ from .base import (
     require_activation,
     require_sizes,
 )
-from .layers import DenseLayer, head_activation, hidden_layers, initialized
+from .layers import DenseLayer, head_activation, hidden_layers, initialized, start_at_zero
 from .shortcut import ShortcutModule, pace_of, require_shortcut
 
 
@@ -149,7 +149,7 @@ class Dense(Network):
             f, g = (encoder, decoder) if hidden else (None, None)
             return ShortcutModule(f, g, features, code, per_code, outputs, generator)
         if self.residual:
-            nn.init.zeros_(up[-1].get_parameter("weight"))
+            start_at_zero(decoder)
             return ResidualModule(encoder, decoder, (code,))
         single = len(down) == 1 and per_code == 1
         module = SingleLayerModule if single else NetworkModule
