@@ -7,6 +7,7 @@ import copy
 import random
 import re
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -527,6 +528,56 @@ def test_eight_fits_in_four_threads_equal_a_fit_alone() -> None:
         together = list(pool.map(weights, range(8)))
     for fit in together:
         assert all(torch.equal(a, b) for a, b in zip(alone, fit, strict=True))
+
+
+class Threads:
+    """Notes in how many threads torch computes, and ends the fit by an error where asked."""
+
+    def __init__(self, error: type[Exception] | None = None) -> None:
+        self.counts: set[int] = set()
+        self.error = error
+
+    def on_epoch_end(self, state: Any) -> None:
+        self.counts.add(torch.get_num_threads())
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize(
+    ("keywords", "count"),
+    [
+        ({}, 1),
+        ({"network": Dense(hidden=(2048,)), "batch_size": 512}, 2),
+        ({"network": "conv(channels=[2])"}, 2),
+        ({"network": "recurrent", "layout": "sequences"}, 2),
+    ],
+)
+def test_a_small_fit_computes_in_one_thread(keywords: dict[str, Any], count: int) -> None:
+    seen = Threads()
+    small(**{"epochs": 1, "callbacks": seen, **keywords}).fit(DIGITS.X)
+    assert seen.counts == {count}
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_are_as_before_after_small_fits_at_once_and_after_one_that_failed() -> None:
+    def fit(error: type[Exception] | None) -> int:
+        with contextlib.suppress(KeyError):
+            small(callbacks=Threads(error)).fit(DIGITS.X[:200])
+        return torch.get_num_threads()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(fit, [None, KeyError] * 6)) == {2}
+    assert fit(KeyError) == 2
 
 
 def test_a_fit_leaves_the_global_generators_alone() -> None:

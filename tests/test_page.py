@@ -338,17 +338,3 @@ class TestBuilder:
     def test_it_is_written_into_a_new_folder(self, tmp_path: Path) -> None:
         page.write(tmp_path / "deep" / "page.html", self.made())
         assert (tmp_path / "deep" / "page.html").read_text("utf-8") == self.made()
-
-
-def test_threads_are_as_before_even_after_a_failure() -> None:
-    import torch
-
-    def failing() -> None:
-        with demo.one_thread():
-            assert torch.get_num_threads() == 1
-            raise KeyError
-
-    before = torch.get_num_threads()
-    with pytest.raises(KeyError):
-        failing()
-    assert torch.get_num_threads() == before

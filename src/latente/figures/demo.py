@@ -12,8 +12,7 @@ import os
 import platform
 import shlex
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -111,8 +110,7 @@ def write(
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     data = datasets.load("digits")
-    with one_thread():
-        models, seconds = fit(data, quick=quick, random_state=random_state, progress=report)
+    models, seconds = fit(data, quick=quick, random_state=random_state, progress=report)
     report("measuring", 0.86)
     numbers = measure(data, models, random_state)
     for name, taken in seconds.items():
@@ -157,21 +155,6 @@ def fit(
         seconds[name] = time.perf_counter() - begin
         models[name] = model.set_params(callbacks=None)
     return models, seconds
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute in one thread: networks this small gain nothing by more.
-
-    On a machine that has other things to do, threads that wait for each other at every product can
-    take ten times as long.
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..data.dataset import physical_memory
 from ..errors import ParameterError
 
 PRECISIONS = ("auto", "float32", "bf16")
+SMALL = 16e6
+"""Multiplications in a step's forward pass below which a second thread hardly pays."""
 
 
 def find_device(name: str) -> torch.device:
@@ -85,6 +90,45 @@ def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any
     if precision == "float32":
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def is_small(model: nn.Module, rows: int) -> bool:
+    """Whether a step of so many rows is too small for several threads on a processor to pay.
+
+    Only what multiplies each row by each matrix once is known to be small; convolutions and
+    recurrent layers use their weights many times.
+    """
+    known = all(p.ndim <= 2 for p in model.parameters()) and not any(
+        isinstance(module, nn.RNNBase) for module in model.modules()
+    )
+    return known and rows * sum(p.numel() for p in model.parameters() if p.ndim == 2) < SMALL
+
+
+class OneThread:
+    """A context in which torch computes in one thread, also where several fits are in it at once.
+
+    Two threads wait for each other at every product. Beside another busy process one of them is
+    often not running, and small steps take many times as long.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.inside, self.usual = threading.Lock(), 0, 1
+
+    @contextlib.contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self.lock:
+            self.usual = self.usual if self.inside else torch.get_num_threads()
+            self.inside += 1
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.inside -= 1
+            torch.set_num_threads(self.usual)
+
+
+one_thread = OneThread()
 
 
 def is_out_of_memory(error: BaseException) -> bool:

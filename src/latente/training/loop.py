@@ -23,7 +23,7 @@ from ..data.batches import Batches
 from ..errors import ParameterError, TrainingError
 from ..model import Model
 from .checkpoint import Checkpoint, FormError, require_form
-from .hardware import autocast, is_out_of_memory
+from .hardware import autocast, is_out_of_memory, is_small, one_thread
 from .precision import faster_precision
 from .progress import Progress
 from .state import Plan, Record, TrainingState
@@ -102,10 +102,14 @@ class Trainer:
         FileError
             If the checkpoint is damaged or of another fit, or another fit uses its folder.
         """
-        with nullcontext() if checkpoint is None else checkpoint.fitting():
+        small = self.device.type == "cpu" and is_small(self.model, self.plan.batch_size)
+        with (
+            one_thread() if small else nullcontext(),
+            nullcontext() if checkpoint is None else checkpoint.fitting(),
+        ):
             self._fit(batches, validation, checkpoint)
-        if validation is not None and not apart and self.state.stands_at_start():
-            self._begin([batches, validation])
+            if validation is not None and not apart and self.state.stands_at_start():
+                self._begin([batches, validation])
         self.model.eval()
 
     def _fit(
