@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import load, processor
+from machine import load
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
@@ -34,6 +34,7 @@ from workers import ROOT, interpreter
 
 import latente
 from latente import AnomalyDetector, LatenteError, datasets
+from latente.training.hardware import processor
 
 Floats = NDArray[np.float64]
 LEARNED, TESTED = 7_000, 2_000

@@ -22,13 +22,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from machine import load, processor
+from machine import load
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 
 import latente
 from latente import Autoencoder, TrainingWarning, datasets
 from latente.data.readers import read
+from latente.training.hardware import processor
 
 ROWS = 4_800
 SIZES = (60, 200, 1_000, 10_000, 100_000, 1_000_000)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import load, processor
+from machine import load
 from numpy.typing import NDArray
 from sklearn import datasets
 from sklearn.exceptions import ConvergenceWarning
@@ -32,6 +32,7 @@ from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
 
 import latente
 from latente import Imputer
+from latente.training.hardware import processor
 
 Floats = NDArray[np.float64]
 ROWS, LEARNED = 2_000, 0.7

@@ -6,7 +6,9 @@ import statistics
 from collections.abc import Sequence
 
 from duels import Duel, Extent, mean_bce
-from machine import load, processor
+from machine import load
+
+from latente.training.hardware import processor
 
 PEAK = 900.0  # MB that a fit on MNIST may take
 DRIFT = 0.02  # share by which the loss may differ from float32's

@@ -18,10 +18,12 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-from machine import load, processor
+from machine import load
 from peers.harness import FILES, Job, Outcome
 from peers.variants import LATENT, LIKELY, SAMPLES, VARIANTS
 from workers import Worker, interpreter
+
+from latente.training.hardware import processor
 
 SIDES = {"latente": "peers.latente_variants", "pythae": "peers.pythae_variants"}
 Turns = dict[str, dict[str, list[Outcome]]]

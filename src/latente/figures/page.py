@@ -98,6 +98,8 @@ class Page:
         Parts between the first paragraph and the list of sections.
     footer
         Paragraphs at the foot; marked up as in `text`.
+    language
+        Of its text, as a tag such as "en".
     """
 
     title: str
@@ -106,6 +108,7 @@ class Page:
     lead: str = ""
     introduction: Sequence[Markup] = ()
     footer: Sequence[str] = ()
+    language: str = "en"
 
     def html(self) -> str:
         """Return the page as a whole HTML document."""
@@ -151,6 +154,16 @@ def numbers(values: Mapping[str, str]) -> Markup:
 def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
     """Return a table; the first cell of each row is its heading."""
     return _part("table", caption, head, rows)
+
+
+def items(entries: Sequence[Markup]) -> Markup:
+    """Return a list of entries, such as links."""
+    return _part("items", entries)
+
+
+def link(address: str, words: str) -> Markup:
+    """Return words that lead to an address."""
+    return Markup('<a href="{}">{}</a>').format(address, words)
 
 
 def code(source: str, language: str = "python") -> Markup:
@@ -363,5 +376,6 @@ TEMPLATES.filters |= {
     "signed": signed,
 }
 TEMPLATES.globals |= {
-    part.__name__: part for part in (text, numbers, table, code, code_pair, columns, picture, flow)
+    part.__name__: part
+    for part in (text, numbers, table, items, code, code_pair, columns, picture, flow)
 }

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import platform
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +18,8 @@ from ..data.dataset import physical_memory
 from ..errors import ParameterError
 
 PRECISIONS = ("auto", "float32", "bf16")
+TELLING = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimd", "bf16", "sve")
+"""Processor flags that decide how fast matrix products are."""
 SMALL = 16e6
 """Multiplications in a step's forward pass below which a second thread hardly pays."""
 
@@ -83,6 +88,28 @@ def memory_of(device: torch.device) -> float:
     if device.type == "cuda":
         sizes.append(torch.cuda.get_device_properties(device).total_memory)
     return min(sizes)
+
+
+def processor() -> str:
+    """Return the processor's name, its number of cores, and its flags that decide speed."""
+    name, flags = platform.processor() or platform.machine(), set[str]()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        pairs = (line.partition(":") for line in info.read_text().splitlines())
+        lines = {key.strip(): value.strip() for key, _, value in pairs}
+        name = lines.get("model name", name)
+        flags = set((lines.get("flags") or lines.get("Features", "")).split())
+    known = [flag for flag in TELLING if flag in flags]
+    absent = [flag for flag in ("avx512_bf16", "amx_bf16") if flag not in flags]
+    told = f"{name}, {cores()} cores ({', '.join(known) or 'no flags known'}"
+    return told + (f"; no {' or '.join(absent)})" if absent else ")")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:

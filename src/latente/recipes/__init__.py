@@ -1,0 +1,11 @@
+"""The courses' experiments: each a recipe that trains, measures, and writes a page of what it found.
+
+>>> from latente import recipes
+>>> recipes.run("font", "pages", quick=True)  # doctest: +SKIP
+"""
+
+from .catalogue import RECIPES, ROWS
+from .report import Claim, Recipe, Report
+from .running import run, write_index
+
+__all__ = ["RECIPES", "ROWS", "Claim", "Recipe", "Report", "run", "write_index"]
