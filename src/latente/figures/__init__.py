@@ -4,7 +4,7 @@ Pictures are drawn as pictures, rows as small bar charts (as lines from 33 colum
 deviations from each column's mean. ``figure.savefig(path)`` writes PNG, SVG or PDF.
 """
 
-from .curves import history
+from .charts import bars, curves, heatmap, parallel
 from .maps import latent_map, latent_map_beside_pca, pca_map
 from .pictures import (
     anomalies,
@@ -14,16 +14,23 @@ from .pictures import (
     reconstructions,
     samples,
 )
+from .style import theme
+from .training import history
 
 __all__ = [
     "anomalies",
+    "bars",
     "contact_sheet",
+    "curves",
     "decode_grid",
+    "heatmap",
     "history",
     "interpolation",
     "latent_map",
     "latent_map_beside_pca",
+    "parallel",
     "pca_map",
     "reconstructions",
     "samples",
+    "theme",
 ]

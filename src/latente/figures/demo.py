@@ -31,7 +31,6 @@ from ..estimator import Autoencoder
 from ..metrics import Numbers, agreement, mse, psnr
 from ..version import __version__
 from . import page
-from .curves import history
 from .maps import codes, latent_map, pca_map, pca_positions
 from .mosaic import spread
 from .pictures import (
@@ -42,6 +41,7 @@ from .pictures import (
     reconstructions,
     samples,
 )
+from .training import history
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset

@@ -19,7 +19,7 @@ from sklearn.decomposition import PCA
 from ..errors import ParameterError
 from ..metrics import agreement
 from .mosaic import Rendering, Shape, Values, pixels, take
-from .style import COLOURS, INK, PAPER, canvas, dress, heading, panel
+from .style import COLOURS, canvas, dress, heading, now, panel
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
@@ -303,9 +303,9 @@ def _names(axes: Axes, at: Values, classes: NDArray[Any]) -> None:
         x, y = _densest(at[classes == name])
         axes.text(
             x, y, str(name),
-            ha="center", va="center", color=INK, zorder=6, fontweight="bold",
+            ha="center", va="center", color=now().ink, zorder=6, fontweight="bold",
             fontsize=13 if len(str(name)) < 3 else 9.5,
-            path_effects=[withStroke(linewidth=3, foreground=PAPER)],
+            path_effects=[withStroke(linewidth=3, foreground=now().paper)],
         )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .style import COLOURS, INK, LINE, MUTED, NORMAL, SMALL, TILE, bare, canvas, panel
+from .style import COLOURS, NORMAL, SMALL, bare, canvas, now, panel
 
 Values = NDArray[np.float64]
 Shape = tuple[int, ...] | None
@@ -247,10 +247,10 @@ def mosaic(
     axes = panel(figure, left, foot, width * cell, height * cell)
     tile(axes, rendering, rows, gap)
     wide, high = figure.get_size_inches()
-    figure.text(left / wide, 0.09 / high, note, color=MUTED, fontsize=SMALL - 0.5)
+    figure.text(left / wide, 0.09 / high, note, color=now().muted, fontsize=SMALL - 0.5)
     figure.text(
         0.17 / wide, foot / high, ylabel, ha="center", va="bottom", rotation=90,
-        color=MUTED, fontsize=SMALL - 0.5,
+        color=now().muted, fontsize=SMALL - 0.5,
     )  # fmt: skip
     return figure
 
@@ -274,12 +274,12 @@ def tile(axes: Axes, rendering: Rendering, rows: Sequence[Row], gap: float = 0.1
         if row.label:
             axes.text(
                 -0.14, top + rendering.aspect / 2, row.label,
-                ha="right", va="center", color=INK, fontsize=NORMAL - 0.5,
+                ha="right", va="center", color=now().ink, fontsize=NORMAL - 0.5,
             )  # fmt: skip
         for (left, _), caption in zip(corners, row.captions, strict=False):
             axes.text(
                 left + 0.5, top + rendering.aspect + 0.04, caption,
-                ha="center", va="top", color=MUTED, fontsize=SMALL - 0.5,
+                ha="center", va="top", color=now().muted, fontsize=SMALL - 0.5,
             )  # fmt: skip
         top += rendering.aspect + gap + (CAPTION if row.captions else 0)
     width, height = extent(rendering, rows, gap)
@@ -303,20 +303,20 @@ def _draw(axes: Axes, rendering: Rendering, row: Row, corners: Values) -> None:
         )
         return
     if row.under is not None:
-        _chart(axes, rendering, rendering(row.under), corners, LINE)
+        _chart(axes, rendering, rendering(row.under), corners, now().line)
     _chart(axes, rendering, rendering(row.items), corners, row.colour, thin=row.under is not None)
 
 
-def pixels(rendering: Rendering, items: Any, colour: Any = INK) -> NDArray[np.uint8]:
+def pixels(rendering: Rendering, items: Any) -> NDArray[np.uint8]:
     """Return pictures as RGBA bytes, (n, height, width, 4).
 
-    Ink is the colour with the pixel's value as its opacity; other pictures are opaque. Small
+    Ink is the theme's with the pixel's value as its opacity; other pictures are opaque. Small
     pictures are enlarged, so that a viewer that smooths leaves their pixels sharp; large ones are
     reduced to what a thumbnail can show.
     """
     values = _reduced(rendering(items))
     if rendering.ink:
-        flat = np.broadcast_to(np.array(to_rgb(colour)), (*values.shape, 3))
+        flat = np.broadcast_to(np.array(to_rgb(now().ink)), (*values.shape, 3))
         full = np.concatenate([flat, values[..., None]], axis=3)
     else:
         rgb = values if values.ndim == 4 else values[..., None].repeat(3, axis=3)
@@ -365,7 +365,9 @@ def _paper(axes: Axes, rendering: Rendering, corners: Values) -> None:
     """Lay a light sheet under each sample."""
     sheet = np.array([(0, 0), (1, 0), (1, rendering.aspect), (0, rendering.aspect)])
     axes.add_collection(
-        PolyCollection(list(corners[:, None] + sheet), facecolors=TILE, edgecolors="none", zorder=0)
+        PolyCollection(
+            list(corners[:, None] + sheet), facecolors=now().tile, edgecolors="none", zorder=0
+        )
     )
 
 

@@ -32,7 +32,7 @@ from .mosaic import (
     take,
     tile,
 )
-from .style import COLOURS, MUTED, SMALL, canvas, dress, panel, short
+from .style import COLOURS, SMALL, canvas, dress, now, panel, short
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
@@ -80,10 +80,10 @@ def reconstructions(
         its mean squared error, each column in standard deviations.
     """
     rendering, shown = Rendering.learn(X, shape), spread(X, n)
-    rows = [Row(shown, "original", colour=MUTED)]
+    rows = [Row(shown, "original", colour=now().muted)]
     if model.corruption_:
         seen, mask = corrupted(model, shown, random_state)
-        rows.append(_compared(rendering, shown, seen, "corrupted", MUTED))
+        rows.append(_compared(rendering, shown, seen, "corrupted", now().muted))
         restored = model.reconstruct(seen, mask)
         rows.append(_compared(rendering, shown, restored, "restored", COLOURS[0]))
     else:
@@ -254,7 +254,7 @@ def anomalies(model: Autoencoder, X: Any, n: int = 10, *, shape: Shape = None) -
     shown = take(X, worst)
     rendering = Rendering.learn(X, shape)
     rows = [
-        Row(shown, "most\nanomalous", colour=MUTED),
+        Row(shown, "most\nanomalous", colour=now().muted),
         Row(
             model.reconstruct(shown),
             "reconstructed",
@@ -346,4 +346,6 @@ def _histogram(axes: Axes, scores: Values, worst: Any) -> None:
     width = np.diff(edges) * 0.88
     axes.bar(edges[:-1], counts, width, align="edge", color=COLOURS[0])
     axes.bar(edges[:-1], above, width, align="edge", color=COLOURS[1], label="shown above")
-    axes.legend(frameon=False, fontsize=SMALL, labelcolor=MUTED, loc="upper left", handlelength=1)
+    axes.legend(
+        frameon=False, fontsize=SMALL, labelcolor=now().muted, loc="upper left", handlelength=1
+    )

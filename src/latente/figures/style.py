@@ -7,16 +7,57 @@ global state is changed.
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import astuple, dataclass
 
+import numpy as np
+from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-INK = "#1c2733"
-MUTED = "#66727f"
-LINE = "#d5dbe2"
-TILE = "#f1f3f6"
-PAPER = "#ffffff"
+from ..errors import ParameterError
+from ..parts import listed
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of figures, apart from those that tell classes and lines apart.
+
+    Parameters
+    ----------
+    ink
+        Of text, and of what pictures of ink are drawn with.
+    muted
+        Of labels and notes.
+    line
+        Of axes and grids.
+    tile
+        Of the sheet beneath a picture of ink.
+    paper
+        Of the background.
+    scale
+        The part of the colour map "viridis" that is seen well on the paper, from 0 to 1.
+    """
+
+    ink: str
+    muted: str
+    line: str
+    tile: str
+    paper: str
+    scale: tuple[float, float]
+
+
+THEMES = {
+    "light": Theme("#1c2733", "#66727f", "#d5dbe2", "#f1f3f6", "#ffffff", (0.0, 0.93)),
+    "dark": Theme("#e8edf2", "#9aa7b4", "#3a4654", "#1f2833", "#141b23", (0.2, 1.0)),
+}
+THEME: ContextVar[Theme] = ContextVar("THEME", default=THEMES["light"])
+"""The theme in which this thread, or task, draws now."""
+INK, MUTED, LINE, TILE, PAPER = astuple(THEMES["light"])[:5]
 
 # Petroff (2021), "Accessible Color Sequences for Data Visualization", ten colours, reordered so
 # that the first ones differ most.
@@ -34,6 +75,8 @@ COLOURS = (
 )
 TRAIN, VALIDATION = COLOURS[0], COLOURS[1]
 SMALL, NORMAL = 8.5, 10.0
+DPI = 288
+"""Pixels an inch of a figure that is saved as PNG."""
 SHOWN_DPI = 72
 """Pixels an inch of a figure in a notebook; its picture has twice as many, for sharp screens."""
 
@@ -44,14 +87,53 @@ class ShownFigure(Figure):
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """Return the figure as a PNG, and the size at which it is shown, in pixels."""
         buffer = io.BytesIO()
-        self.savefig(buffer, format="png")
+        self.savefig(buffer, format="png", dpi=2 * SHOWN_DPI)
         width, height = (round(inches * SHOWN_DPI) for inches in self.get_size_inches())
         return buffer.getvalue(), {"width": width, "height": height}
 
 
+@contextmanager
+def theme(name: str) -> Iterator[None]:
+    """Draw all figures of a ``with`` block in a theme.
+
+    ::
+
+        with figures.theme("dark"):
+            figures.latent_map(ae, X, y).savefig("map.png")
+
+    Parameters
+    ----------
+    name
+        "light" or "dark". Outside of such a block figures are light.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such theme.
+    """
+    if name not in THEMES:
+        raise ParameterError(f"theme={name!r}: use {listed(map(repr, THEMES))}")
+    token = THEME.set(THEMES[name])
+    try:
+        yield
+    finally:
+        THEME.reset(token)
+
+
+def now() -> Theme:
+    """Return the theme in which figures are drawn now."""
+    return THEME.get()
+
+
+def scale() -> Colormap:
+    """Return the colour map of numbers: even in lightness, and made for all eyes."""
+    shades = colormaps["viridis"](np.linspace(*now().scale, 256))
+    return ListedColormap(shades, "scale")
+
+
 def canvas(width: float, height: float) -> Figure:
-    """Return an empty white figure of that size in inches."""
-    return ShownFigure(figsize=(width, height), facecolor=PAPER, dpi=144)
+    """Return an empty figure of that size in inches, in the colour of the paper."""
+    return ShownFigure(figsize=(width, height), facecolor=now().paper, dpi=DPI)
 
 
 def panel(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
@@ -66,12 +148,12 @@ def dress(axes: Axes, xlabel: str = "", ylabel: str = "") -> None:
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axes.spines[side].set_color(LINE)
-    axes.tick_params(which="both", colors=MUTED, labelsize=SMALL, length=0, pad=4)
-    axes.grid(True, color=LINE, linewidth=0.6, alpha=0.7)
+        axes.spines[side].set_color(now().line)
+    axes.tick_params(which="both", colors=now().muted, labelsize=SMALL, length=0, pad=4)
+    axes.grid(True, color=now().line, linewidth=0.6, alpha=0.7)
     axes.set_axisbelow(True)
-    axes.set_xlabel(xlabel, color=MUTED, fontsize=SMALL)
-    axes.set_ylabel(ylabel, color=MUTED, fontsize=SMALL)
+    axes.set_xlabel(xlabel, color=now().muted, fontsize=SMALL)
+    axes.set_ylabel(ylabel, color=now().muted, fontsize=SMALL)
 
 
 def bare(axes: Axes) -> None:
@@ -82,9 +164,11 @@ def bare(axes: Axes) -> None:
 
 def heading(axes: Axes, text: str, note: str = "") -> Text:
     """Write a panel's title at its upper left, with a note in a lighter colour at the right."""
-    title = axes.set_title(text, loc="left", color=INK, fontsize=NORMAL, fontweight="bold", pad=8)
+    title = axes.set_title(
+        text, loc="left", color=now().ink, fontsize=NORMAL, fontweight="bold", pad=8
+    )
     if note:
-        axes.set_title(note, loc="right", color=MUTED, fontsize=SMALL, pad=8)
+        axes.set_title(note, loc="right", color=now().muted, fontsize=SMALL, pad=8)
     return title
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from ..errors import DataError
-from .style import INK, MUTED, SMALL, TRAIN, VALIDATION, canvas, dress, heading, panel
+from .style import SMALL, TRAIN, VALIDATION, canvas, dress, heading, now, panel
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
@@ -53,7 +53,7 @@ def history(model: Autoencoder) -> Figure:
     figure.legend(
         *figure.axes[0].get_legend_handles_labels(),
         loc="upper left", bbox_to_anchor=(0.5 / figure.get_figwidth(), 1.0), ncols=3,
-        frameon=False, fontsize=SMALL, labelcolor=MUTED, handlelength=1.4,
+        frameon=False, fontsize=SMALL, labelcolor=now().muted, handlelength=1.4,
     )  # fmt: skip
     return figure
 
@@ -90,9 +90,9 @@ def _term(axes: Axes, records: list[dict[str, float]], name: str, best: int) -> 
     if name in ("total", "reconstruction") and min(drawn) > 0 and max(drawn) > 10 * min(drawn):
         _logarithmic(axes)
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.axvline(best, color=MUTED, linewidth=0.8, linestyle=(0, (2, 3)))
+    axes.axvline(best, color=now().muted, linewidth=0.8, linestyle=(0, (2, 3)))
     label = f"best epoch: {best}"
-    axes.plot(best, values[epochs.index(best)], "o", color=INK, markersize=4, label=label)
+    axes.plot(best, values[epochs.index(best)], "o", color=now().ink, markersize=4, label=label)
 
 
 def _logarithmic(axes: Axes) -> None:
