@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from . import datasets as datasets
     from . import figures as figures
     from . import latent as latent
+    from . import recipes as recipes
     from .anomaly.detector import AnomalyDetector as AnomalyDetector
     from .anomaly.pyod import PyODAdapter as PyODAdapter
     from .codec.codec import Codec as Codec
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from .search.index import LatentIndex as LatentIndex
 
 _PARTS = {cls: table for table in FAMILIES.values() for cls in table.classes}
-_PACKAGES = ("datasets", "figures", "latent")
+_PACKAGES = ("datasets", "figures", "latent", "recipes")
 _HOMES = {
     "AnomalyDetector": "anomaly.detector",
     "Autoencoder": "estimator",

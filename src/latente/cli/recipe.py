@@ -51,7 +51,12 @@ def run(
     from .. import recipes
 
     names = list(recipes.RECIPES) if name is None else [name]
-    options = {"quick": quick, "language": lang, "random_state": seed, "fresh": fresh}
+    options: dict[str, Any] = {
+        "quick": quick,
+        "language": lang,
+        "random_state": seed,
+        "fresh": fresh,
+    }
     records, failed = [], {}
     for each in names:
         try:

@@ -12,6 +12,7 @@ from .pictures import (
     decode_grid,
     interpolation,
     reconstructions,
+    rows,
     samples,
 )
 from .style import theme
@@ -31,6 +32,7 @@ __all__ = [
     "parallel",
     "pca_map",
     "reconstructions",
+    "rows",
     "samples",
     "theme",
 ]

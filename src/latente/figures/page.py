@@ -151,9 +151,21 @@ def numbers(values: Mapping[str, str]) -> Markup:
     return _part("numbers", values)
 
 
-def table(caption: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> Markup:
-    """Return a table; the first cell of each row is its heading."""
-    return _part("table", caption, head, rows)
+def table(
+    caption: str, head: Sequence[str], rows: Sequence[Sequence[str]], *, words: bool = False
+) -> Markup:
+    """Return a table; the first cell of each row is its heading.
+
+    Parameters
+    ----------
+    caption
+        What it shows.
+    head, rows
+        Cells; marked up as in `text`.
+    words
+        Whether cells hold words that are broken into lines, rather than numbers.
+    """
+    return _part("table", caption, head, rows, words)
 
 
 def items(entries: Sequence[Markup]) -> Markup:

@@ -94,6 +94,39 @@ def reconstructions(
     return mosaic(rendering, rows)
 
 
+def rows(
+    samples: Mapping[str, Any],
+    *,
+    captions: Mapping[str, Sequence[str]] | None = None,
+    shape: Shape = None,
+) -> Figure:
+    """Draw rows of samples, one below the other, such as originals over several results.
+
+    Parameters
+    ----------
+    samples
+        Samples of one kind by what they are, which is written at the left of their row.
+    captions
+        What is written beneath each sample of a row, by the row's name.
+    shape
+        Draw rows of numbers as pictures of this shape.
+
+    Raises
+    ------
+    DataError
+        If there are no samples.
+    """
+    first = next(iter(samples.values()), ())
+    if len(first) == 0:
+        raise DataError("there are no samples to be drawn")
+    rendering = Rendering.learn(first, shape)
+    said = captions or {}
+    return mosaic(
+        rendering,
+        [Row(items, name, captions=said.get(name, ())) for name, items in samples.items()],
+    )
+
+
 def corrupted(model: Autoencoder, X: Any, random_state: int = 0) -> tuple[Any, Any]:
     """Return samples as the model's own corruption leaves them, and the mask of what is missing.
 

@@ -1,4 +1,4 @@
-"""The courses' experiments: each a recipe that trains, measures, and writes a page of what it found.
+"""The courses' experiments: recipes that train, measure, and write a page of what they found.
 
 >>> from latente import recipes
 >>> recipes.run("font", "pages", quick=True)  # doctest: +SKIP

@@ -1,4 +1,4 @@
-"""The data of recipes, and what takes their place in a quick run: only what comes with the package."""
+"""The data of recipes; in a quick run, data that come with the package take their place."""
 
 from __future__ import annotations
 

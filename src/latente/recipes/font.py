@@ -96,8 +96,8 @@ def learned(report: Report, X: Any) -> Autoencoder:
     report.section("learned", _("All 96 glyphs"))
     report.text(
         _(
-            "Two wider hidden layers on each side, hyperbolic tangents, the cross-entropy that fits "
-            "black and white pixels, and Adam. Of {of} pixels {wrong} come back wrong."
+            "Two wider hidden layers on each side, hyperbolic tangents, the cross-entropy that "
+            "fits black and white pixels, and Adam. Of {of} pixels {wrong} come back wrong."
         ).format(wrong=wrong, of=f"{X.size:,}")
     )
     report.picture(
@@ -160,17 +160,19 @@ def new_letters(report: Report, model: Autoencoder, X: NDArray[Any]) -> None:
     nearest = known[distance[shown].argmin(1)]
     report.text(
         _(
-            "{places} places of the plane, a grid over the range of the codes, give {new} different "
-            "pictures that are in no font."
+            "{places} places of the plane, a grid over the range of the codes, give {new} "
+            "different pictures that are in no font."
         ).format(places=f"{len(flat):,}", new=f"{len(new):,}")
     )
-    pictures = np.concatenate([new[shown], nearest]).reshape(-1, *X.shape[1:])
+    size = (-1, *X.shape[1:])
+    pixels = [_("{n} pixels").format(n=n) for n in distance.min(1)[shown]]
     report.picture(
-        figures.contact_sheet(255 - 255 * pictures.astype(np.uint8), columns=len(shown)),
+        figures.rows(
+            {_("new"): new[shown].reshape(size), _("nearest"): nearest.reshape(size)},
+            captions={_("nearest"): pixels},
+        ),
         _("New letters above, the nearest glyph of the font below each."),
-        _(
-            "Above new letters, below each the nearest glyph; they differ in {pixels} pixels."
-        ).format(pixels=", ".join(map(str, distance.min(1)[shown]))),
+        _("Above new letters, below each the nearest glyph and in how many pixels they differ."),
     )
     report.figures["new pictures"] = len(new)
     report.claim(

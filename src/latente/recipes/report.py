@@ -125,7 +125,7 @@ class Claim:
 
 
 @dataclass
-class Part:
+class Chapter:
     """A section of the page while it grows."""
 
     name: str
@@ -181,7 +181,7 @@ class Report:
         self.figures: dict[str, Any] = {}
         self.claims: list[Claim] = []
         self.tables: list[dict[str, Any]] = []
-        self.sections: list[Part] = []
+        self.sections: list[Chapter] = []
         self.fits: dict[str, dict[str, Any]] = {}
         self.data: dict[str, str] = {}
         self.seconds = 0.0
@@ -252,8 +252,9 @@ class Report:
         else:
             self.progress(_("{name} was fitted before").format(name=name))
             seconds = json.loads(note.read_text(encoding="utf-8"))["seconds"]
+            self.seconds += seconds
         self.fits[name] = {
-            "keywords": {key: value for key, value in given.items()},
+            "keywords": given,
             "data": data,
             "parameters": model.n_parameters_,
             "epochs": model.epochs_,
@@ -271,7 +272,7 @@ class Report:
         title
             Its heading.
         """
-        self.sections.append(Part(name, title))
+        self.sections.append(Chapter(name, title))
 
     def text(self, *paragraphs: str) -> None:
         """Add paragraphs; words between backticks become code, between asterisks emphasis."""

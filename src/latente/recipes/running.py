@@ -92,7 +92,7 @@ def run(
     with speaking(language):
         begun = time.perf_counter()
         recipe.run(report)
-        report.seconds = time.perf_counter() - begun
+        report.seconds += time.perf_counter() - begun
         record = report.record(environment())
         html = document(report, record, language).html()
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,7 +148,10 @@ def claims_table(report: Report) -> Any:
     sources = "; ".join(f"{letter}: {_(DOCUMENTS[letter])}" for letter in letters)
     head = (_("row"), _("the document"), _("here"), _("verdict"))
     return page.table(
-        _("What is said, and what came out. {sources}.").format(sources=sources), head, rows
+        _("What is said, and what came out. {sources}.").format(sources=sources),
+        head,
+        rows,
+        words=True,
     )
 
 
@@ -175,7 +178,7 @@ def repeating(report: Report) -> page.Section:
             )
             for model, fit in report.fits.items()
         ]
-        parts.append(page.table(_("The models of this page"), head, rows))
+        parts.append(page.table(_("The models of this page"), head, rows, words=True))
     return page.Section("repeat", _("Repeat it"), parts)
 
 
@@ -220,7 +223,7 @@ def write_index(folder: str | Path, language: str = "en") -> Path:
             _("The courses' experiments"),
             [
                 page.Section("recipes", _("Recipes"), [page.items(links)]),
-                page.Section("rows", _("Row by row"), [page.table("", head, rows)]),
+                page.Section("rows", _("Row by row"), [page.table("", head, rows, words=True)]),
             ],
             lead=_(
                 "Five courses describe autoencoders; each of their experiments is repeated here."
