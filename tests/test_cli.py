@@ -886,11 +886,27 @@ class TestRefusals:
 
 class TestCatalogue:
     def test_demo_writes_its_page(self, tmp_path: Path) -> None:
-        page = tmp_path / "demo" / "page.html"
-        shown = good("demo", "--quick", "-o", page).stdout
-        assert page.read_text("utf-8").startswith("<!doctype html>")
-        assert f"latente info {page.parent}" in shown
-        assert ".html" in refused(2, "demo", "-o", tmp_path / "page.pdf")
+        shown = good("demo", "--quick", "-o", tmp_path / "demo").stdout
+        page = (tmp_path / "demo" / "demo.html").read_text("utf-8")
+        assert page.startswith("<!doctype html>")
+        models = tmp_path / "demo" / "models" / "demo-quick"
+        assert f"latente info {models}" in shown
+        assert (models / "plain.safetensors").exists()
+
+    def test_a_recipe_runs_and_is_listed(self, tmp_path: Path) -> None:
+        found = answered("recipe", "run", "font", "--quick", "-o", tmp_path)
+        assert [record["recipe"] for record in found["records"]] == ["font"]
+        shown = good("recipe", "run", "font", "--quick", "-o", tmp_path)
+        assert "as-given was fitted before" in shown.stderr
+        assert str(tmp_path / "font.html") in shown.stdout
+        names = [each["name"] for each in answered("recipe", "list")["recipes"]]
+        assert "font" in names
+        assert all(name in good("recipe", "list").stdout for name in names)
+        good("recipe", "index", tmp_path)
+        assert "font.html" in (tmp_path / "index.html").read_text("utf-8")
+        assert "did you mean 'font'" in refused(2, "recipe", "run", "fonts", "-o", tmp_path)
+        assert "--all" in refused(2, "recipe", "run", "-o", tmp_path)
+        assert "no language 'fr'" in refused(2, "recipe", "run", "font", "--lang", "fr")
 
     def test_datasets_are_listed(self) -> None:
         found = answered("datasets")

@@ -1,11 +1,8 @@
-"""``latente parts``, ``datasets`` and ``demo``: what there is to choose from, and a first page."""
+"""``latente parts`` and ``datasets``: what there is to choose from."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,18 +10,13 @@ import typer
 from ..errors import ParameterError
 from ..families import FAMILIES
 from ..parts import Part, listed
-from .console import CallError, answer, print_table
-from .data import Json, Seed
+from .console import answer, print_table
+from .data import Json
 from .parameters import first_sentence, parameter_docs, varies
 
 Only = Annotated[
     str | None, typer.Argument(metavar="[FAMILY]", help="One family only, such as bottleneck.")
 ]
-
-Page = Annotated[
-    str, typer.Option("--output", "-o", metavar="PATH", help="The page, an .html file.")
-]
-Quick = Annotated[bool, typer.Option("--quick", help="Train for two epochs only, to try it.")]
 
 
 def parts(family: Only = None, json: Json = False) -> None:
@@ -95,40 +87,3 @@ def datasets(json: Json = False) -> None:
 def origin(row: dict[str, Any]) -> str:
     """Say where a data set comes from, and how much is downloaded."""
     return f"{row['origin']}, {row['megabytes']} MB" if row["megabytes"] else str(row["origin"])
-
-
-def demo(
-    output: Page = "demo/index.html", quick: Quick = False, seed: Seed = 0, json: Json = False
-) -> None:
-    """Train three autoencoders and write a page about them.
-
-    A plain, a denoising and a variational autoencoder learn the digits that come with the package,
-    in about a minute. Their models lie beside the page.
-    """
-    from ..figures.demo import next_steps, write
-
-    path = Path(output)
-    if path.suffix.lower() != ".html":
-        raise CallError(f"{output}: the page must be .html")
-    with bar() as progress:
-        page, numbers = write(path, quick=quick, random_state=seed, progress=progress)
-
-    def show() -> None:
-        typer.echo(f"The page is {page}; open it in a browser. Then try:")
-        for command, what in next_steps(page.parent):
-            typer.echo(f"\n  {command}\n      {what}")
-
-    answer({"output": page, **numbers}, json, show)
-
-
-@contextmanager
-def bar() -> Iterator[Callable[[str, float], None]]:
-    """Show on a terminal's stderr what is being done, how far it is, and the time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as it:
-        task = it.add_task("starting", total=1.0)
-        yield lambda what, share: it.update(task, description=what, completed=share)

@@ -45,7 +45,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "List the parts of autoencoders, with their parameters and defaults.",
     ),
     "recipe": ("Learn", "recipe", "Repeat the courses' experiments: list, run, index."),
-    "demo": ("Learn", "catalogue", "Train three autoencoders and write a page about them."),
+    "demo": ("Learn", "recipe", "Train three autoencoders and write a page about them."),
 }
 """Each command with the heading it is listed under, its module, and its help in a line.
 

@@ -130,5 +130,36 @@ def index(
     answer({"output": path}, json, lambda: say(f"index → {path}"))
 
 
+def demo(
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FOLDER", help="Where page and models go.")
+    ] = "demo",
+    quick: Quick = False,
+    lang: Language = "en",
+    fresh: Fresh = False,
+    seed: Seed = 0,
+    json: Json = False,
+) -> None:
+    """Train three autoencoders and write a page about them.
+
+    A plain, a denoising and a variational autoencoder learn the digits that come with the package,
+    in about a minute. The page is FOLDER/demo.html; the models lie beside it, in models/demo.
+    """
+    from .. import recipes
+    from ..recipes.demo import next_steps
+
+    options: dict[str, Any] = {"quick": quick, "language": lang, "random_state": seed}
+    shown = {"verbose": 0 if json else 1, "progress": said("demo", json), "fresh": fresh}
+    record = recipes.run("demo", output, **options, **shown)
+
+    def show() -> None:
+        page = Path(output) / "demo.html"
+        typer.echo(f"The page is {page}; open it in a browser. Then try:")
+        for command, what in next_steps(recipes.models_of("demo", output, quick=quick)):
+            typer.echo(f"\n  {command}\n      {what}")
+
+    answer({"output": output, **record}, json, show)
+
+
 recipe = {"list": list_, "run": run, "index": index}
 """The sub-commands."""

@@ -6,9 +6,8 @@
                  ▲
     Section(name, title, parts) ◀── text, numbers, table, code, code_pair, picture, columns, flow
 
-A part is a function that returns HTML. A page whose words are many is better written as a template
-that extends ``page.html.jinja``, in which all parts can be called, and is given to `render`. Text
-is escaped everywhere; only what a part returns is taken as HTML.
+A part is a function that returns HTML. Text is escaped everywhere; only what a part returns is
+taken as HTML.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from matplotlib.figure import Figure
 
 from ..storage.files import atomic
 from .mosaic import Rendering
-from .style import INK, LINE, MUTED, PAPER, TILE, decibels, percent, short, signed
+from .style import INK, LINE, MUTED, PAPER, TILE, signed
 
 COLOURS = {
     INK: "var(--ink)",
@@ -380,14 +379,5 @@ def _part(name: str, *values: Any) -> Markup:
     return Markup(getattr(TEMPLATES.get_template("parts.html.jinja").module, name)(*values))
 
 
-TEMPLATES.filters |= {
-    "marked": _marked,
-    "short": short,
-    "percent": percent,
-    "decibels": decibels,
-    "signed": signed,
-}
-TEMPLATES.globals |= {
-    part.__name__: part
-    for part in (text, numbers, table, items, code, code_pair, columns, picture, flow)
-}
+TEMPLATES.filters["marked"] = _marked
+TEMPLATES.globals["text"] = text

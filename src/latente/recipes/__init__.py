@@ -6,6 +6,6 @@
 
 from .catalogue import RECIPES, ROWS
 from .report import Claim, Recipe, Report
-from .running import run, write_index
+from .running import models_of, run, write_index
 
-__all__ = ["RECIPES", "ROWS", "Claim", "Recipe", "Report", "run", "write_index"]
+__all__ = ["RECIPES", "ROWS", "Claim", "Recipe", "Report", "models_of", "run", "write_index"]

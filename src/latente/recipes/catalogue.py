@@ -83,6 +83,7 @@ class Recipes(Mapping[str, Recipe]):
 
 RECIPES = Recipes(
     {
+        "demo": "demo",
         "font": "font",
     }
 )

@@ -130,6 +130,7 @@ class Chapter:
 
     name: str
     title: str
+    label: str = ""
     parts: list[Markup] = field(default_factory=list)
 
 
@@ -262,7 +263,7 @@ class Report:
         }
         return model
 
-    def section(self, name: str, title: str) -> None:
+    def section(self, name: str, title: str, label: str = "") -> None:
         """Begin a section; what follows belongs to it.
 
         Parameters
@@ -271,8 +272,10 @@ class Report:
             Its anchor in the page.
         title
             Its heading.
+        label
+            A short line above the heading.
         """
-        self.sections.append(Chapter(name, title))
+        self.sections.append(Chapter(name, title, label))
 
     def text(self, *paragraphs: str) -> None:
         """Add paragraphs; words between backticks become code, between asterisks emphasis."""
@@ -286,8 +289,7 @@ class Report:
         figure, alt, caption, wide
             As for `latente.figures.page.picture`.
         """
-        vector = len(page.svg(figure, alt)) <= LARGEST_SVG
-        self.add(page.picture(figure, alt, caption, wide=wide, vector=vector))
+        self.add(drawn(figure, alt, caption, wide=wide))
 
     def table(self, caption: str, head: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Add a table, to the page and to the record.
@@ -367,6 +369,18 @@ class Report:
             "seconds": round(self.seconds, 1),
             **hardware,
         }
+
+
+def drawn(figure: Figure, alt: str, caption: str = "", *, wide: bool = True) -> Markup:
+    """Return a figure as a part of a page, for `page.columns`; a large drawing as PNG.
+
+    Parameters
+    ----------
+    figure, alt, caption, wide
+        As for `latente.figures.page.picture`.
+    """
+    vector = len(page.svg(figure, alt)) <= LARGEST_SVG
+    return page.picture(figure, alt, caption, wide=wide, vector=vector)
 
 
 def written(value: Any) -> str:

@@ -82,7 +82,7 @@ def run(
     recipe, folder = RECIPES[name], Path(folder)
     report = Report(
         recipe,
-        folder / "models" / (f"{name}-quick" if quick else name),
+        models_of(name, folder, quick=quick),
         quick=quick,
         random_state=random_state,
         fresh=fresh,
@@ -93,12 +93,17 @@ def run(
         begun = time.perf_counter()
         recipe.run(report)
         report.seconds += time.perf_counter() - begun
-        record = report.record(environment())
+        record = {"language": language, **report.record(environment())}
         html = document(report, record, language).html()
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / f"{name}.json", record)
     page.write(folder / f"{name}.html", html)
     return record
+
+
+def models_of(name: str, folder: str | Path, *, quick: bool = False) -> Path:
+    """Return where the models of a recipe lie, in the folder that it was run into."""
+    return Path(folder) / "models" / (f"{name}-quick" if quick else name)
 
 
 def environment() -> dict[str, Any]:
@@ -121,7 +126,9 @@ def document(report: Report, record: Record, language: str) -> page.Page:
     introduction = [page.text(_(QUICK))] if report.quick else []
     if report.claims:
         introduction.append(claims_table(report))
-    sections = [page.Section(each.name, each.title, each.parts) for each in report.sections]
+    sections = [
+        page.Section(each.name, each.title, each.parts, each.label) for each in report.sections
+    ]
     return page.Page(
         _(recipe.title),
         [*sections, repeating(report)],
