@@ -34,6 +34,7 @@ from .data.arrays import as_array, as_codes
 from .data.batches import Batches, weighted_rows
 from .data.preparation import Preparation
 from .errors import DataError, ParameterError, TrainingWarning
+from .evaluation import Evaluation, evaluate
 from .families import FAMILIES
 from .fitted import Fitted
 from .losses.base import Loss
@@ -546,6 +547,73 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             As for `fit`.
         """
         return self._checked(X).error(X, target)
+
+    def evaluate(
+        self,
+        X: Any,
+        *,
+        target: Any = None,
+        sample_weight: Any = None,
+        corrupted: bool | str | Corruption | list[str | Corruption] = False,
+        random_state: int | None = 0,
+    ) -> Evaluation:
+        """Measure how well rows come back: loss terms, MSE, PSNR, cross-entropy, SSIM.
+
+        Rows go through the one code that stands for each, the mean for a variational model, and
+        nothing is rounded or clipped to the type of the data. They are taken in blocks.
+
+        Parameters
+        ----------
+        X, target
+            As for `fit`, best held-out ones.
+        sample_weight
+            How much each row counts in the means, shape (n,), from 0.
+        corrupted
+            Whether the encoder sees X as it was corrupted in training, while the target is the
+            clean one: how well the model restores. Or a corruption, such as
+            ``"gaussian_noise(std=0.3)"``.
+        random_state
+            Seed of the corruption, and of costs that are estimated by draws.
+
+        Returns
+        -------
+        Evaluation
+            A mapping of figures by name:
+
+            - "total", "reconstruction", and each cost of the bottleneck by its name ("kl", "bits",
+              "l1" ...): the loss of a sample, as `history_` has it, in the model's scale. Costs of
+              a whole batch, such as "mmd", are measured over blocks of rows.
+            - "mse": mean squared error of a value. Where the values can only lie in a known range
+              (bytes, booleans, and the scalings "unit" and "minmax"), that range is 0 to 1, so that
+              white is 1 and not 255; elsewhere it is in the model's scale, as
+              `reconstruction_error` gives it.
+            - "psnr" and "bce", only where there is such a range: mean peak signal-to-noise ratio
+              of a sample in decibels, at most 100; binary cross-entropy of a value in nats, left
+              out where a value of the target is outside.
+            - "ssim": mean structural similarity, of pictures of at least 11×11 pixels in such a
+              range, without gaps.
+
+            "total_per_value", "mse_per_sample" and their like are the same, per value or summed
+            over a sample. What is missing, or behind the end of a sequence, counts nowhere.
+
+        Raises
+        ------
+        ParameterError
+            If ``corrupted=True`` and the model was trained without a corruption.
+
+        Examples
+        --------
+        >>> from latente import Autoencoder, datasets
+        >>> digits = datasets.load("digits")
+        >>> ae = Autoencoder(latent_dim=8, epochs=5, random_state=0).fit(digits.X)
+        >>> figures = ae.evaluate(digits.X_test)
+        >>> sorted(figures)[:3]
+        ['bce', 'bce_per_sample', 'mse']
+        """
+        return evaluate(
+            self._checked(X), X, target, sample_weight,
+            corrupted=corrupted, seed=as_seed(random_state),
+        )  # fmt: skip
 
     def log_likelihood(self, X: Any, samples: int = 100, random_state: int | None = None) -> Floats:
         """Estimate ``log p(x)`` by importance sampling (Burda et al., 2016); variational only.

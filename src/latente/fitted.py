@@ -109,6 +109,15 @@ class Fitted:
         """Return rows, checked, to be taken block by block."""
         return self.input.open(self.widened(X), "X")
 
+    def open_pairs(self, X: Any, target: Any = None) -> tuple[Blocks, Blocks | None]:
+        """Return rows and targets, checked; None for the targets where they are the rows."""
+        x = self.open(X)
+        if self.target is self.input and target is None:
+            return x, None
+        y = self.target.open(X if target is None else target, "target")
+        check_rows(x, y)
+        return x, y
+
     def batches(self, X: Any, target: Any = None, name: str = "X") -> Batches:
         """Return rows and targets, checked, in their compact type on the model's device."""
         x = self.store(X, name)
@@ -318,11 +327,9 @@ class Fitted:
 
     def _per_row(self, function: Callable[[Tensor, Tensor], Tensor], X: Any, target: Any) -> Floats:
         """Apply a function of inputs and targets in the model's scale."""
-        x = self.open(X)
-        if self.target is self.input and target is None:
+        x, y = self.open_pairs(X, target)
+        if y is None:
             return self._run(lambda rows: function(rows, rows), x)
-        y = self.target.open(X if target is None else target, "target")
-        check_rows(x, y)
         return self._run(lambda rows, aims: function(rows, self.target.convert(aims)), x, y)
 
     def _applied(

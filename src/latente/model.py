@@ -161,6 +161,24 @@ class Model(nn.Module):
         seen = self.corruption.present(x)
         return self._terms(x, seen, target, moment._replace(deterministic=True))
 
+    def measure(
+        self, x: Tensor, seen: Tensor, target: Tensor, moment: Moment
+    ) -> tuple[Terms, Tensor]:
+        """Return the loss terms of samples, costs of the whole batch too, and their x̂.
+
+        Parameters
+        ----------
+        x, seen
+            Samples, and what the encoder is to see of them.
+        target
+            Shape (n, *output_shape).
+        moment
+            Random numbers; codes are the deterministic ones.
+        """
+        moment = moment._replace(deterministic=True, together=True)
+        terms, raw = self._passed(x, seen, target, moment)
+        return terms, self.loss.output(raw)
+
     def reconstruction_loss(
         self, z: Tensor, target: Tensor, context: Context | None = None
     ) -> Tensor:
@@ -175,8 +193,11 @@ class Model(nn.Module):
         context
             What the decoder may see beside the code.
         """
-        samples = len(z) // len(target)
-        raw = self.network.decode(z, context)
+        return self._compared(self.network.decode(z, context), target)
+
+    def _compared(self, raw: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of outputs (samples · n, ...) against targets (n, ...), (samples, n)."""
+        samples = len(raw) // len(target)
         known = None
         if self.corruption.keeps_gaps():
             known = repeated((~target.isnan()).to(target.dtype), samples)
@@ -218,13 +239,20 @@ class Model(nn.Module):
         return [Group(rest, self.objective), *groups]
 
     def _terms(self, x: Tensor, seen: Tensor, target: Tensor, moment: Moment) -> Terms:
+        return self._passed(x, seen, target, moment)[0]
+
+    def _passed(
+        self, x: Tensor, seen: Tensor, target: Tensor, moment: Moment
+    ) -> tuple[Terms, Tensor]:
+        """Return the loss terms, and the decoder's raw output."""
         h, context = self.encode_seen(seen)
         encoding = self._encoding(x, seen, h)
         draw: Draw = self.bottleneck.draw(encoding, moment)
         if self.training:
             context = context._replace(target=target)
-        reconstruction = self.reconstruction_loss(draw.z, target, context)
-        return self.bottleneck.objective(reconstruction, encoding, draw, moment)
+        raw = self.network.decode(draw.z, context)
+        reconstruction = self._compared(raw, target)
+        return self.bottleneck.objective(reconstruction, encoding, draw, moment), raw
 
     def _rival_terms(self, rival: Rival, x: Tensor, target: Tensor, moment: Moment) -> Terms:
         with torch.no_grad():

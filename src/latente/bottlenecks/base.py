@@ -53,6 +53,13 @@ class Moment(NamedTuple):
     """Epochs trained so far, with the fraction of this one, (); None once training is over."""
     deterministic: bool = False
     """Whether to take the one code that stands for each sample instead of drawing."""
+    together: bool = False
+    """Whether costs of the batch as a whole count even so; else a sample's depend on it alone."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether what a sample costs may not depend on the samples beside it."""
+        return self.deterministic and not self.together
 
 
 class Encoding(NamedTuple):

@@ -187,8 +187,9 @@ class GaussianModule(BottleneckModule):
             z = seen
         divergence = self.prior.divergence(mean, log_variance, seen, encoding.encode)
         costs = {"kl": Cost(divergence, weight)}
-        if self.part.tc != 1 and not moment.deterministic:
-            correlation = normal.total_correlation(z, mean, log_variance)
+        if self.part.tc != 1 and not moment.alone:
+            drawn = self.posterior(encoding.h, 1, moment.generator) if moment.deterministic else z
+            correlation = normal.total_correlation(drawn, mean, log_variance)
             costs["total_correlation"] = Cost(correlation, weight * (self.part.tc - 1))
         return Draw(z, costs)
 

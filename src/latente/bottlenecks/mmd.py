@@ -112,7 +112,7 @@ class MMDModule(MatchedModule):
     def charge(self, z: Tensor, moment: Moment) -> Cost:
         """Return what codes (n, *code_shape) cost together, the same for each, (n,)."""
         z = z.flatten(1).float()
-        if moment.deterministic or len(z) < 2:
+        if moment.alone or len(z) < 2:
             return Cost(z.new_zeros(len(z)), self.part.weight)
         prior = z.new_empty(z.shape).normal_(generator=moment.generator)
         discrepancy = squared_mmd(z, prior, self.part.kernel, self.part.scales)
@@ -136,9 +136,10 @@ class StochasticMMDModule(MMDModule):
 
     def draw(self, encoding: Encoding, moment: Moment) -> Draw:
         h = encoding.h
-        z = self.code(h) if moment.deterministic else self.posterior(h, 1, moment.generator)
+        drawn = self.code(h) if moment.alone else self.posterior(h, 1, moment.generator)
+        z = self.code(h) if moment.deterministic else drawn
         kl = normal.divergence(*normal.moments(h)).flatten(1).sum(1)
-        return Draw(z, {"kl": Cost(kl, self.part.kl_weight), "mmd": self.charge(z, moment)})
+        return Draw(z, {"kl": Cost(kl, self.part.kl_weight), "mmd": self.charge(drawn, moment)})
 
     def log_ratio(self, h: Tensor, z: Tensor, encode: Encode) -> Tensor:
         mean, log_variance = normal.moments(h)

@@ -81,7 +81,7 @@ class NeighbourEmbeddingModule(BottleneckModule):
     def draw(self, encoding: Encoding, moment: Moment) -> Draw:
         # A gap counts as the mean of its column, 0 in the model's scale.
         x, z = encoding.clean.flatten(1).float().nan_to_num(), encoding.h.flatten(1).float()
-        if moment.deterministic or len(z) < 3:
+        if moment.alone or len(z) < 3:
             cost = z.new_zeros(len(z))
         else:
             cost = neighbour_divergence(x, z, min(self.k, max((len(z) - 1) // 3, 1)))

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "decode": ("Use", "use", "Turn codes back into data."),
     "reconstruct": ("Use", "use", "Encode and decode: compress, denoise, restore."),
     "score": ("Use", "use", "Score how normal each row is."),
+    "evaluate": ("Use", "evaluate", "Measure how well held-out data come back."),
     "detect": ("Use", "detect", "Find anomalies, and say why."),
     "impute": ("Use", "impute", "Fill what is missing in a table."),
     "compress": ("Use", "compress", "Compress pictures, or rows, into one archive."),
