@@ -1,23 +1,28 @@
-"""Hooks of mkdocs: pages list the members of a family by themselves, from `latente.families`.
+"""Hooks of mkdocs: pages list the members of a family, and the results of recipes, by themselves.
 
 ::
 
     <!-- family: loss -->    a table of its members, then one block of reference for each class
     <!-- table: loss -->     the table alone
     <!-- names: loss -->     the names alone, within a line
+    <!-- recipes -->         what every recipe found, row by row, from the records in docs/recipes
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 from mkdocs.exceptions import PluginError
 
 from latente.families import FAMILIES
+from latente.recipes import ROWS
 
+RECORDS = Path(__file__).parent / "recipes"
 PLACE = re.compile(r"<!-- (family|table|names): (\w+) -->")
 
 
@@ -32,12 +37,35 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
             )
         return WRITERS[match[1]](match[2])
 
+    if "<!-- recipes -->" in markdown:
+        markdown = markdown.replace("<!-- recipes -->", recipes())
     return PLACE.sub(members, markdown)
 
 
 def on_page_content(html: str, **_: Any) -> str:
     """Take the marks of diagrams out of a page; the block below one is code by its indent."""
     return html.replace("<p>::</p>\n", "").replace("::</p>", ":</p>")
+
+
+def recipes() -> str:
+    """Return a table of the courses' rows: what is said, what came out, and the command."""
+    lines = [
+        "| row | | a document says | here | verdict | recipe |",
+        "|---|---|---|---|---|---|",
+    ]
+    claims = [
+        (claim, record["recipe"])
+        for path in sorted(RECORDS.glob("*.json"))
+        for record in [json.loads(path.read_text(encoding="utf-8"))]
+        for claim in record["claims"]
+    ]
+    for row, what in ROWS.items():
+        for claim, recipe in claims:
+            if claim["row"] == row:
+                said, found = (claim[key].replace("|", r"\|") for key in ("says", "found"))
+                verdict, page = claim["verdict"], f"[`{recipe}`](../recipes/{recipe}.html)"
+                lines.append(f"| {row} | {what} | {said} | {found} | {verdict} | {page} |")
+    return "\n".join(lines)
 
 
 def names(family: str) -> str:
