@@ -85,6 +85,8 @@ RECIPES = Recipes(
     {
         "demo": "demo",
         "font": "font",
+        "sequences": "sequences",
+        "features": "features",
     }
 )
 """The recipes by name, in the order in which the courses tell them."""

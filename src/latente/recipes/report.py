@@ -11,7 +11,6 @@ report knows what was done and can say how to repeat it, and tells the report wh
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import joblib
 import numpy as np
 from markupsafe import Markup
 from matplotlib.figure import Figure
@@ -420,17 +420,7 @@ def compare(ours: float, theirs: float, *, lower: bool = True, tolerance: float 
 
 def _fingerprint(keywords: Mapping[str, Any], X: Any, more: Mapping[str, Any]) -> str:
     """Return what tells one fit from another: version, keywords and data."""
-    digest = hashlib.sha256(f"{__version__} {sorted(keywords.items())!r}".encode())
-    for name, values in {"X": X, **more}.items():
-        arrays = values if isinstance(values, tuple) else (values,)
-        digest.update(name.encode())
-        for array in arrays:
-            digest.update(
-                np.ascontiguousarray(array).tobytes()
-                if isinstance(array, np.ndarray) and array.dtype != object
-                else repr(array).encode()
-            )
-    return digest.hexdigest()
+    return str(joblib.hash((__version__, dict(keywords), X, dict(more))))
 
 
 def _kept(path: Path, key: str) -> Autoencoder | None:
