@@ -53,15 +53,15 @@ def kinds_of_pictures(report: Report) -> None:
             validation=held_out,
         )
         report.progress(_("judging pictures by {digit}").format(digit=digit))
-        scores = baselines(normal, X_test) | {
-            _("reconstruction error"): -np.asarray(model.score_samples(X_test)),
-            "AnomalyDetector": detector_scores(report, X, X_test),
-        }
+        errors = -np.asarray(model.score_samples(X_test), dtype=np.float64)
+        scores = baselines(normal, X_test)
+        scores[_("reconstruction error")] = errors
+        scores["AnomalyDetector"] = detector_scores(report, X, X_test)
         odd = y_test != digit
         for name, values in scores.items():
             areas.setdefault(name, []).append(float(roc_auc_score(odd, values)))
-        threshold = np.quantile(-np.asarray(model.score_samples(held_out)), 1 - RATE)
-        beyond = scores[_("reconstruction error")] > threshold
+        threshold = float(np.quantile(-np.asarray(model.score_samples(held_out)), 1 - RATE))
+        beyond = errors > threshold
         alarms.append(float(beyond[~odd].mean()))
         detected.append(float(beyond[odd].mean()))
         if digit == 0:
