@@ -63,8 +63,9 @@ def run(report: Report) -> None:
     report.text(
         _(
             "Logistic regression on standardised features, its weight chosen by cross-validation "
-            "on the labelled pictures, as many of each digit, drawn {draws} times. The codes are those of a denoising "
-            "autoencoder that learned from all {n} training pictures without labels."
+            "on the labelled pictures, as many of each digit, drawn {draws} times. The codes are "
+            "those of a denoising autoencoder that learned from all {n} training pictures without "
+            "labels."
         ).format(draws=report.pick(DRAWS, 1), n=f"{len(X):,}")
     )
     report.picture(

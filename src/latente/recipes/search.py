@@ -67,7 +67,7 @@ def digits(report: Report) -> None:
     order = np.random.default_rng(0).permutation(len(data.X))
     learn, trial = order[: report.pick(6000, 300)], order[-report.pick(1500, 80) :]
     part = Split(data.X[learn], y[learn], data.X[trial], y[trial])
-    name, metric = choose(report, "digits", DIGITS, part, 10)
+    name, metric = choose(report, "digits", "mnist", DIGITS, part, 10)
     whole = Split(data.X, y, data.X_test, np.asarray(data.y_test))
     settings = {**DIGITS[name], "latent_dim": LATENT, "epochs": EPOCHS[DIGITS[name]["network"]]}
     model = report.fit("digits", settings, whole.X, data="mnist")
@@ -106,7 +106,7 @@ def faces(report: Report) -> None:
     part = Split(
         X[number < 5], y[number < 5], X[np.isin(number, (5, 6))], y[np.isin(number, (5, 6))]
     )
-    name, metric = choose(report, "faces", FACES, part, 5)
+    name, metric = choose(report, "faces", "faces", FACES, part, 5)
     whole = Split(X[number < 7], y[number < 7], X[number >= 7], y[number >= 7])
     settings = {"latent_dim": LATENT, **FACES[name]}
     model = report.fit("faces", settings, whole.X, data="faces")
@@ -140,13 +140,13 @@ def faces(report: Report) -> None:
 
 
 def choose(
-    report: Report, what: str, table: dict[str, dict[str, Any]], part: Split, k: int
+    report: Report, what: str, data: str, table: dict[str, dict[str, Any]], part: Split, k: int
 ) -> tuple[str, str]:
     """Return the name and the metric of the setting that finds most on a part of the data."""
     found: dict[str, Hits] = {}
     for name, settings in list(table.items())[: report.pick(len(table), 2)]:
         keywords = {"latent_dim": LATENT, **settings}
-        model = report.fit(f"{what}-trial-{name}", keywords, part.X, data=what)
+        model = report.fit(f"{what}-trial-{name}", keywords, part.X, data=data)
         found |= searched_by(model, name, part, k)
     best = max(found, key=lambda each: found[each].precision)
     name, _comma, metric = best.rpartition(", ")
