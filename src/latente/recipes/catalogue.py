@@ -86,6 +86,7 @@ RECIPES = Recipes(
         "demo": "demo",
         "font": "font",
         "sequences": "sequences",
+        "compression": "compression",
         "search": "search",
         "anomalies": "anomalies",
         "features": "features",
