@@ -36,7 +36,7 @@ METRICS = ("euclidean", "cosine")
 
 
 @dataclass(frozen=True)
-class Split:
+class Asked:
     """What is searched and what it is asked with: pictures and labels of both."""
 
     X: Any
@@ -66,9 +66,9 @@ def digits(report: Report) -> None:
     y = np.asarray(data.y)
     order = np.random.default_rng(0).permutation(len(data.X))
     learn, trial = order[: report.pick(6000, 300)], order[-report.pick(1500, 80) :]
-    part = Split(data.X[learn], y[learn], data.X[trial], y[trial])
+    part = Asked(data.X[learn], y[learn], data.X[trial], y[trial])
     name, metric = choose(report, "digits", "mnist", DIGITS, part, 10)
-    whole = Split(data.X, y, data.X_test, np.asarray(data.y_test))
+    whole = Asked(data.X, y, data.X_test, np.asarray(data.y_test))
     settings = {**DIGITS[name], "latent_dim": LATENT, "epochs": EPOCHS[DIGITS[name]["network"]]}
     model = report.fit("digits", settings, whole.X, data="mnist")
     found = rivals(whole, 10) | searched_by(model, name, whole, 10)
@@ -103,11 +103,11 @@ def faces(report: Report) -> None:
     """Ask the first seven pictures of each person with the last three."""
     data = report.load("faces")
     X, y, number = resized(data.X, SIZE), np.asarray(data.y), np.arange(len(data.X)) % 10
-    part = Split(
+    part = Asked(
         X[number < 5], y[number < 5], X[np.isin(number, (5, 6))], y[np.isin(number, (5, 6))]
     )
     name, metric = choose(report, "faces", "faces", FACES, part, 5)
-    whole = Split(X[number < 7], y[number < 7], X[number >= 7], y[number >= 7])
+    whole = Asked(X[number < 7], y[number < 7], X[number >= 7], y[number >= 7])
     settings = {"latent_dim": LATENT, **FACES[name]}
     model = report.fit("faces", settings, whole.X, data="faces")
     found = rivals(whole, 7) | searched_by(model, name, whole, 7)
@@ -140,7 +140,7 @@ def faces(report: Report) -> None:
 
 
 def choose(
-    report: Report, what: str, data: str, table: dict[str, dict[str, Any]], part: Split, k: int
+    report: Report, what: str, data: str, table: dict[str, dict[str, Any]], part: Asked, k: int
 ) -> tuple[str, str]:
     """Return the name and the metric of the setting that finds most on a part of the data."""
     found: dict[str, Hits] = {}
@@ -153,13 +153,13 @@ def choose(
     return name, metric
 
 
-def searched_by(model: Any, name: str, split: Split, k: int) -> dict[str, Hits]:
+def searched_by(model: Any, name: str, split: Asked, k: int) -> dict[str, Hits]:
     """Return how good a search by a model's codes is, by either metric."""
     codes, asked = model.transform(split.X), model.transform(split.queries)
     return {f"{name}, {metric}": hits(codes, asked, split, metric, k) for metric in METRICS}
 
 
-def rivals(split: Split, k: int) -> dict[str, Hits]:
+def rivals(split: Asked, k: int) -> dict[str, Hits]:
     """Return how good a search by pixels, and by as many principal components, is."""
     rows, asked = (
         part.reshape(len(part), -1).astype(np.float32) / 255 for part in (split.X, split.queries)
@@ -173,7 +173,7 @@ def rivals(split: Split, k: int) -> dict[str, Hits]:
     }
 
 
-def hits(codes: Any, asked: Any, split: Split, metric: str, k: int) -> Hits:
+def hits(codes: Any, asked: Any, split: Asked, metric: str, k: int) -> Hits:
     """Return how often the k nearest, and the first of them, have the query's label."""
     index = LatentIndex(metric=metric).add_codes(codes)
     index.query_codes(asked[:8], k)
