@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latente import DataError, DataWarning, FileError, LatenteError, ParameterError, datasets
-from latente.data import dataset, pictures, tabular
+from latente.data import dataset, memory, pictures, tabular
 from latente.data.dataset import Dataset, natural
 from latente.data.pictures import resized
 from latente.data.readers import READERS, read
@@ -257,7 +257,7 @@ class TestNpz:
                 read(path)
 
     def test_bombs_are_not_unpacked(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
+        monkeypatch.setattr(memory, "physical_memory", lambda: 10**6)
         np.savez_compressed(tmp_path / "x.npz", X=np.zeros((1000, 1000)))
         told(DataError, tmp_path / "x.npz", "8.0 MB", "1.0 MB of memory")
 
@@ -356,7 +356,7 @@ class TestIdx:
         path = tmp_path / "x.idx.gz"
         path.write_bytes(gzip.compress(bytes([0, 0, 8, 2]) + struct.pack(">II", 2**31, 2**20)))
         told(DataError, path, "of memory")
-        monkeypatch.setattr(dataset, "physical_memory", lambda: None)
+        monkeypatch.setattr(memory, "physical_memory", lambda: None)
         told(FileError, path, "cut short")
 
     @pytest.mark.parametrize("end", ["", ".gz"])
@@ -795,7 +795,7 @@ class TestText:
         path.write_bytes(whole[:-9])
         told(FileError, path, "broken gzip")
         path.write_bytes(whole)
-        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
+        monkeypatch.setattr(memory, "physical_memory", lambda: 10**6)
         told(DataError, path, "1.0 MB of memory")
 
     @pytest.mark.parametrize(
@@ -1228,7 +1228,7 @@ class TestImages:
         """A large picture that compresses well takes its memory though it is wanted small."""
         path = picture(tmp_path / "x.png", np.zeros((1000, 1000), "u1"))
         assert path.stat().st_size < 10_000
-        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
+        monkeypatch.setattr(memory, "physical_memory", lambda: 10**6)
         told(DataError, path, "1.0 MB of memory", size=(4, 4))
         with pytest.raises(DataError, match=r"x\.png"):
             read(tmp_path, size=(4, 4))
@@ -1243,13 +1243,13 @@ class TestImages:
         )
         monkeypatch.setattr(os, "cpu_count", lambda: 8)
         for megabytes, threads in ((2, 2), (100, 8)):
-            monkeypatch.setattr(dataset, "physical_memory", lambda size=megabytes: size * 10**6)
+            monkeypatch.setattr(memory, "physical_memory", lambda size=megabytes: size * 10**6)
             read(tmp_path)
             assert pools.pop() == threads
 
     def test_too_many_for_memory(self, tmp_path: Path, monkeypatch: Any) -> None:
         picture(tmp_path / "x.png", grey(4, 4))
-        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
+        monkeypatch.setattr(memory, "physical_memory", lambda: 10**6)
         with pytest.raises(DataError, match=r"9\.0 MB"):
             read(tmp_path, size=(3000, 3000))
 

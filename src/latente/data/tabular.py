@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, DataWarning, FileError, LatenteError
 from ..parts import listed
-from .dataset import Dataset, check_memory, labelled
+from .dataset import Dataset, labelled
+from .memory import check_memory
 from .notation import (
     NONE,
     NUMBER,

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, Any, Self, cast
 
 from ..errors import DataWarning, FileError, LatenteError, ParameterError
-from .dataset import check_memory, check_ordinary
+from .dataset import check_ordinary
+from .memory import check_memory
 
 GZIP = b"\x1f\x8b"
 MARKS = {
