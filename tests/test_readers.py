@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latente import DataError, DataWarning, FileError, LatenteError, ParameterError, datasets
-from latente.data import dataset, memory, pictures, tabular
+from latente.data import dataset, dialect, memory, pictures, tabular
 from latente.data.dataset import Dataset, natural
 from latente.data.pictures import resized
 from latente.data.readers import READERS, read
@@ -407,7 +407,7 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
 
 def by_hand(cells: list[str]) -> list[Any]:
     """A column as the documentation says it is read."""
-    words = [None if cell.strip().casefold() in tabular.MISSING else cell.strip() for cell in cells]
+    words = [None if cell.strip().casefold() in dialect.MISSING else cell.strip() for cell in cells]
     there = [word for word in words if word is not None]
     if there and all(re.fullmatch(r"[+-]?\d+", word) for word in there):
         whole = [None if word is None else int(word) for word in words]
@@ -447,7 +447,7 @@ class TestCsv:
         with place("x.csv") as path:
             write_csv(path, rows)
             file = TextFile.of(path)
-            table = tabular.load_csv(file, tabular.dialect_of(file, header=True))
+            table = tabular.load_csv(file, dialect.dialect_of(file, header=True))
             assert table.column_names == rows[0]
             for name, *cells in zip(*rows, strict=True):
                 wanted = by_hand(cells)

@@ -39,7 +39,7 @@ def cgroup_limits(root: Path = Path("/")) -> list[int]:
     """
     limits = []
     for line in read_lines(root / "proc/self/cgroup"):
-        _, controllers, path = (line.split(":", 2) + ["", ""])[:3]
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "memory" not in controllers.split(","):
             continue
         mounts, name = LEGACY if controllers else UNIFIED

@@ -168,7 +168,9 @@ def read_tensors(
     for name, tensor in tensors.items():
         strict = finite(name) if callable(finite) else finite
         if strict and tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise FileError(f"{path}: the tensor {printable(name, SHOWN)} has NaN or infinite values")
+            raise FileError(
+                f"{path}: the tensor {printable(name, SHOWN)} has NaN or infinite values"
+            )
     return tensors, meta
 
 
