@@ -124,7 +124,7 @@ def read_matrix(file: TextFile, dialect: Dialect, target: str | None = None) -> 
     """
     types = {name: dialect.types[name] for name in dialect.kept}
     numbers = {name: dtype for name, dtype in types.items() if not pa.types.is_string(dtype)}
-    if file.quotes or len(set(numbers.values())) != 1:
+    if dialect.quoted or len(set(numbers.values())) != 1:
         return None
     texts = [name for name in types if name not in numbers]
     try:

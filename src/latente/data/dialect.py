@@ -56,6 +56,8 @@ class Dialect:
         How numbers may be written.
     longest
         How many characters the longest line has.
+    quoted
+        Whether there are quotes below the header.
     """
 
     separator: str
@@ -66,6 +68,7 @@ class Dialect:
     numbered: bool
     rules: Rules
     longest: int
+    quoted: bool
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -129,6 +132,7 @@ def dialect_of(file: TextFile, header: bool | None = None, rules: Rules | None =
         numbered=header and len(first) > 1 and not first[0] and all(first[1:]),
         rules=rules,
         longest=max(map(len, head)),
+        quoted=file.quotes % 2 == 1 or file.quotes != head[0].count('"') * header,
     )
 
 

@@ -476,7 +476,7 @@ def arrow_table(file: TextFile, dialect: Dialect) -> pa.Table:
 
 def arrow_csv(file: TextFile, dialect: Dialect, types: Mapping[str, pa.DataType]) -> pa.Table:
     """Return the columns of those names as pyarrow reads them, as those types."""
-    parse = pa.csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=file.quotes > 0)
+    parse = pa.csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=dialect.quoted)
     convert = convert_options(dialect, types)
     block = min(max(2**20, 64 * dialect.longest), 2**30)
     while True:
