@@ -62,7 +62,7 @@ class Matrix:
 
 
 @dataclass
-class Rows:
+class Growing:
     """A matrix that grows by blocks of rows.
 
     Parameters
@@ -158,7 +158,7 @@ def long(file: TextFile, dialect: Dialect, names: tuple[str, ...], texts: list[s
     Unfit, pyarrow.ArrowInvalid
         If it holds something else.
     """
-    rows, others = Rows(whole_of(names, dialect)), []
+    rows, others = Growing(whole_of(names, dialect)), []
     size, done = file.path.stat().st_size, 0
     for end, table in tables(file, dialect):
         done += table.num_rows
@@ -232,7 +232,7 @@ def wide(file: TextFile, dialect: Dialect, names: tuple[str, ...], texts: list[s
     Unfit, pyarrow.ArrowInvalid
         If it holds something else, or a row has another number of fields.
     """
-    rows = Rows(whole_of(names, dialect))
+    rows = Growing(whole_of(names, dialect))
     columns: list[list[str]] = [[] for _ in texts]
     for count, fields in field_lines(file, dialect, texts, columns):
         block = rows.room(count, count)
