@@ -25,9 +25,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from machine import load, processor
+from machine import load
 
 import latente
+from latente.training.hardware import processor
 
 ROWS, WIDEST = 1_000_000, 100_000
 READ = """

@@ -653,7 +653,7 @@ class TestCsv:
 GERMAN = {"decimal": ",", "thousands": "."}
 
 
-NUMBERS = st.one_of(
+WRITTEN = st.one_of(
     st.integers(-(2**54), 2**54).map(str),
     st.floats(allow_nan=False).map(repr),
     st.sampled_from(["", "NA", " 7", "-0.5", "1,5", "1.234", "+3"]),
@@ -689,7 +689,7 @@ class TestMatrix:
     @given(data=st.data())
     def test_the_same_as_from_a_table(self, sizes: dict[str, int], data: st.DataObject) -> None:
         width = data.draw(st.integers(2, 4))
-        row = st.lists(NUMBERS, min_size=width, max_size=width)
+        row = st.lists(WRITTEN, min_size=width, max_size=width)
         rows = data.draw(st.one_of(tables(), st.lists(row, min_size=1, max_size=12)))
         if data.draw(st.booleans()):
             rows.append(["1.5"] * data.draw(st.integers(1, 4)))
