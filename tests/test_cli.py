@@ -1297,6 +1297,10 @@ class TestPrinting:
         assert printable(shown) == shown
         shown.encode("utf-8")
 
+    def test_what_is_left_out_of_a_long_text_shows(self) -> None:
+        assert printable("abcdef", 6) == "abcdef"
+        assert printable("ab\x1bcdef", 3) == "ab\\x1b..."
+
     @pytest.mark.skipif(os.name != "posix", reason="names are text here")
     def test_names_of_files_that_are_no_text(self, home: Path, tmp_path: Path) -> None:
         for i, name in enumerate((b"a\xff", b"b\x1b[2J", b"c")):

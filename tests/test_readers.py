@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import datetime as dt
 import gzip
 import io
@@ -12,6 +13,7 @@ import struct
 import tempfile
 import time
 import tracemalloc
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -33,12 +35,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from latente import DataError, DataWarning, FileError, LatenteError, ParameterError, datasets
-from latente.data import dataset, pictures, tabular
+from latente.data import csv_matrix, dataset, dialect, memory, pictures, tabular
 from latente.data.dataset import Dataset, natural
 from latente.data.pictures import resized
 from latente.data.readers import READERS, read
 from latente.data.tables import TableEncoder
-from latente.data.text import TextFile
+from latente.data.text import TextFile, TextFormat
 
 FEW = settings(max_examples=30)
 DTYPES = ("u1", "i1", "<i2", ">i2", "<i4", "<i8", "<f2", "<f4", ">f4", "<f8", "?")
@@ -257,7 +259,7 @@ class TestNpz:
                 read(path)
 
     def test_bombs_are_not_unpacked(self, tmp_path: Path, monkeypatch: Any) -> None:
-        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
+        monkeypatch.setattr(memory, "physical_memory", lambda: 10**6)
         np.savez_compressed(tmp_path / "x.npz", X=np.zeros((1000, 1000)))
         told(DataError, tmp_path / "x.npz", "8.0 MB", "1.0 MB of memory")
 
@@ -356,7 +358,7 @@ class TestIdx:
         path = tmp_path / "x.idx.gz"
         path.write_bytes(gzip.compress(bytes([0, 0, 8, 2]) + struct.pack(">II", 2**31, 2**20)))
         told(DataError, path, "of memory")
-        monkeypatch.setattr(dataset, "physical_memory", lambda: None)
+        monkeypatch.setattr(memory, "physical_memory", lambda: None)
         told(FileError, path, "cut short")
 
     @pytest.mark.parametrize("end", ["", ".gz"])
@@ -407,7 +409,7 @@ def tables(draw: st.DrawFn) -> list[list[str]]:
 
 def by_hand(cells: list[str]) -> list[Any]:
     """A column as the documentation says it is read."""
-    words = [None if cell.strip().casefold() in tabular.MISSING else cell.strip() for cell in cells]
+    words = [None if cell.strip().casefold() in dialect.MISSING else cell.strip() for cell in cells]
     there = [word for word in words if word is not None]
     if there and all(re.fullmatch(r"[+-]?\d+", word) for word in there):
         whole = [None if word is None else int(word) for word in words]
@@ -447,7 +449,7 @@ class TestCsv:
         with place("x.csv") as path:
             write_csv(path, rows)
             file = TextFile.of(path)
-            table = tabular.load_csv(file, tabular.dialect_of(file, header=True))
+            table = tabular.load_csv(file, dialect.dialect_of(file, header=True))
             assert table.column_names == rows[0]
             for name, *cells in zip(*rows, strict=True):
                 wanted = by_hand(cells)
@@ -651,6 +653,177 @@ class TestCsv:
 GERMAN = {"decimal": ",", "thousands": "."}
 
 
+WRITTEN = st.one_of(
+    st.integers(-(2**54), 2**54).map(str),
+    st.floats(allow_nan=False).map(repr),
+    st.sampled_from(["", "NA", " 7", "-0.5", "1,5", "1.234", "+3"]),
+)
+
+
+class TestMatrix:
+    """Long and wide tables are read straight into a matrix; nobody can tell but by the time."""
+
+    @staticmethod
+    def both(path: Path, monkeypatch: pytest.MonkeyPatch, **sizes: int) -> tuple[Any, Any]:
+        """What the matrix gives and what Arrow's table gives, data or sentence, and warnings."""
+        found = []
+        for large in (sizes, {"WIDE": 10**9, "PIECE": 10**9}):
+            with monkeypatch.context() as patch, warnings.catch_warnings(record=True) as doubts:
+                warnings.simplefilter("always")
+                for name, size in large.items():
+                    patch.setattr(csv_matrix, name, size)
+                try:
+                    data = read(path)
+                    told = "nothing"
+                except LatenteError as error:
+                    told = str(error)
+                    found.append((told, None, None, None))
+                    continue
+            frame = isinstance(data.X, pd.DataFrame)
+            X = data.X if frame else pd.DataFrame(data.X)
+            found.append((told, data.names, X, [str(each.message) for each in doubts]))
+        return found[0], found[1]
+
+    @pytest.mark.parametrize("sizes", [{"WIDE": 1}, {"PIECE": 8}, {"WIDE": 1, "CELLS": 3}])
+    @FEW
+    @given(data=st.data())
+    def test_the_same_as_from_a_table(self, sizes: dict[str, int], data: st.DataObject) -> None:
+        width = data.draw(st.integers(2, 4))
+        row = st.lists(WRITTEN, min_size=width, max_size=width)
+        rows = data.draw(st.one_of(tables(), st.lists(row, min_size=1, max_size=12)))
+        if data.draw(st.booleans()):
+            rows.append(["1.5"] * data.draw(st.integers(1, 4)))
+        separator = data.draw(st.sampled_from([",", ";", "\t"]))
+        end = data.draw(st.sampled_from(["\n", "\r\n", "\n\n"]))
+        with place("x.csv") as path, pytest.MonkeyPatch.context() as patch:
+            path.write_bytes("".join(separator.join(row) + end for row in rows).encode())
+            (told, names, X, doubts), wanted = self.both(path, patch, **sizes)
+            assert (told, names, doubts) == (wanted[0], wanted[1], wanted[3])
+            if X is not None:
+                pd.testing.assert_frame_equal(X, wanted[2])
+
+    @pytest.mark.parametrize("sizes", [{"WIDE": 1}, {"PIECE": 2**10}])
+    def test_it_is_taken(self, tmp_path: Path, monkeypatch: Any, sizes: dict[str, int]) -> None:
+        """By no way but the matrix, also beside labels, row names and a header in quotes."""
+        for name, size in sizes.items():
+            monkeypatch.setattr(csv_matrix, name, size)
+        monkeypatch.setattr(tabular, "load_csv", None)
+        X = np.random.default_rng(0).normal(size=(500, 3)).round(6)
+        kinds = ["ab"[i % 2] for i in range(len(X))]
+        lines = [
+            ",".join([f"r{i}", *map(repr, map(float, row)), kind])
+            for i, (row, kind) in enumerate(zip(X, kinds, strict=True))
+        ]
+        path = tmp_path / "x.csv"
+        path.write_text('"","a","b","c","kind"\n' + "\n".join(lines))
+        data = read(path, target="kind")
+        assert same(data.X, X)
+        assert data.names == ("a", "b", "c")
+        assert data.classes == ("a", "b")
+        assert data.y is not None
+        assert data.y.tolist() == [i % 2 for i in range(len(X))]
+        path.write_text("a,b,c\n" + "\n".join(",".join(map(repr, map(float, row))) for row in X))
+        data = read(path, target="b")
+        assert same(data.X, X[:, [0, 2]])
+        assert data.y is not None
+        assert data.y.tolist() == X[:, 1].tolist()
+        path.write_text("a,b\n" + "1.5,2\n" * 400 + "NA,2\n")
+        gaps = read(path).X
+        assert gaps["a"].isna().tolist() == [False] * 400 + [True]
+        assert gaps["b"].dtype == np.int64
+
+    def test_a_wide_table_keeps_text_and_rounds_nothing(self, tmp_path: Path) -> None:
+        names = [f"gene {i}" for i in range(csv_matrix.WIDE)]
+        rows = [["p1", *map(str, range(len(names)))], ["p2", *["0.5"] * len(names)]]
+        path = write_csv(tmp_path / "x.csv", [["patient", *names], *rows])
+        X = read(path).X
+        assert list(X.columns) == ["patient", *names]
+        assert X["patient"].tolist() == ["p1", "p2"]
+        assert X["gene 7"].tolist() == [7.0, 0.5]
+        write_csv(path, [names, *[[str(2**53 + 1)] * len(names)] * 3])
+        assert int(read(path).X.iloc[2, 5]) == 2**53 + 1
+        write_csv(path, [names, ["1.5"] * len(names), ["1.5"] * (len(names) - 1)])
+        told(DataError, path, "line 3", f"{len(names) - 1} fields")
+
+
+class TestLevels:
+    def test_repeated_text_is_judged_once_a_level(self, tmp_path: Path, monkeypatch: Any) -> None:
+        """The same comes where no column is judged by its levels."""
+        columns = [["red ", "", "blue"], ["1.234,5", "7", "NA"], ["true", "FALSE", "?"],
+                   ["2024-01-02", "", "2023-05-06"], ["x", "1", "2"]]  # fmt: skip
+        rows = [[column[i % 3] for column in columns] for i in range(3 * tabular.MANY)]
+        path = write_csv(tmp_path / "x.csv", [[f"c{i}" for i in range(5)], *rows])
+        X = read(path).X
+        monkeypatch.setattr(tabular, "MANY", 10**9)
+        pd.testing.assert_frame_equal(X, read(path).X)
+        assert X["c1"][:2].tolist() == [1234.5, 7.0]
+        assert X["c0"].dropna().unique().tolist() == ["red", "blue"]
+
+    def test_no_field_is_judged_twice(self, tmp_path: Path, monkeypatch: Any) -> None:
+        seen = []
+        real = tabular.readings_of_column
+        monkeypatch.setattr(
+            tabular, "readings_of_column", lambda c, rules: seen.append(len(c)) or real(c, rules)
+        )
+        rows = [[["red", "blue"][i % 2], str(i)] for i in range(2 * tabular.MANY)]
+        read(write_csv(tmp_path / "x.csv", [["a", "b"], *rows]))
+        assert seen == [2]
+
+
+class TestTextFormat:
+    def test_its_fields_are_the_options_of_tables_of_text(self, tmp_path: Path) -> None:
+        fields = {field.name for field in dataclasses.fields(TextFormat)}
+        for name, reader in READERS.items():
+            assert fields <= set(reader.options) or not fields & set(reader.options), name
+        assert set(READERS["text"].options) == {"target", *fields}
+        path = tmp_path / "x.txt"
+        path.write_text("1,5;7\n2,5;8\n")
+        for reader in (tabular.read_csv, tabular.read_text):
+            data = reader(path, text_format=TextFormat(header=True, decimal=","))
+            assert data.names == ("1,5", "7")
+            assert same(data.X, np.array([[2.5, 8.0]]))
+
+
+class TestMemory:
+    LEGACY = "5:cpu,cpuacct:/a\n9:memory:/docker/box\n"
+
+    @pytest.mark.parametrize(
+        ("groups", "files", "limits"),
+        [
+            (
+                "0::/user/app\n",
+                {"user/app/memory.max": "900", "user/memory.max": "500"},
+                [500, 900],
+            ),
+            ("0::/user/app\n", {"user/app/memory.max": "max", "memory.max": "700"}, [700]),
+            ("0::/\n", {"memory.max": "300"}, [300]),
+            ("0::/x\n", {"unified/x/memory.max": "300"}, [300]),
+            ("0::/gone/away\n", {"memory.max": "400"}, [400]),
+            ("0::/../other\n", {"memory.max": "max"}, []),
+            (LEGACY, {"memory/docker/box/memory.limit_in_bytes": "800"}, [800]),
+            (LEGACY, {"memory/memory.limit_in_bytes": "600"}, [600]),
+            (LEGACY, {"memory.max": "100", "cpu/a/memory.limit_in_bytes": "1"}, []),
+            ("nonsense\n\n0:\n", {}, []),
+        ],
+    )
+    def test_limits_of_control_groups(
+        self, tmp_path: Path, groups: str, files: dict[str, str], limits: list[int]
+    ) -> None:
+        for name, text in {"proc/self/cgroup": groups, **{
+            f"sys/fs/cgroup/{name}": text + "\n" for name, text in files.items()
+        }}.items():  # fmt: skip
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        assert sorted(memory.cgroup_limits(tmp_path)) == limits
+        if limits:
+            assert memory.physical_memory(tmp_path) == min(limits)
+
+    def test_the_machine_where_there_is_no_limit(self, tmp_path: Path) -> None:
+        assert memory.cgroup_limits(tmp_path) == []
+        wanted = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        assert memory.physical_memory(tmp_path) == wanted
+
+
 class TestNotation:
     """Numbers as the world writes them."""
 
@@ -795,7 +968,7 @@ class TestText:
         path.write_bytes(whole[:-9])
         told(FileError, path, "broken gzip")
         path.write_bytes(whole)
-        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
+        monkeypatch.setattr(memory, "physical_memory", lambda: 10**6)
         told(DataError, path, "1.0 MB of memory")
 
     @pytest.mark.parametrize(
@@ -1228,7 +1401,7 @@ class TestImages:
         """A large picture that compresses well takes its memory though it is wanted small."""
         path = picture(tmp_path / "x.png", np.zeros((1000, 1000), "u1"))
         assert path.stat().st_size < 10_000
-        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
+        monkeypatch.setattr(memory, "physical_memory", lambda: 10**6)
         told(DataError, path, "1.0 MB of memory", size=(4, 4))
         with pytest.raises(DataError, match=r"x\.png"):
             read(tmp_path, size=(4, 4))
@@ -1243,13 +1416,13 @@ class TestImages:
         )
         monkeypatch.setattr(os, "cpu_count", lambda: 8)
         for megabytes, threads in ((2, 2), (100, 8)):
-            monkeypatch.setattr(dataset, "physical_memory", lambda size=megabytes: size * 10**6)
+            monkeypatch.setattr(memory, "physical_memory", lambda size=megabytes: size * 10**6)
             read(tmp_path)
             assert pools.pop() == threads
 
     def test_too_many_for_memory(self, tmp_path: Path, monkeypatch: Any) -> None:
         picture(tmp_path / "x.png", grey(4, 4))
-        monkeypatch.setattr(dataset, "physical_memory", lambda: 10**6)
+        monkeypatch.setattr(memory, "physical_memory", lambda: 10**6)
         with pytest.raises(DataError, match=r"9\.0 MB"):
             read(tmp_path, size=(3000, 3000))
 

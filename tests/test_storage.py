@@ -666,6 +666,9 @@ def test_another_kind_and_a_later_format(tmp_path: Path) -> None:
         read(path)
     assert str(error.value).isprintable()
     assert len(str(error.value)) < 500
+    craft(path, described(envelope(kind="pi\x1bc" * 20)))
+    with pytest.raises(FileError, match=r"m is a pi\\x1bc(pi\\x1bc){9}\.\.\., not a latente model"):
+        read(path)
 
 
 HOSTILE = {

@@ -20,6 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from latente import DataError, MissingExtra, ParameterError
+from latente.data import frames as frames_module
+from latente.data import tabular
 from latente.data.arrays import is_frame
 from latente.data.frames import Schema, is_plain
 from latente.data.tables import TableEncoder
@@ -639,3 +641,35 @@ def test_what_to_install_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(MissingExtra, match="pip install polars"):
         encoder.inverse(matrix)
+
+
+def test_columns_of_plain_numbers_are_described_once_a_type(monkeypatch: Any) -> None:
+    """Thousands of columns take no longer than their names; what is described stays the same."""
+    kinds = ("f8", "i8", "f4", "u1", "?")
+    frame = pd.DataFrame({f"c{i}": np.arange(3).astype(kinds[i % 5]) for i in range(50)})
+    one_by_one = [Schema.of(frame[[name]].assign(t="a")) for name in frame]  # not all plain
+    described = []
+    real = frames_module.field_of
+    monkeypatch.setattr(frames_module, "field_of", lambda *a: described.append(a) or real(*a))
+    schema = Schema.of(frame)
+    assert len(described) == len(kinds)
+    assert list(schema.fields) == [each.fields[0] for each in one_by_one]
+    assert schema.frame([(frame[n].to_numpy(), np.zeros(3, bool)) for n in frame]).equals(frame)
+    with pytest.raises(DataError, match=r"1\.5 cannot be kept"):
+        Schema.of(pd.DataFrame(np.ones((2, 2)), columns=["a", 1.5]))
+
+
+@pytest.mark.parametrize("columns", [[[1, 2], [3, 4]], [[0.5, 2], [1, 4]], [[0.5, 1], [1e300, 2]]])
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_whole_numbers_of_an_array_come_as_such(
+    monkeypatch: Any, library: str, columns: list[list[float]]
+) -> None:
+    monkeypatch.setattr(tabular, "frame_library", lambda: library)
+    monkeypatch.setattr(tabular, "BLOCK", 2)
+    X = np.array(columns, float).T
+    frame = nw.from_native(tabular.frame_of(["a", "b"], X), eager_only=True)
+    assert str(frame.implementation) == library
+    for series, column in zip(frame.iter_columns(), columns, strict=True):
+        whole = all(value < 2**53 and value == int(value) for value in column)
+        assert series.dtype == (nw.Int64 if whole else nw.Float64)
+        assert series.to_list() == column

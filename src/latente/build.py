@@ -14,7 +14,7 @@ import torch
 from .bottlenecks.base import Bottleneck
 from .corruptions.base import Chain, Corruption, resolve_corruptions
 from .data.batches import Batches
-from .data.dataset import amount
+from .data.memory import amount
 from .data.space import Space
 from .errors import ParameterError
 from .families import FAMILIES

@@ -33,12 +33,22 @@ class DataWarning(UserWarning):
     """Data can be read in several ways; the message names the column or file, and what was done."""
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int | None = None) -> str:
     r"""Return a text of a file as it may go into a sentence or onto a terminal.
 
     Control characters, lone surrogates and whatever else cannot be seen are escaped as Python does.
 
+    Parameters
+    ----------
+    text
+        The text, not trusted.
+    longest
+        How many of its characters are shown, from 1; None for all. What is left out shows as "...".
+
     >>> print(printable("a\x1b[31m.png"))
     a\x1b[31m.png
+    >>> print(printable("a" * 100, 5))
+    aaaaa...
     """
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:longest])
+    return shown if longest is None or len(text) <= longest else f"{shown}..."

@@ -171,11 +171,7 @@ def open_data(
     n: int | None = None,
     size: str | None = None,
     label: str | None = None,
-    key: str | None = None,
-    channels: int | None = None,
-    decimal: str | None = None,
-    thousands: str | None = None,
-    encoding: str | None = None,
+    **reading: Any,
 ) -> Dataset:
     """Read the data that a name, a file or a folder stands for.
 
@@ -189,12 +185,8 @@ def open_data(
         Width and height to bring pictures to, ``"64x48"``.
     label
         Name or place of the column, or name of the array, that holds labels.
-    key
-        Name of the array that holds the samples.
-    channels
-        1 to read pictures in grey, 3 in colour; None as they are.
-    decimal, thousands, encoding
-        How a table of text is written; None to find out.
+    reading
+        Further options of `latente.datasets.open_data`, such as `key` and `decimal`.
 
     Raises
     ------
@@ -205,17 +197,7 @@ def open_data(
 
     target = int(label) if label is not None and label.isdecimal() else label
     try:
-        return datasets.open_data(
-            spec,
-            n=n,
-            size=height_and_width(size),
-            target=target,
-            key=key,
-            channels=channels,
-            decimal=decimal,
-            thousands=thousands,
-            encoding=encoding,
-        )
+        return datasets.open_data(spec, n=n, size=height_and_width(size), target=target, **reading)
     except FileError as error:
         if os.path.exists(os.path.expanduser(spec)) or spec in datasets.names():
             raise
@@ -330,7 +312,7 @@ def as_table(data: Dataset, spec: str) -> Dataset:
         names = nameless(data.shape[0])
     if names is None:
         return data
-    return replace(data, X=frame_of(dict(zip(names, data.X.T, strict=True))), names=names)
+    return replace(data, X=frame_of(names, data.X), names=names)
 
 
 def nameless(count: int) -> tuple[str, ...]:
@@ -343,7 +325,7 @@ def by_position(X: Any, columns: Sequence[str]) -> Any:
     from ..data.tabular import frame_of
 
     if not is_frame(X):
-        return frame_of(dict(zip(columns, X.T, strict=True)))
+        return frame_of(columns, X)
     import narwhals
 
     frame = narwhals.from_native(X, eager_only=True)

@@ -96,7 +96,7 @@ def named(rows: Selection) -> Any:
     names = rows.data.names
     if is_frame(rows.X) or names is None or rows.X.ndim != 2:
         return rows.X
-    return frame_of(dict(zip(names, rows.X.T, strict=True)))
+    return frame_of(names, rows.X)
 
 
 def learn(rows: Selection, path: Path, seed: int, *, json: bool) -> None:

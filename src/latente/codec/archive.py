@@ -229,9 +229,7 @@ def encode_names(names: Sequence[str], count: int) -> list[bytes]:
             raise ParameterError(f"names: {name!a:.80} is no text, or has a NUL in it")
         encoded.append(name.encode("utf-8", "surrogatepass"))
         if len(encoded[-1]) > NAME_LIMIT:
-            raise ParameterError(
-                f"names: {printable(name[:40])}... is over {NAME_LIMIT:,} bytes long"
-            )
+            raise ParameterError(f"names: {printable(name, 40)} is over {NAME_LIMIT:,} bytes long")
     return encoded
 
 

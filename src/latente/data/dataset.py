@@ -1,11 +1,10 @@
 """What a reader or a loader hands over: samples, and whatever is known about them.
 
-Below are the checks that all readers share: of numbers, of labels, and of what fits in memory.
+Below are the checks that all readers share: of numbers, of labels, and of files.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -216,34 +215,7 @@ def as_labels(array: NDArray[Any], what: str) -> NDArray[Any]:
     return flat if flat.dtype.kind == "U" else native(flat)
 
 
-def physical_memory() -> int | None:
-    """Return the machine's memory in bytes, or None where the system does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-
-
-def check_memory(nbytes: int, path: str | Path) -> None:
-    """Raise `DataError` where a file would unpack to more bytes than the machine has memory."""
-    available = physical_memory()
-    if available is not None and nbytes > available:
-        raise DataError(
-            f"{path} unpacks to {amount(nbytes)}, more than the {amount(available)} of memory "
-            "here; give it as an uncompressed .npy file, which is read piece by piece"
-        )
-
-
 def check_ordinary(path: Path) -> None:
     """Raise `FileError` for a pipe, a socket or a device: to open it may wait for ever."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise FileError(f"{path} is a pipe or a device; save what it gives as a file first")
-
-
-def amount(nbytes: float) -> str:
-    """Return a number of bytes as a person reads it: ``"11.2 MB"``."""
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if nbytes < 1000 or unit == "TB":
-            break
-        nbytes /= 1000
-    return f"{nbytes:.0f} {unit}" if unit == "bytes" or nbytes >= 100 else f"{nbytes:.1f} {unit}"

@@ -12,7 +12,7 @@ import base64
 import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Self
 
@@ -96,10 +96,14 @@ class Schema:
         """Return the schema of a data frame, or raise `DataError` at a column of another kind."""
         frame = open_frame(X)
         library = str(frame.implementation.value)
+        if numpy_kinds(X) <= set("biuf"):
+            described = described_by_type(X, library)
+        else:
+            both = zip(frame.iter_columns(), columns(frame), strict=True)
+            described = (field_of(given, series, library) for given, series in both)
         fields, types = [], []
-        for i, (given, series) in enumerate(zip(frame.iter_columns(), columns(frame), strict=True)):
-            described, dtype = field_of(given, series, library)
-            fields.append(described)
+        for i, (one, dtype) in enumerate(described):
+            fields.append(one)
             types.append(dtype.with_name(str(i)))
         return cls(library, tuple(fields), pa.schema(types).serialize().to_pybytes())
 
@@ -256,9 +260,7 @@ def field_of(given: Series, series: Series, library: str) -> tuple[Field, pa.Fie
     library
         Whose it is.
     """
-    name = as_json(series.name)
-    if isinstance(name, bool | float) or name is None:
-        raise DataError(f"column name {series.name!r} cannot be kept; name columns by text")
+    name = column_name(series.name)
     kind, cast = classify(series)
     native = given.to_native()
     found: tuple[pa.Field, Note] | None = None
@@ -274,6 +276,25 @@ def field_of(given: Series, series: Series, library: str) -> tuple[Field, pa.Fie
         )
     dtype, note = found
     return Field(name, kind, cast, note), dtype
+
+
+def described_by_type(X: pd.DataFrame, library: str) -> Iterator[tuple[Field, pa.Field]]:
+    """Yield what `field_of` returns for each column of NumPy's numbers, described once a type."""
+    known: dict[np.dtype[Any], tuple[Field, pa.Field]] = {}
+    for i, (name, dtype) in enumerate(zip(X.columns, X.dtypes, strict=True)):
+        if dtype not in known:
+            series = nw.from_native(X.iloc[:, i], series_only=True)
+            known[dtype] = field_of(series, series, library)
+        described, arrow = known[dtype]
+        yield replace(described, name=column_name(name)), arrow
+
+
+def column_name(name: Any) -> str | int:
+    """Return a column's name as a file keeps it; one that cannot be kept is a `DataError`."""
+    kept = as_json(name)
+    if isinstance(kept, bool | float) or kept is None:
+        raise DataError(f"column name {name!r} cannot be kept; name columns by text")
+    return kept
 
 
 def classify(series: Series) -> tuple[str | None, str | None]:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, FileError
 from . import dataset
-from .dataset import Dataset, as_labels, as_samples, check_memory, check_ordinary, labelled
+from .dataset import Dataset, as_labels, as_samples, check_ordinary, labelled
+from .memory import check_memory
 from .text import BROKEN_GZIP, GZIP, PIECE
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}

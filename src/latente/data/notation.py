@@ -173,14 +173,23 @@ class Rules:
         fits
             Whether all of them are numbers in a notation.
         """
-        ways = (
-            each
-            for each in self.allowed
-            if (each.decimal in signs or each.decimal == (self.decimal or each.usual))
-            and (not each.thousands or not signs.isdisjoint(each.marks))
-            and fits(each)
-        )
-        return Readings(tuple(ways), frozenset(signs))
+        signs = frozenset(signs)
+        return Readings(tuple(each for each in self.possible(signs) if fits(each)), signs)
+
+    def possible(self, signs: frozenset[str]) -> tuple[Notation, ...]:
+        """Return the notations that numbers with those of `SIGNS` can be in."""
+        if signs not in self._possible:  # a table has many columns, and they few different signs
+            self._possible[signs] = tuple(
+                each
+                for each in self.allowed
+                if (each.decimal in signs or each.decimal == (self.decimal or each.usual))
+                and (not each.thousands or not signs.isdisjoint(each.marks))
+            )
+        return self._possible[signs]
+
+    @cached_property
+    def _possible(self) -> dict[frozenset[str], tuple[Notation, ...]]:
+        return {}
 
     def chosen(self, readings: Readings) -> Notation:
         """Return the reading that goes with the rest of the file."""

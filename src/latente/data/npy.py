@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from ..errors import DataError, FileError, LatenteError, printable
 from ..parts import listed
 from . import dataset
-from .dataset import Dataset, as_labels, as_samples, check_memory, labelled
+from .dataset import Dataset, as_labels, as_samples, labelled
+from .memory import check_memory
 
 SAMPLES = ("X", "x", "X_train", "x_train", "data", "images", "arr_0")
 LABELS = ("y", "y_train", "labels", "label", "target", "arr_1")

@@ -22,8 +22,9 @@ from PIL import Image, ImageOps
 
 from ..errors import DataError, FileError, LatenteError, ParameterError
 from ..parts import is_whole
-from . import dataset
-from .dataset import Dataset, check_memory, check_ordinary, natural
+from . import memory
+from .dataset import Dataset, check_ordinary, natural
+from .memory import check_memory
 
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "GIF", "TIFF", "WEBP")
 SUFFIXES = (
@@ -220,7 +221,7 @@ def decoded(paths: Sequence[Path], target: Look, largest: int) -> NDArray[Any]:
     def place(i: int) -> None:
         X[i] = pixels(paths[i], target)
 
-    room = (dataset.physical_memory() or 2**63) - nbytes
+    room = (memory.physical_memory() or 2**63) - nbytes
     most = min(8, os.cpu_count() or 1, max(1, room // (DECODING * largest)))
     threads = 1 if target.height * target.width < SMALL else most
     with ThreadPoolExecutor(threads) as pool:

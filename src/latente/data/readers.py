@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,10 @@ from .idx import is_idx, load_idx, read_idx, read_idx_folder, train_images
 from .npy import load_npy, read_npy, read_npz
 from .pictures import SUFFIXES, pictures, read_folder, read_picture
 from .tabular import read_csv, read_feather, read_parquet, read_text
-from .text import TextFile
+from .text import TextFile, TextFormat
+
+FORMAT = tuple(field.name for field in fields(TextFormat))
+"""The options that say how a table of text is written."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,12 @@ class Reader:
     @property
     def options(self) -> tuple[str, ...]:
         """The names of the options it takes."""
-        return tuple(inspect.signature(self.read).parameters)[1:]
+        names = tuple(inspect.signature(self.read).parameters)[1:]
+        return (
+            (*(n for n in names if n != "text_format"), *FORMAT)
+            if "text_format" in names
+            else names
+        )
 
 
 READERS: Mapping[str, Reader] = {
@@ -135,10 +143,8 @@ def read(
         If an optional library is needed.
     """
     path = Path(path).expanduser()
-    given = {
-        "size": size, "channels": channels, "key": key, "target": target, "header": header,
-        "decimal": decimal, "thousands": thousands, "encoding": encoding,
-    }  # fmt: skip
+    text = TextFormat(header, decimal, thousands, encoding)
+    given = {"size": size, "channels": channels, "key": key, "target": target} | asdict(text)
     options = {name: value for name, value in given.items() if value is not None}
     try:
         reader = chosen(path)
@@ -147,6 +153,8 @@ def read(
                 raise ParameterError(
                     f"{name}={options[name]!r} does not apply to {path}, {reader.what}"
                 )
+        if options.keys() & FORMAT:
+            options = {k: options[k] for k in options if k not in FORMAT} | {"text_format": text}
         data = reader.read(path, **options)
         return data if labels is None else with_labels(data, Path(labels).expanduser())
     except LatenteError:

@@ -10,12 +10,11 @@ import csv
 import re
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -27,39 +26,30 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, DataWarning, FileError, LatenteError
 from ..parts import listed
-from .dataset import Dataset, check_memory, labelled
+from .csv_matrix import EXACT, Matrix, read_matrix
+from .dataset import Dataset, labelled
+from .dialect import MISSING, Dialect, convert_options, dialect_of, looks_like_table
+from .memory import check_memory
 from .notation import (
     NONE,
-    NUMBER,
     SIGNS,
     Notation,
     Readings,
     Rules,
     matches,
-    readings_of,
     readings_of_column,
     unlike,
 )
-from .text import TextFile
+from .text import TextFile, TextFormat
 
-MISSING = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "nat", "null", "none", "?")
-"""What stands for a missing value, in whatever case."""
-SEPARATORS = ("\t", ";", "|", ",")
-"""What may stand between fields; the first is taken where two would do as well."""
-BLANK = " "
 MOMENT = r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?)?"
-HEAD = 200
-"""How many lines are looked at to tell the dialect."""
-LEAST, SAMPLE = 3, 2**18
-"""Fewer of them, though this many, once they have more characters than that."""
-CELLS = 20_000
-"""How many fields are looked at to tell the separator."""
+FOUND_OUT = TextFormat()
+MANY, REPEATED = 2000, 4
+"""A column is judged by its levels where each of so many fields occurs so often, on average."""
+BLOCK = 2**18
+"""Numbers that are looked at together."""
 RETRIES = 3
 """How many columns may turn from numbers to text below the head before all are read as text."""
-EXACT = 2**53
-"""From here on, float64 does not hold every whole number."""
-COUNTED = 4
-"""From so many columns on, a first line of 0, 1, 2 ... is a header, not data."""
 LISTED = 12
 """How many names an error lists."""
 DAY = {"s": 86_400, "ms": 86_400_000, "us": 86_400_000_000, "ns": 86_400_000_000_000}
@@ -71,13 +61,7 @@ INDEX = "__index_level_"
 
 
 def read_csv(
-    path: Path,
-    *,
-    target: str | int | None = None,
-    header: bool | None = None,
-    decimal: str | None = None,
-    thousands: str | None = None,
-    encoding: str | None = None,
+    path: Path, *, target: str | int | None = None, text_format: TextFormat = FOUND_OUT
 ) -> Dataset:
     """Read a table of numbers, booleans, dates, categories and missing values.
 
@@ -87,7 +71,8 @@ def read_csv(
         otherwise                         ──▶ X data frame of pandas, else polars, else pyarrow
 
     Whole numbers that float64 would round are no such numbers: they come in a data frame, as
-    integers or, where 64 bits do not hold them, as text.
+    integers or, where 64 bits do not hold them, as text. Where a column's numbers can be read in
+    two ways, a `DataWarning` names it.
 
     Parameters
     ----------
@@ -95,15 +80,10 @@ def read_csv(
         The file, gzipped or not: text whose fields are separated by comma, semicolon, tab or bar.
     target
         The column that holds the labels: its name, or its place from 0, or from the end as -1.
-    header
-        Whether the first line names the columns; None to find out.
-    decimal
-        The decimal sign, "." or ","; None to judge each column. Where a column can be read in two
-        ways, a `DataWarning` names it.
-    thousands
-        What stands between groups of three digits: ",", ".", " ", "'", or "none"; None to judge.
-    encoding
-        As Python calls it; None for UTF-8, for what a byte order mark says, or else Windows-1252.
+    text_format
+        What is known of how it is written. Found out by itself: the header; the notation of
+        numbers, column by column; and the encoding, which is UTF-8, what a byte order mark says,
+        or else Windows-1252.
 
     Raises
     ------
@@ -115,27 +95,12 @@ def read_csv(
     ParameterError
         If there is no such decimal sign, thousands separator or encoding.
     """
-    rules = Rules.given(decimal, thousands)
-    file = TextFile.of(path, encoding)
-    dialect = dialect_of(file, header, rules)
-    table = load_csv(file, dialect)
-    if dialect.numbered:
-        table = table.drop_columns([dialect.names[0]])
-    if not table.num_rows:
-        raise DataError(f"{path} has a header but no rows")
-    data = as_dataset(table, path, target, np.dtype(np.float64))
-    named = dialect.header or not isinstance(data.X, np.ndarray)
-    return data if named else replace(data, names=None)
+    rules = Rules.given(text_format.decimal, text_format.thousands)
+    return of_text(TextFile.of(path, text_format.encoding), text_format.header, rules, target)
 
 
 def read_text(
-    path: Path,
-    *,
-    target: str | int | None = None,
-    header: bool | None = None,
-    decimal: str | None = None,
-    thousands: str | None = None,
-    encoding: str | None = None,
+    path: Path, *, target: str | int | None = None, text_format: TextFormat = FOUND_OUT
 ) -> Dataset:
     """Read a table, if the file looks like one of numbers, or else texts, one a line.
 
@@ -146,7 +111,7 @@ def read_text(
     ----------
     path
         The file, gzipped or not. Empty lines are left out.
-    target, header, decimal, thousands, encoding
+    target, text_format
         As for `read_csv`.
 
     Raises
@@ -154,17 +119,10 @@ def read_text(
     FileError
         If it holds nothing, or no text.
     """
-    file = TextFile.of(path, encoding)
-    asked = any(option is not None for option in (target, header, decimal, thousands))
-    if asked or looks_like_table(file):
-        return read_csv(
-            path,
-            target=target,
-            header=header,
-            decimal=decimal,
-            thousands=thousands,
-            encoding=file.encoding,
-        )
+    rules = Rules.given(text_format.decimal, text_format.thousands)
+    file = TextFile.of(path, text_format.encoding)
+    if target is not None or text_format.is_table or looks_like_table(file):
+        return of_text(file, text_format.header, rules, target)
     texts = file.lines()
     if not texts:
         raise FileError(f"{path} is empty; give texts, one a line")
@@ -214,6 +172,47 @@ def read_feather(path: Path, *, target: str | int | None = None) -> Dataset:
         As for `read_parquet`.
     """
     return of_arrow(load_feather(path), path, target)
+
+
+def of_text(file: TextFile, header: bool | None, rules: Rules, target: str | int | None) -> Dataset:
+    """Return the table in a file of text as samples and labels."""
+    dialect = dialect_of(file, header, rules)
+    label = None if target is None else column_name(target, dialect.kept, file.path)
+    matrix = read_matrix(file, dialect, label)
+    if matrix is not None:
+        data = of_matrix(matrix, dialect, label, file.path)
+    else:
+        data = of_columns(load_csv(file, dialect).select(dialect.kept), file.path, label)
+    named = dialect.header or not isinstance(data.X, np.ndarray)
+    return data if named else replace(data, names=None)
+
+
+def of_columns(table: pa.Table, path: Path, target: str | None) -> Dataset:
+    """Return the columns of a file of text as samples and labels."""
+    if not table.num_rows:
+        raise DataError(f"{path} has a header but no rows")
+    return as_dataset(table, path, target, np.dtype(np.float64))
+
+
+def of_matrix(matrix: Matrix, dialect: Dialect, target: str | None, path: Path) -> Dataset:
+    """Return a matrix of numbers, and the text beside it, as samples and labels."""
+    texts = typed(matrix.texts, dialect.rules, path)
+    X, names = matrix.values, matrix.names
+    if not len(X) or matrix.gaps or not set(texts.column_names) <= {target}:
+        columns = {
+            name: pa.chunked_array([pa.array(X[:, i], from_pandas=True)])
+            for i, name in enumerate(names)
+        } | dict(zip(texts.column_names, texts.columns, strict=True))
+        table = pa.table([columns[name] for name in dialect.kept], names=list(dialect.kept))
+        return of_columns(table, path, target)
+    y, classes = None, None
+    if target in names:
+        place = names.index(target)
+        y, classes = labelled(X[:, place])
+        X, names = np.delete(X, place, axis=1), (*names[:place], *names[place + 1 :])
+    elif target is not None:
+        y, classes = labels_of(texts[target], target, path)
+    return Dataset(X=X, y=y, names=names, name=path.stem, classes=classes, source=str(path))
 
 
 # ── from an Arrow table to samples ───────────────────────────────────────────────────────────
@@ -379,9 +378,28 @@ def as_pandas(table: pa.Table) -> Any:
     return frame
 
 
-def frame_of(columns: Mapping[str, NDArray[Any]]) -> Any:
-    """Return columns of numbers as a data frame, whole numbers as such."""
-    return as_frame(narrowed(pa.table({name: pa.array(c) for name, c in columns.items()})))
+def frame_of(names: Sequence[str], X: NDArray[Any]) -> Any:
+    """Return numbers (n, columns), none missing, as a data frame, whole numbers as such."""
+    whole = whole_columns(X)
+    if frame_library() == "pandas" and (whole.all() or not whole.any()):
+        import pandas as pd
+
+        return pd.DataFrame(X.astype(np.int64 if whole.any() else X.dtype), columns=list(names))
+    columns = [
+        pa.array(column.astype(np.int64) if integral else column)
+        for column, integral in zip(X.T, whole, strict=True)
+    ]
+    return as_frame(pa.table(columns, names=list(names)))
+
+
+def whole_columns(X: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which columns of float64 hold nothing but whole numbers that are exact."""
+    whole = np.full(X.shape[1], X.dtype == np.float64)
+    step = max(1, BLOCK // max(1, X.shape[1]))
+    for start in range(0, len(X), step):
+        block = X[start : start + step, whole]
+        whole[whole] = ((np.abs(block) < EXACT) & (block == np.rint(block))).all(axis=0)
+    return whole
 
 
 def narrowed(table: pa.Table) -> pa.Table:
@@ -399,195 +417,6 @@ def narrow(column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
 
 
 # ── CSV ──────────────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """What the first lines of a CSV file tell.
-
-    Parameters
-    ----------
-    separator
-        What stands between the fields of a line.
-    decimal
-        The decimal sign of the columns that pyarrow reads as numbers.
-    header
-        Whether the first line names the columns.
-    types
-        The columns by their names, one a field (``column 1`` and so on where none are given):
-        float64 or int64 what pyarrow can read as such, else string.
-    whole
-        The names of those whose numbers have no decimal sign.
-    numbered
-        Whether the first column is nameless beside others with names: the row numbers or names
-        that pandas and R write, which are no data.
-    rules
-        How numbers may be written.
-    longest
-        How many characters the longest line has.
-    """
-
-    separator: str
-    decimal: str
-    header: bool
-    types: Mapping[str, pa.DataType]
-    whole: frozenset[str]
-    numbered: bool
-    rules: Rules
-    longest: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the columns."""
-        return tuple(self.types)
-
-
-def dialect_of(file: TextFile, header: bool | None = None, rules: Rules | None = None) -> Dialect:
-    """Return how a file of separated values is written.
-
-    The separator is the one of comma, semicolon, tab and bar that splits the lines alike and
-    leaves most fields that are numbers. The first line is a header where none of its fields is a
-    number, or where four or more fields count 0, 1, 2, 3 ..., as pandas calls nameless columns.
-
-    Parameters
-    ----------
-    file
-        The file.
-    header
-        Whether the first line names the columns; None to find out.
-    rules
-        What is given on how numbers are written.
-
-    Raises
-    ------
-    FileError
-        If the file is empty.
-    DataError
-        If two columns have one name.
-    """
-    head = head_of(file)
-    if not head:
-        raise FileError(f"{file.path} is empty")
-    separator = separator_of(head, file.path)
-    sample = split(head, separator)
-    first = [cell.strip() for cell in sample[0]]
-    header = names_columns(first) if header is None else header
-    names = [cell if header and cell else f"column {i}" for i, cell in enumerate(first, 1)]
-    twice = next((name for name, count in Counter(names).items() if count > 1), None)
-    if twice is not None:
-        raise DataError(
-            f"{file.path}: two columns are called {twice!r}; give each a name of its own"
-        )
-    rows = [row for row in sample[header:] if len(row) == len(names)]
-    cells = [known(column) for column in zip(*rows, strict=True)] if rows else [[]] * len(names)
-    rules = replace(rules or Rules(), separator=separator)
-    decimal, types, rules = types_of(cells, rules)
-    return Dialect(
-        separator=separator,
-        decimal=decimal,
-        header=header,
-        types=dict(zip(names, types, strict=True)),
-        whole=frozenset(
-            name
-            for name, words in zip(names, cells, strict=True)
-            if not SIGNS & set("".join(words))
-        ),
-        numbered=header and len(first) > 1 and not first[0] and all(first[1:]),
-        rules=rules,
-        longest=max(map(len, head)),
-    )
-
-
-def types_of(cells: Sequence[Sequence[str]], rules: Rules) -> tuple[str, list[pa.DataType], Rules]:
-    """Return the decimal sign that pyarrow is to read, and what it is to read each column as.
-
-    Parameters
-    ----------
-    cells
-        The known fields of each column in the first lines.
-    rules
-        How numbers may be written; they come back with the decimal signs seen.
-    """
-    found = [readings_of(words, rules) for words in cells]
-    rules = rules.having_seen(found)
-    decimal = rules.decimal or ("," if rules.seen == {","} else ".")
-    # Semicolons, and no decimal sign at all: 1.203 further below is as likely a thousand.
-    unsure = rules.separator == ";" and not rules.seen and rules.decimal is None
-    native = {Notation(decimal)}
-    types = []
-    for words, readings in zip(cells, found, strict=True):
-        if not readings.ways or rules.doubtful(readings):
-            types.append(pa.string())
-        elif not readings.signs:
-            types.append(pa.int64() if unsure and words else pa.float64())
-        else:
-            types.append(pa.float64() if rules.chosen(readings) in native else pa.string())
-    return decimal, types, rules
-
-
-def head_of(file: TextFile) -> list[str]:
-    """Return the first lines of a file that are not blank: fewer where they are long."""
-    head: list[str] = []
-    size = 0
-    with file.open() as lines:
-        for line in lines:
-            if line.strip():
-                head.append(line)
-                size += len(line)
-            if len(head) == HEAD or (len(head) >= LEAST and size > SAMPLE):
-                break
-    return head
-
-
-def separator_of(head: Sequence[str], path: Path) -> str:
-    """Return what stands between fields; a blank may do so only in files called ``.txt``."""
-    best = max(SEPARATORS, key=lambda each: merit(split(head, each)))
-    if ".txt" not in path.name.lower() or merit(split(head, best))[0]:
-        return best
-    even, numbers, _ = merit(split(head, BLANK))
-    return BLANK if even and numbers >= 0.5 else best
-
-
-def looks_like_table(file: TextFile) -> bool:
-    """Whether the first lines are rows of fields, half of which are numbers."""
-    head = head_of(file)
-    if not head:
-        return False
-    sample = split(head, separator_of(head, file.path))
-    body = [cell for row in sample[1:] or sample for cell in row]
-    alike = len(set(map(len, sample))) == 1 and len(sample[0]) > 1
-    return alike and 2 * sum(bool(NUMBER.fullmatch(cell)) for cell in body) >= len(body)
-
-
-def split(head: Sequence[str], separator: str) -> list[list[str]]:
-    """Return the fields of some lines; a field that goes on beyond them is left out."""
-    reader = csv.reader(head, delimiter=separator)
-    try:
-        return list(reader)
-    except csv.Error:
-        return [line.rstrip("\r\n").split(separator) for line in head]
-
-
-def merit(sample: Sequence[Sequence[str]]) -> tuple[bool, float, int]:
-    """Return how well a separator splits: evenly, into numbers, into many fields."""
-    width, alike = Counter(map(len, sample)).most_common(1)[0]
-    even = width > 1 and len(sample[0]) == width and alike > len(sample) / 2
-    cells = list(islice((cell for row in reversed(sample) for cell in row), CELLS))
-    numbers = sum(bool(NUMBER.fullmatch(cell)) for cell in cells)
-    return even, numbers / len(cells), width
-
-
-def known(fields: Iterable[str]) -> list[str]:
-    """Return the fields that are not missing, without blanks around them."""
-    words = (field.strip() for field in fields)
-    return [word for word in words if word.casefold() not in MISSING]
-
-
-def names_columns(first: Sequence[str]) -> bool:
-    """Whether the first line is a header."""
-    if list(first) == [str(i) for i in range(len(first))]:
-        return len(first) >= COUNTED
-    return not any(map(NUMBER.fullmatch, first)) and bool(known(first))
 
 
 def load_csv(file: TextFile, dialect: Dialect) -> pa.Table:
@@ -647,14 +476,8 @@ def arrow_table(file: TextFile, dialect: Dialect) -> pa.Table:
 
 def arrow_csv(file: TextFile, dialect: Dialect, types: Mapping[str, pa.DataType]) -> pa.Table:
     """Return the columns of those names as pyarrow reads them, as those types."""
-    spellings = {form for word in MISSING for form in (word, word.upper(), word.capitalize())}
-    parse = pa.csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=file.quotes > 0)
-    convert = pa.csv.ConvertOptions(
-        column_types=types,
-        include_columns=list(types),
-        decimal_point=dialect.decimal,
-        null_values=[*spellings, "NaN", "-NaN", "NaT"],
-    )
+    parse = pa.csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=dialect.quoted)
+    convert = convert_options(dialect, types)
     block = min(max(2**20, 64 * dialect.longest), 2**30)
     while True:
         options = pa.csv.ReadOptions(
@@ -680,14 +503,45 @@ def typed(table: pa.Table, rules: Rules, path: Path) -> pa.Table:
     without blanks around it.
     """
     names, columns = table.column_names, list(table.columns)
-    texts = {i: without_gaps(c) for i, c in enumerate(columns) if pa.types.is_string(c.type)}
+    places = [i for i, column in enumerate(columns) if pa.types.is_string(column.type)]
+    levels = {i: Levels.of(columns[i]) for i in places}
+    texts = {i: without_gaps(each.values) for i, each in levels.items()}
     found = {i: readings_of_column(words, rules) for i, words in texts.items()}
     rules = rules.having_seen(found.values())
     tell_doubts({names[i]: (texts[i], readings) for i, readings in found.items()}, rules, path)
     for i, words in texts.items():
         numbers = as_numbers(words, rules.chosen(found[i])) if found[i].ways else None
-        columns[i] = as_other(words) if numbers is None else numbers
+        columns[i] = levels[i].column(as_other(words) if numbers is None else numbers)
     return pa.table(columns, names=names)
+
+
+@dataclass(frozen=True)
+class Levels:
+    """A column of text by what it holds, so that each field that repeats is judged once.
+
+    Parameters
+    ----------
+    values
+        The different fields, in their order; all fields where few repeat.
+    codes
+        For each row the place of its field among the values; None where those are all fields.
+    """
+
+    values: pa.ChunkedArray
+    codes: pa.ChunkedArray | None
+
+    @classmethod
+    def of(cls, column: pa.ChunkedArray) -> Self:
+        """Return the levels of a column."""
+        if len(column) < MANY or REPEATED * len(pc.unique(column[:MANY])) > MANY:
+            return cls(column, None)
+        encoded = column.dictionary_encode().unify_dictionaries()
+        codes = pa.chunked_array([chunk.indices for chunk in encoded.chunks])
+        return cls(pa.chunked_array([encoded.chunk(0).dictionary]), codes)
+
+    def column(self, values: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+        """Return the column that has these in place of its values."""
+        return values if self.codes is None else values.take(self.codes)
 
 
 def without_gaps(column: pa.ChunkedArray) -> pa.ChunkedArray:

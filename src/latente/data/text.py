@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, Any, Self, cast
 
 from ..errors import DataWarning, FileError, LatenteError, ParameterError
-from .dataset import check_memory, check_ordinary
+from .dataset import check_ordinary
+from .memory import check_memory
 
 GZIP = b"\x1f\x8b"
 MARKS = {
@@ -31,6 +32,33 @@ WESTERN = "cp1252"
 PIECE = 2**20
 """Bytes that are looked at together."""
 BROKEN_GZIP = (gzip.BadGzipFile, EOFError, zlib.error)
+
+
+@dataclass(frozen=True)
+class TextFormat:
+    """What is given on how a table of text is written; None for what is to be found out.
+
+    Parameters
+    ----------
+    header
+        Whether the first line names the columns.
+    decimal
+        The decimal sign, "." or ",".
+    thousands
+        What stands between groups of three digits: ",", ".", " ", "'", or "none".
+    encoding
+        As Python calls it.
+    """
+
+    header: bool | None = None
+    decimal: str | None = None
+    thousands: str | None = None
+    encoding: str | None = None
+
+    @property
+    def is_table(self) -> bool:
+        """Whether anything is given that only a table has."""
+        return any(each is not None for each in (self.header, self.decimal, self.thousands))
 
 
 @dataclass(frozen=True)
@@ -149,7 +177,8 @@ def looked_through(path: Path, encoding: str, *, packed: bool) -> int:
                 check_memory(size, path)
             plain = encoding == "utf-8" and piece.isascii() and not decoder.getstate()[0]
             text: Any = piece if plain else decoder.decode(piece)
-            quotes += text.count(b'"' if plain else '"')
+            quote: Any = b'"' if plain else '"'
+            quotes += text.count(quote) if quote in text else 0  # to count takes longer
             if (b"\0" if plain else "\0") in text:
                 raise FileError(
                     f"{path} holds null characters, as no text of {encoding} does; is it UTF-16? "

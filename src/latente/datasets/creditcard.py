@@ -10,6 +10,7 @@ import numpy as np
 
 from ..data.dataset import Dataset
 from ..data.tabular import read_csv
+from ..data.text import TextFormat
 from ..errors import DataError
 from .download import cache, copies, folders, unfetched
 
@@ -64,7 +65,7 @@ def from_csv(path: Path) -> Dataset:
     DataError
         If it is another table.
     """
-    data = read_csv(path, target="Class", header=True)
+    data = read_csv(path, target="Class", text_format=TextFormat(header=True))
     if not isinstance(data.X, np.ndarray) or data.y is None or data.names is None:
         raise DataError(f"{path} is not the table of card payments: it has gaps or holds text")
     return payments(data.X, data.names, data.y)

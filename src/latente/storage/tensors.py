@@ -24,7 +24,7 @@ import stat
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..errors import FileError
+from ..errors import FileError, printable
 from ..version import __version__
 from .bounded import parse_json
 from .files import StrPath, atomic
@@ -40,6 +40,8 @@ BLANK = "0" * 64
 """What stands for the checksum while the checksum is computed."""
 HEADER_LIMIT = 10_000_000
 """Bytes that a header may have."""
+SHOWN = 40
+"""Characters that an error shows of a word of the file."""
 DIMENSIONS_LIMIT = 16
 EXTENT_LIMIT = 2**48
 """Product of a tensor's dimensions other than 0: beyond, an address would not hold it."""
@@ -166,7 +168,9 @@ def read_tensors(
     for name, tensor in tensors.items():
         strict = finite(name) if callable(finite) else finite
         if strict and tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise FileError(f"{path}: the tensor {_printable(name)} has NaN or infinite values")
+            raise FileError(
+                f"{path}: the tensor {printable(name, SHOWN)} has NaN or infinite values"
+            )
     return tensors, meta
 
 
@@ -222,10 +226,10 @@ def _content(path: StrPath, kind: str, newest_format: int) -> tuple[bytes, dict[
     if not content.startswith(start) or stored != digest.encode():
         raise FileError(f"{path} is damaged: its bytes do not match its checksum")
     if envelope["kind"] != kind:
-        raise FileError(f"{path} is a {_printable(envelope['kind'])}, not a {kind}")
+        raise FileError(f"{path} is a {printable(envelope['kind'], SHOWN)}, not a {kind}")
     if envelope["format"] > newest_format:
         raise FileError(
-            f"{path} was written by latente {_printable(envelope['version'])}; "
+            f"{path} was written by latente {printable(envelope['version'], SHOWN)}; "
             f"this is {__version__}: upgrade latente to read it"
         )
     meta: dict[str, Any] = envelope["meta"]
@@ -307,8 +311,3 @@ def _tensors(content: bytes, path: StrPath) -> dict[str, Tensor]:
         if tensor.dtype is torch.bool and bool((tensor.view(torch.uint8) > 1).any()):
             raise FileError(f"{path} is damaged: a truth value is neither 0 nor 1")
     return tensors
-
-
-def _printable(text: str) -> str:
-    """Return a word of a file that is not trusted as it may go into a sentence."""
-    return text if text.isprintable() and 0 < len(text) <= 100 else ascii(text[:40])

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..data.dataset import physical_memory
+from ..data.memory import physical_memory
 from ..errors import ParameterError
 
 PRECISIONS = ("auto", "float32", "bf16")
