@@ -464,7 +464,8 @@ def maps_page(r: dict[str, Any]) -> list[str]:
         f"{NEAREST} nearest training rows on the map, whose labels are used for this only. Ours "
         "decode every place of the map too; the error is the mean squared one of the test rows, in "
         f"the model's scale. The map that keeps neighbours is trained for {LONGER[r['data']]} "
-        "epochs, the other two for as many as the default takes.",
+        "epochs, the other two for as many as the default takes. Seconds are wall clock: other "
+        "work on the machine, of which there was much here, makes them longer.",
         "",
         "| map | trustworthiness | accuracy | error | seconds |",
         "|---|---|---|---|---|",
