@@ -262,7 +262,8 @@ class Model(nn.Module):
 
     def _encoding(self, x: Tensor, seen: Tensor, h: Tensor) -> Encoding:
         network = self.network
-        return Encoding(seen, h, network.encoder, network.squared_jacobian, x)
+        clean = self.corruption.present(x)
+        return Encoding(seen, h, network.encoder, network.squared_jacobian, clean)
 
 
 def repeated(target: Tensor, samples: int) -> Tensor:

@@ -74,7 +74,7 @@ class Encoding(NamedTuple):
     jacobian: Callable[[Tensor, Generator, int], Tensor]
     """The squared norm of its derivative: `NetworkModule.squared_jacobian`."""
     clean: Tensor
-    """The same samples before they were corrupted, (n, ...)."""
+    """The same samples uncorrupted, as the encoder sees them at use, (n, *input_shape)."""
 
 
 class Cost(NamedTuple):
@@ -172,6 +172,18 @@ class BottleneckModule(nn.Module):
         generator
             Source of random numbers.
         """
+
+    def attend(self, rows: Rows, generator: Generator) -> None:
+        """Keep training rows at hand for a fit, also one that goes on; none as it is.
+
+        Parameters
+        ----------
+        rows, generator
+            As for `begin`.
+        """
+
+    def leave(self) -> None:
+        """Let go of what `attend` kept: the fit is over."""
 
     def code(self, h: Tensor) -> Tensor:
         """Return the one code that stands for each sample, (n, *code_shape)."""

@@ -9,9 +9,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,7 @@ class Trainer:
         with (
             one_thread() if small else nullcontext(),
             nullcontext() if checkpoint is None else checkpoint.fitting(),
+            self._attended(batches),
         ):
             self._fit(batches, validation, checkpoint)
             if validation is not None and not apart and self.state.stands_at_start():
@@ -191,17 +193,30 @@ class Trainer:
         Returns whether the model now stands for a solution that training has to surpass.
         """
         generator = self._seeded(FIRST_STREAM)
-
-        def samples(n: int) -> tuple[Tensor, Tensor]:
-            taken = []
-            for batches in parts:
-                order = torch.randperm(len(batches), generator=generator, device=self.device)
-                taken.append(batches.take(order[:n]))
-            x, target = (torch.cat(several) for several in zip(*taken, strict=True))
-            return self.model.corruption.present(x), target
-
         with torch.no_grad():
-            return self.model.begin(samples, generator)
+            return self.model.begin(partial(self._drawn, parts, generator), generator)
+
+    @contextmanager
+    def _attended(self, batches: Batches) -> Iterator[None]:
+        """Let the bottleneck keep training rows at hand while a fit lasts."""
+        generator, bottleneck = self._seeded(FIRST_STREAM), self.model.bottleneck
+        with torch.no_grad():
+            bottleneck.attend(lambda n: self._drawn([batches], generator, n)[0], generator)
+        try:
+            yield
+        finally:
+            bottleneck.leave()
+
+    def _drawn(
+        self, parts: Sequence[Batches], generator: torch.Generator, n: int
+    ) -> tuple[Tensor, Tensor]:
+        """Return at most n random rows of each part, as the encoder sees them, and targets."""
+        taken = []
+        for batches in parts:
+            order = torch.randperm(len(batches), generator=generator, device=self.device)
+            taken.append(batches.take(order[:n]))
+        x, target = (torch.cat(several) for several in zip(*taken, strict=True))
+        return self.model.corruption.present(x), target
 
     def _remember(self, validation: Batches, rows: int) -> None:
         """Take the first weights, found from so many rows, for the best so far."""
