@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .style import COLOURS, NORMAL, SMALL, bare, canvas, now, panel
+from .style import NORMAL, SMALL, bare, canvas, now, panel
 
 Values = NDArray[np.float64]
 Shape = tuple[int, ...] | None
@@ -205,14 +205,14 @@ class Row:
     under
         Samples drawn faintly beneath these, where they are bar charts, to compare with.
     colour
-        Of the bar charts.
+        Of the bar charts; by default the first of the theme.
     """
 
     items: Any
     label: str = ""
     captions: Sequence[str] = ()
     under: Any = None
-    colour: str = COLOURS[0]
+    colour: str = ""
 
 
 def mosaic(
@@ -304,7 +304,14 @@ def _draw(axes: Axes, rendering: Rendering, row: Row, corners: Values) -> None:
         return
     if row.under is not None:
         _chart(axes, rendering, rendering(row.under), corners, now().line)
-    _chart(axes, rendering, rendering(row.items), corners, row.colour, thin=row.under is not None)
+    _chart(
+        axes,
+        rendering,
+        rendering(row.items),
+        corners,
+        row.colour or now().colours[0],
+        thin=row.under is not None,
+    )
 
 
 def pixels(rendering: Rendering, items: Any) -> NDArray[np.uint8]:

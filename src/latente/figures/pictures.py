@@ -32,7 +32,7 @@ from .mosaic import (
     take,
     tile,
 )
-from .style import COLOURS, SMALL, canvas, dress, now, panel, short
+from .style import SMALL, canvas, dress, now, panel, short
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
@@ -85,12 +85,14 @@ def reconstructions(
         seen, mask = corrupted(model, shown, random_state)
         rows.append(_compared(rendering, shown, seen, "corrupted", now().muted))
         restored = model.reconstruct(seen, mask)
-        rows.append(_compared(rendering, shown, restored, "restored", COLOURS[0]))
+        rows.append(_compared(rendering, shown, restored, "restored", now().colours[0]))
     else:
         restored = model.reconstruct(shown)
-        rows.append(_compared(rendering, shown, restored, "reconstructed", COLOURS[0]))
+        rows.append(_compared(rendering, shown, restored, "reconstructed", now().colours[0]))
     for i, (name, others) in enumerate((beside or {}).items()):
-        rows.append(_compared(rendering, shown, spread(others, n), name, COLOURS[1 + i]))
+        rows.append(
+            _compared(rendering, shown, spread(others, n), name, now().colours[(1 + i) % 10])
+        )
     return mosaic(rendering, rows)
 
 
@@ -377,8 +379,8 @@ def _histogram(axes: Axes, scores: Values, worst: Any) -> None:
     counts, edges = np.histogram(scores, bins=min(60, max(10, len(scores) // 6)))
     above, _ = np.histogram(scores[worst], bins=edges)
     width = np.diff(edges) * 0.88
-    axes.bar(edges[:-1], counts, width, align="edge", color=COLOURS[0])
-    axes.bar(edges[:-1], above, width, align="edge", color=COLOURS[1], label="shown above")
+    axes.bar(edges[:-1], counts, width, align="edge", color=now().colours[0])
+    axes.bar(edges[:-1], above, width, align="edge", color=now().colours[1], label="shown above")
     axes.legend(
         frameon=False, fontsize=SMALL, labelcolor=now().muted, loc="upper left", handlelength=1
     )
