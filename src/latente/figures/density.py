@@ -22,14 +22,14 @@ BLOCK = 1000
 
 @dataclass(frozen=True)
 class Density:
-    """The density of codes in a plane.
+    """The density of codes in a plane, or along a line.
 
     Parameters
     ----------
     at
-        The codes, (m, 2), each axis divided by its ``unit``.
+        The codes, (m, k), each axis divided by its ``unit``.
     unit
-        The range of the middle nine tenths of the codes along each axis, (2,).
+        The range of the middle nine tenths of the codes along each axis, (k,).
     width
         Standard deviation of the kernel, in units.
     """
@@ -40,7 +40,7 @@ class Density:
 
     @classmethod
     def learn(cls, codes: Numbers) -> Self:
-        """Estimate the density from codes, (m, 2)."""
+        """Estimate the density from codes, (m, k)."""
         some = codes[np.unique(np.linspace(0, len(codes) - 1, min(MOST, len(codes))).astype(int))]
         low, high = np.quantile(some, [0.05, 0.95], axis=0)
         unit = np.where(high > low, high - low, 1.0)
@@ -50,7 +50,7 @@ class Density:
         return cls(at, unit, max(float(np.median(distances)), 0.02))
 
     def __call__(self, points: Numbers) -> Numbers:
-        """Return the density at points, (k, 2), as a share of the greatest possible one."""
+        """Return the density at points, (p, k), as a share of the greatest possible one."""
         scaled = np.asarray(points) / self.unit
         found = [
             self._kernel(scaled[i : i + BLOCK]).mean(axis=1) for i in range(0, len(scaled), BLOCK)

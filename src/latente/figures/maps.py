@@ -28,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.decomposition import PCA
 
 from ..errors import DataError, ParameterError
+from ..latent.codes import checked_dims, checked_limits
 from ..metrics import agreement
 from ..parts import listed
 from .density import Density
@@ -112,7 +113,13 @@ def latent_map(
     """
     at, labels = positions(codes(model, X), dims)
     look = Look(thumbnails, density, shape)
-    return _map([Panel("", at, labels, _four(limits))], X, y, classes, look)
+    return _map(
+        [Panel("", at, labels, checked_limits(limits))],
+        X,
+        y,
+        classes,
+        look,
+    )
 
 
 def pca_map(
@@ -135,7 +142,7 @@ def pca_map(
     train
         What to fit the components on; X itself if not given.
     """
-    each = replace(_pca_panel("", X, train, shape), limits=_four(limits))
+    each = replace(_pca_panel("", X, train, shape), limits=checked_limits(limits))
     return _map([each], X, y, classes, Look(thumbnails, density, shape))
 
 
@@ -171,7 +178,7 @@ def latent_map_beside_pca(
     """
     at, labels = positions(codes(model, X), dims)
     panels = [
-        Panel("Autoencoder", at, labels, _four(limits)),
+        Panel("Autoencoder", at, labels, checked_limits(limits)),
         _pca_panel("PCA", X, train, shape),
     ]
     return _map(panels, X, y, classes, Look(thumbnails, density, shape))
@@ -200,10 +207,9 @@ def positions(Z: Values, dims: tuple[int, int] | None = None) -> tuple[Values, t
         If the code has no such number.
     """
     latent = Z.shape[1]
-    if dims is not None:
-        if not all(0 <= dim < latent for dim in dims):
-            raise ParameterError(f"dims={dims!r}: the code has numbers 0 to {latent - 1}")
-        return Z[:, list(dims)], (f"code {dims[0] + 1}", f"code {dims[1] + 1}")
+    chosen = checked_dims(dims, latent)
+    if chosen is not None:
+        return Z[:, chosen], (f"code {chosen[0] + 1}", f"code {chosen[1] + 1}")
     if latent == 1:
         golden = (np.arange(len(Z)) * 0.618034) % 1.0
         return np.stack([Z[:, 0], golden], axis=1), ("code 1", "spread out to be seen")
@@ -277,19 +283,6 @@ class Look:
 def _pca_panel(title: str, X: Any, train: Any, shape: Shape) -> Panel:
     labels = ("first principal component", "second principal component")
     return Panel(title, pca_positions(X, train, shape), labels)
-
-
-def _four(limits: Limits) -> tuple[float, float, float, float] | None:
-    """Return limits as left, right, bottom, top."""
-    if limits is None:
-        return None
-    four = tuple(map(float, limits)) * (2 if len(limits) == 2 else 1)
-    if len(four) != 4 or not np.isfinite(four).all() or four[0] >= four[1] or four[2] >= four[3]:
-        raise ParameterError(
-            f"limits={limits!r}: give (low, high) of both axes or (left, right, bottom, top), the "
-            "lower number first"
-        )
-    return four
 
 
 def _map(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import narwhals as nw
@@ -103,7 +104,7 @@ class Rendering:
             return _of_rows(values)
         low, high = np.quantile(values, [tails, 1 - tails]).tolist()
         high = high if high > low else low + 1.0
-        ink = values.ndim == 3 and (float(np.median(values)) - low) / (high - low) <= 0.25
+        ink = values.ndim == 3 and _is_ink((values - low) / (high - low), decoded=tails > 0)
         return cls(values.shape[1:], low, high, ink)
 
     @property
@@ -136,6 +137,15 @@ class Rendering:
         """Return samples as numbers from 0 to 1, (n, h, w), (n, h, w, 3) or (n, features)."""
         clipped = np.clip(self.scaled(X), 0, 1)
         return _three_channels(clipped) if clipped.ndim == 4 else clipped
+
+
+def _is_ink(pictures: Values, *, decoded: bool) -> bool:
+    """Whether most pixels are low; of decoded, maybe blurred, pictures those at the border."""
+    if not decoded:
+        return float(np.median(pictures)) <= 0.25
+    border = np.ones(pictures.shape[1:], dtype=bool)
+    border[1:-1, 1:-1] = False
+    return float(np.median(pictures[:, border])) <= 0.25 and float(np.median(pictures)) <= 0.5
 
 
 def is_frame(X: Any) -> bool:
@@ -204,6 +214,8 @@ class Row:
         One a sample, written beneath.
     under
         Samples drawn faintly beneath these, where they are bar charts, to compare with.
+    pale
+        Which of them are drawn faintly, (n,); none by default.
     colour
         Of the bar charts; by default the first of the theme.
     """
@@ -212,6 +224,7 @@ class Row:
     label: str = ""
     captions: Sequence[str] = ()
     under: Any = None
+    pale: NDArray[np.bool_] | None = None
     colour: str = ""
 
 
@@ -223,6 +236,7 @@ def mosaic(
     gap: float = 0.1,
     xlabel: str = "",
     ylabel: str = "",
+    note: str = "",
 ) -> Figure:
     """Return a figure of rows of samples.
 
@@ -238,16 +252,23 @@ def mosaic(
         Space between samples, as a share of their width.
     xlabel, ylabel
         What changes from left to right, and from bottom to top.
+    note
+        What else is to be known, written beneath.
     """
     width, height = extent(rendering, rows, gap)
     left = LABEL if any(row.label for row in rows) else 0.28 if ylabel else 0.08
-    note = "   ".join(filter(None, (xlabel, _legend(rendering))))
-    foot = 0.3 if note else 0.08
+    characters = max(20, int(width * cell / 0.066))
+    texts = ["   ".join(filter(None, (xlabel, _legend(rendering)))), note]
+    lines = [line for text in texts if text for line in wrap(text, characters)]
+    foot = 0.1 + 0.17 * len(lines) + (0.03 if lines else 0.0)
     figure = canvas(left + width * cell + 0.08, 0.08 + height * cell + foot)
     axes = panel(figure, left, foot, width * cell, height * cell)
     tile(axes, rendering, rows, gap)
     wide, high = figure.get_size_inches()
-    figure.text(left / wide, 0.09 / high, note, color=now().muted, fontsize=SMALL - 0.5)
+    figure.text(
+        left / wide, 0.07 / high, "\n".join(lines), va="bottom", color=now().muted,
+        fontsize=SMALL - 0.5, gid="note",
+    )  # fmt: skip
     figure.text(
         0.17 / wide, foot / high, ylabel, ha="center", va="bottom", rotation=90,
         color=now().muted, fontsize=SMALL - 0.5,
@@ -271,6 +292,8 @@ def tile(axes: Axes, rendering: Rendering, rows: Sequence[Row], gap: float = 0.1
     for row in rows:
         corners = np.array([(i * (1 + gap), top) for i in range(len(row.items))])
         _draw(axes, rendering, row, corners)
+        if row.pale is not None and row.pale.any():
+            _veil(axes, rendering, corners[row.pale])
         if row.label:
             axes.text(
                 -0.14, top + rendering.aspect / 2, row.label,
@@ -376,6 +399,17 @@ def _paper(axes: Axes, rendering: Rendering, corners: Values) -> None:
             list(corners[:, None] + sheet), facecolors=now().tile, edgecolors="none", zorder=0
         )
     )
+
+
+def _veil(axes: Axes, rendering: Rendering, corners: Values) -> None:
+    """Make samples pale."""
+    sheet = np.array([(0, 0), (1, 0), (1, rendering.aspect), (0, rendering.aspect)])
+    axes.add_collection(
+        PolyCollection(
+            list(corners[:, None] + sheet), facecolors=now().paper, edgecolors="none",
+            alpha=0.7, zorder=4, gid="veil",
+        )
+    )  # fmt: skip
 
 
 def _chart(
