@@ -557,8 +557,8 @@ def _lead(axes: Axes, ends: Values, starts: Values) -> None:
     """Draw thin lines to where something belongs, with a dot there."""
     axes.add_collection(
         LineCollection(
-            list(np.stack([starts, ends], axis=1)), colors=now().muted, linewidths=0.4, zorder=1.5,
-            gid="lead",
+            list(np.stack([starts, ends], axis=1)), colors=now().muted, linewidths=0.4, alpha=0.7,
+            zorder=1.5, gid="lead",
         )
     )  # fmt: skip
     axes.plot(*ends.T, ".", color=now().muted, markersize=2, zorder=1.5)

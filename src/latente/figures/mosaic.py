@@ -141,11 +141,12 @@ class Rendering:
 
 def _is_ink(pictures: Values, *, decoded: bool) -> bool:
     """Whether most pixels are low; of decoded, maybe blurred, pictures those at the border."""
-    if not decoded:
-        return float(np.median(pictures)) <= 0.25
+    middle = float(np.median(pictures))
+    if middle <= 0.25 or not decoded:
+        return middle <= 0.25
     border = np.ones(pictures.shape[1:], dtype=bool)
     border[1:-1, 1:-1] = False
-    return float(np.median(pictures[:, border])) <= 0.25 and float(np.median(pictures)) <= 0.5
+    return float(np.median(pictures[:, border])) <= 0.25 and middle <= 0.5
 
 
 def is_frame(X: Any) -> bool:
