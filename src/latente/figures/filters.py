@@ -71,7 +71,9 @@ def filters(
         rows += [Row(block, name if i == 0 else "") for i, block in enumerate(blocks)]
         notes.append(f"{min(n, len(weights))} of {len(weights)} {name or 'units'}")
     assert rendering is not None
-    note = f"{', '.join(notes)}, the greatest weights first; blue below 0, orange above"
+    note = f"{', '.join(notes)}, the greatest weights first"
+    if rendering.picture:
+        note += "; blue below 0, orange above"
     return mosaic(rendering, rows, cell=0.5 if rendering.picture else 1.1, xlabel=note)
 
 

@@ -104,7 +104,7 @@ class Rendering:
             return _of_rows(values)
         low, high = np.quantile(values, [tails, 1 - tails]).tolist()
         high = high if high > low else low + 1.0
-        ink = values.ndim == 3 and _is_ink((values - low) / (high - low), decoded=tails > 0)
+        ink = values.ndim == 3 and (float(np.median(values)) - low) / (high - low) <= 0.25
         return cls(values.shape[1:], low, high, ink)
 
     @property
@@ -137,16 +137,6 @@ class Rendering:
         """Return samples as numbers from 0 to 1, (n, h, w), (n, h, w, 3) or (n, features)."""
         clipped = np.clip(self.scaled(X), 0, 1)
         return _three_channels(clipped) if clipped.ndim == 4 else clipped
-
-
-def _is_ink(pictures: Values, *, decoded: bool) -> bool:
-    """Whether most pixels are low; of decoded, maybe blurred, pictures those at the border."""
-    middle = float(np.median(pictures))
-    if middle <= 0.25 or not decoded:
-        return middle <= 0.25
-    border = np.ones(pictures.shape[1:], dtype=bool)
-    border[1:-1, 1:-1] = False
-    return float(np.median(pictures[:, border])) <= 0.25 and middle <= 0.5
 
 
 def is_frame(X: Any) -> bool:
