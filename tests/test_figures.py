@@ -74,6 +74,7 @@ FIGURES: dict[str, Callable[[Autoencoder, Any], Figure]] = {
     "dense": lambda model, X: figures.latent_map(model, X, density=True),
     "filters": lambda model, X: figures.filters(model, 6),
     "painted": lambda model, X: figures.filters(model, 6, layer="last"),
+    "kinds": lambda model, X: figures.rows({"original": X[:3], "after": model.reconstruct(X[:3])}),
     "sheet": lambda model, X: figures.sheet({"original": X, "after": model.reconstruct(X)}),
     "samples": lambda model, X: figures.samples(model, 7),
     "walk": lambda model, X: figures.interpolation(model, spread(X, 2), spread(X, 2)[::-1], 3),

@@ -112,7 +112,7 @@ def latent_map(
         If there is no such number of the code or no such class, or limits are not in order.
     """
     at, labels = positions(codes(model, X), dims)
-    look = Look(thumbnails, density, shape)
+    look = MapOptions(thumbnails, density, shape)
     return _map(
         [Panel("", at, labels, checked_limits(limits))],
         X,
@@ -143,7 +143,7 @@ def pca_map(
         What to fit the components on; X itself if not given.
     """
     each = replace(_pca_panel("", X, train, shape), limits=checked_limits(limits))
-    return _map([each], X, y, classes, Look(thumbnails, density, shape))
+    return _map([each], X, y, classes, MapOptions(thumbnails, density, shape))
 
 
 def latent_map_beside_pca(
@@ -181,7 +181,7 @@ def latent_map_beside_pca(
         Panel("Autoencoder", at, labels, checked_limits(limits)),
         _pca_panel("PCA", X, train, shape),
     ]
-    return _map(panels, X, y, classes, Look(thumbnails, density, shape))
+    return _map(panels, X, y, classes, MapOptions(thumbnails, density, shape))
 
 
 def codes(model: Autoencoder, X: Any) -> Values:
@@ -272,7 +272,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Look:
+class MapOptions:
     """How samples are drawn on a map: as `latent_map` is asked to."""
 
     thumbnails: bool | None = None
@@ -286,7 +286,11 @@ def _pca_panel(title: str, X: Any, train: Any, shape: Shape) -> Panel:
 
 
 def _map(
-    panels: Sequence[Panel], X: Any, y: ArrayLike | None, classes: Sequence[Any] | None, look: Look
+    panels: Sequence[Panel],
+    X: Any,
+    y: ArrayLike | None,
+    classes: Sequence[Any] | None,
+    look: MapOptions,
 ) -> Figure:
     """Draw panels side by side, with one legend."""
     groups = Groups.of(y, len(panels[0].at))
