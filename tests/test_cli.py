@@ -601,8 +601,8 @@ class TestUse:
         grid = pixels(tmp_path / "grid.png")
         many = [pixels(path) for path in sorted((tmp_path / "many").iterdir())]
         assert len(many) == 10
-        assert grid.shape == (3 * 50 + 2, 4 * 50 + 2)
-        assert np.array_equal(grid[52:100:6, 2:50:6], many[4])
+        assert (grid[[0, -1]] == 255).all()  # white paper, beneath ten pictures in three rows
+        assert grid.shape[0] > 3 * 8 * 6 < grid.shape[1]
 
     def test_a_walk_starts_and_ends_at_the_rows(self, home: Path, tmp_path: Path) -> None:
         model, path = home / "pictures.safetensors", tmp_path / "walk.npy"
@@ -614,7 +614,8 @@ class TestUse:
         assert np.abs(walk[[0, -1]].astype(int) - ends.astype(int)).max() <= 1
         strip = tmp_path / "walk.png"
         good("interpolate", home / "pictures.npy", 3, 8, "-m", model, "--steps", 5, "-o", strip)
-        assert pixels(strip).shape == (52, 5 * 50 + 2)
+        height, width = pixels(strip).shape[:2]
+        assert width > 5 * height  # both originals, and five steps between them
         told = refused(2, "interpolate", home / "pictures.npy", 3, 60, "-m", model)
         assert "0 to 59" in told
         arc = tmp_path / "arc.npy"
@@ -702,7 +703,10 @@ class TestPlot:
             ("reconstructions", "pictures.npy", "-n", 3),
             ("map", "pictures.npy"),
             ("map", "pictures.npy", "--pca", "--limit", 40),
+            ("map", "pictures.npy", "--no-thumbnails", "--density", "--range=-9,9", "--dark"),
             ("grid", "-n", 3),
+            ("grid", "pictures.npy", "-n", 3, "--dims", "1,0", "--range=-1,1,-2,2"),
+            ("filters", "-n", 4, "--layer", "last"),
             ("samples", "-n", 4),
             ("anomalies", "pictures.npy", "-n", 3),
         ],
@@ -723,6 +727,31 @@ class TestPlot:
             good("plot", "history", "-m", model, "-o", path)
             assert path.read_bytes().startswith(start)
         assert ".svg" in refused(2, "plot", "history", "-m", model, "-o", tmp_path / "h.bmp")
+
+    def test_dark_figures_are_dark(self, home: Path, tmp_path: Path) -> None:
+        args = ("plot", "history", "-m", home / "rows.safetensors", "-o")
+        good(*args, tmp_path / "light.png")
+        good(*args, tmp_path / "dark.png", "--dark")
+        assert pixels(tmp_path / "light.png")[0, 0].min() == 255
+        assert pixels(tmp_path / "dark.png")[0, 0, :3].max() < 60
+
+    def test_every_figure_can_be_dark(self) -> None:
+        for command in load("plot").commands.values():
+            assert "dark" in {option.name for option in command.params}
+
+    def test_classes_by_name(self, home: Path, tmp_path: Path) -> None:
+        args = ("plot", "map", home / "photos", "-m", home / "photos.safetensors", "--classes")
+        good(*args, "dark", "-o", tmp_path / "map.png")
+        told = refused(2, *args, "dark,blue", "-o", tmp_path / "none.png")
+        assert "the classes are dark or light" in told
+        assert not (tmp_path / "none.png").exists()
+
+    @pytest.mark.parametrize("option", [("--dims", "1"), ("--range", "low,high")])
+    def test_numbers_must_be_some(
+        self, home: Path, tmp_path: Path, option: tuple[str, str]
+    ) -> None:
+        args = ("plot", "grid", "-m", home / "pictures.safetensors", "-o", tmp_path / "g.png")
+        assert "with commas between" in refused(2, *args, *option)
 
     def test_shape_must_be_one(self, home: Path, tmp_path: Path) -> None:
         args = ("plot", "samples", "-m", home / "rows.safetensors", "-o", tmp_path / "s.png")

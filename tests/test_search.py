@@ -459,6 +459,29 @@ class TestCommands:
         with Image.open(sheet) as drawn:
             assert drawn.width > 3 * drawn.height
 
+    def test_a_sheet_shows_originals_where_it_is_told_of_them(
+        self, home: Path, tmp_path: Path
+    ) -> None:
+        X = photos(24)
+        np.save(tmp_path / "x.npy", X)
+        np.save(tmp_path / "other.npy", 255 - X)
+        index, model = tmp_path / "x.index", home / "m.safetensors"
+        run("index", tmp_path / "x.npy", "-m", model, "-o", index)
+        asked = ("search", index, tmp_path / "x.npy", "--limit", 2, "-m", model, "--sheet")
+        plain, true = (
+            run(*asked, tmp_path / "a.svg"),
+            run(*asked, tmp_path / "b.svg", "--data", tmp_path / "x.npy"),
+        )
+        assert plain.exit_code == true.exit_code == 0, plain.stderr + true.stderr
+        assert "--data" in plain.stderr
+        assert "--data" not in true.stderr
+        said = ["as the model decodes" in (tmp_path / f"{each}.svg").read_text() for each in "ab"]
+        assert (tmp_path / "a.svg").read_text() != (tmp_path / "b.svg").read_text()
+        assert not said[1]
+        told = run(*asked, tmp_path / "c.svg", "--data", tmp_path / "other.npy")
+        assert told.exit_code == 2
+        assert "made of other data" in told.stderr
+
     def test_a_sheet_can_do_without_files(self, home: Path, tmp_path: Path) -> None:
         np.save(tmp_path / "x.npy", photos(24))
         index, sheet = tmp_path / "x.index", tmp_path / "sheet.svg"

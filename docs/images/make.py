@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from latente import AnomalyDetector, Autoencoder, datasets
-from latente.figures.style import COLOURS, INK, MUTED, canvas, panel
+from latente.figures.style import LIGHT, canvas, panel
 
 COLUMNS = 10
 IMAGES = Path(__file__).parent
@@ -29,7 +29,7 @@ def strip(axes: Axes, title: str, pictures: NDArray[Any]) -> None:
     for i, picture in enumerate(pictures[:COLUMNS]):
         sheet[:, i * (side + 1) : i * (side + 1) + side] = picture
     axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=16, interpolation="nearest")
-    axes.set_title(title, loc="left", fontsize=10, color=INK, pad=4)
+    axes.set_title(title, loc="left", fontsize=10, color=LIGHT.ink, pad=4)
     axes.set_axis_off()
 
 
@@ -49,14 +49,16 @@ def demo() -> None:
     axes = panel(figure, 0.2, 0.2, 4.2, 4.1)
     for digit in range(10):
         at = Z[y_test == digit]
-        axes.scatter(at[:, 0], at[:, 1], s=14, color=COLOURS[digit], alpha=0.8, linewidths=0)
+        axes.scatter(at[:, 0], at[:, 1], s=14, color=LIGHT.colours[digit], alpha=0.8, linewidths=0)
         x, y = np.median(at, axis=0)
-        axes.text(x, y, str(digit), fontsize=13, weight="bold", color=INK, ha="center", va="center")
-    axes.set_title("The latent map: digits it never saw", loc="left", fontsize=10, color=INK)
+        axes.text(
+            x, y, str(digit), fontsize=13, weight="bold", color=LIGHT.ink, ha="center", va="center"
+        )
+    axes.set_title("The latent map: digits it never saw", loc="left", fontsize=10, color=LIGHT.ink)
     axes.set_xticks([])
     axes.set_yticks([])
     for spine in axes.spines.values():
-        spine.set_color(MUTED)
+        spine.set_color(LIGHT.muted)
         spine.set_linewidth(0.5)
     strips = {
         "Held-out digits": X_test,

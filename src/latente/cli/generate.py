@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +26,8 @@ from .data import (
 from .output import ANYTHING, Escape, check_output, deliver
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ..estimator import Autoencoder
 
 Reference = Annotated[
@@ -73,8 +76,23 @@ def sample(
     path = check_output(output, ANYTHING)
     autoencoder = open_model(model)
     drawn = autoencoder.sample(number, random_state=seed)
-    extra = {} if nearest is None else nearest_rows(autoencoder, drawn, nearest)
-    deliver("samples", drawn, path, json, autoencoder, escape=escape_formulas, extra=extra)
+    extra: dict[str, Any] = {}
+    rows: dict[str, Any] = {"": drawn}
+    captions = [str(i) for i in range(number)]
+    if nearest is not None:
+        known = open_rows(nearest, "train", None, model=autoencoder).X
+        extra = nearest_rows(autoencoder, drawn, nearest, known)
+        rows = {"nearest": take(known, extra["nearest"]), "new": drawn}
+        captions = [f"{distance:.3f} away" for distance in extra["distance"]]
+
+    def sheet() -> Figure:
+        from ..figures import sheet
+
+        return sheet(rows, captions)
+
+    deliver(
+        "samples", drawn, path, json, autoencoder, sheet=sheet, escape=escape_formulas, extra=extra
+    )
 
 
 @with_options(READING)
@@ -106,7 +124,14 @@ def interpolate(
             raise ParameterError(f"row {i}: {rows.data.name} has rows 0 to {len(rows) - 1} here")
     codes = autoencoder.transform(take(rows.X, [start, end]))
     walk = autoencoder.inverse_transform(latent.interpolate(codes[0], codes[1], steps, path=curve))
-    deliver("steps", walk, path, json, autoencoder, across=steps, escape=escape_formulas)
+
+    def sheet() -> Figure:
+        from ..figures import interpolation
+
+        a, b = (take(rows.X, [i]) for i in (start, end))
+        return interpolation(autoencoder, a, b, steps, path=curve)
+
+    deliver("steps", walk, path, json, autoencoder, sheet=sheet, escape=escape_formulas)
 
 
 @with_options(READING)
@@ -144,16 +169,38 @@ def edit(
         autoencoder, rows.X, latent.direction(*codes), strength, keep_detail=keep_detail
     )
     names = rows.file_names(data)
-    deliver("edited", edited, path, json, autoencoder, names=names, escape=escape_formulas)
+
+    def sheet() -> Figure:
+        from ..figures import sheet
+
+        captions = [f"row {i}" for i in range(len(rows))] if names is None else names
+        captions = [Path(name).stem[-14:] for name in captions]
+        return sheet({"original": rows.X, "edited": edited}, captions)
+
+    deliver(
+        "edited", edited, path, json, autoencoder, sheet=sheet, names=names, escape=escape_formulas
+    )
 
 
-def nearest_rows(model: Autoencoder, drawn: Any, spec: str) -> dict[str, Any]:
-    """Say how near the rows of some data come to samples, and return it for a JSON object."""
+def nearest_rows(model: Autoencoder, drawn: Any, spec: str, known: Any) -> dict[str, Any]:
+    """Say how near known rows come to samples, and return it for a JSON object.
+
+    Parameters
+    ----------
+    model
+        What drew the samples.
+    drawn
+        The samples.
+    spec
+        What the known rows are called.
+    known
+        They themselves.
+    """
     import numpy as np
 
     from .. import latent
 
-    near = latent.nearest(model, drawn, open_rows(spec, "train", None, model=model).X)
+    near = latent.nearest(model, drawn, known)
     distances = near.distances[:, 0]
     say(
         f"nearest rows of {spec}: {distances.min():.4f}, {np.median(distances):.4f} and "

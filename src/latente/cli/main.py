@@ -35,7 +35,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "plot": (
         "Look",
         "plot",
-        "Draw a figure: history, reconstructions, map, grid, samples, anomalies.",
+        "Draw a figure: history, reconstructions, map, grid, filters, samples, anomalies.",
     ),
     "info": ("Look", "info", "Show what is in a model, a detector, an index or an archive."),
     "export": ("Look", "use", "Write encoder and decoder as ONNX."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, overload
 
@@ -20,6 +20,7 @@ from .console import CALL, CallError, answer, say
 from .data import is_frame
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
     from PIL.Image import Image
 
@@ -146,7 +147,7 @@ def deliver(
     *,
     columns: Sequence[str] = (),
     names: Sequence[str] | None = None,
-    across: int | None = None,
+    sheet: Callable[[], Figure] | None = None,
     escape: bool = True,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
@@ -168,8 +169,8 @@ def deliver(
         Names of an array's columns; by default those of the model where it knows some.
     names
         File names of pictures in a folder.
-    across
-        How many pictures lie side by side in one.
+    sheet
+        Draws the picture of all of them; by default they lie side by side in it.
     escape
         Whether text in CSV that a spreadsheet would take for a formula is marked as text.
     extra
@@ -183,7 +184,11 @@ def deliver(
         default = [f"{i:0{digits}}.png" for i in range(len(pictures))]
         write_pictures(pictures, path, names or default)
     elif path is not None and format_of(path) == ".png":
-        write_grid(as_pictures(values, path, model), path, across)
+        pictures = as_pictures(values, path, model)
+        if sheet is None:
+            write_grid(pictures, path)
+        else:
+            save_figure(sheet(), path)
     elif path is not None:
         write_values(values, path, columns, escape=escape)
     elif not json:

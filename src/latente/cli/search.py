@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import ParameterError
 from .console import CallError, answer, plural, print_table, say
 from .data import (
     READING,
@@ -19,6 +20,7 @@ from .data import (
     Split,
     open_model,
     open_rows,
+    take,
     with_options,
 )
 from .output import check_output, save_figure
@@ -72,6 +74,14 @@ K = Annotated[int, typer.Option("-k", metavar="K", min=1, help="How many to find
 Sheet = Annotated[
     str | None,
     typer.Option("--sheet", metavar="PATH", help="Draw what was found: a .png, .svg or .pdf."),
+]
+Indexed = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        metavar="DATA",
+        help="The data that the index was made of, for the sheet, where it was not made of files.",
+    ),
 ]
 Threshold = Annotated[
     float | None,
@@ -129,6 +139,7 @@ def search(
     model: IndexModel = None,
     k: K = 12,
     sheet: Sheet = None,
+    data: Indexed = None,
     split: MaybeSplit = None,
     limit: Limit = None,
     json: Json = False,
@@ -147,7 +158,15 @@ def search(
     if path is not None:
         from ..figures import contact_sheet
 
-        save_figure(contact_sheet(rows.X, pictures_of(opened, index, found), found.distances), path)
+        if data is not None:
+            pictures, note = originals_of(opened, index, found, data, reading), ""
+        else:
+            pictures, note = pictures_of(opened, index, found)
+        names = [Path(each).stem[-12:] for each in rows.paths or ()]
+        names = names or [f"row {i}" for i in range(len(rows))]
+        note = "; ".join(filter(None, ("beneath each, the distance of its code", note)))
+        drawn = contact_sheet(rows.X, pictures, found.distances, names=names, note=note)
+        save_figure(drawn, path)
         say(f"contact sheet → {path}")
 
     def show() -> None:
@@ -277,8 +296,46 @@ def as_records(found: Neighbours, index: str, rows: Selection) -> list[dict[str,
     return queries
 
 
-def pictures_of(opened: LatentIndex, index: str, found: Neighbours) -> NDArray[Any]:
-    """Return what was found as samples: from its files, or else as the model decodes its codes."""
+def originals_of(
+    opened: LatentIndex, index: str, found: Neighbours, spec: str, reading: dict[str, Any]
+) -> NDArray[Any]:
+    """Return what was found as rows of the data that the index was made of.
+
+    Raises
+    ------
+    CallError
+        If the index was made of other data.
+    """
+    import numpy as np
+
+    for split in ("train", "all", "test"):
+        try:
+            rows = open_fitting(spec, opened.autoencoder, split, len(opened), reading).X
+        except ParameterError:  # there is no test part
+            continue
+        if len(rows) != len(opened):
+            continue
+        originals = take(rows, found.positions.ravel())
+        assert opened.autoencoder is not None
+        codes = opened.autoencoder.transform(originals)
+        kept = opened.codes[found.positions.ravel()]
+        if np.allclose(codes, kept, rtol=1e-2, atol=1e-3 * np.abs(kept).max()):
+            samples = np.asarray(originals)
+            return samples.reshape(*found.positions.shape, *samples.shape[1:])
+    raise CallError(
+        f"--data {spec}: the {len(opened):,} rows of {index} were made of other data; give what "
+        "`latente index` was given"
+    )
+
+
+def pictures_of(opened: LatentIndex, index: str, found: Neighbours) -> tuple[NDArray[Any], str]:
+    """Return what was found as samples: from its files, or else as the model decodes its codes.
+
+    Returns
+    -------
+    pictures, note
+        Shape (m, k, ...); a note where they are not the originals.
+    """
     import numpy as np
 
     if found.paths is not None:
@@ -287,9 +344,12 @@ def pictures_of(opened: LatentIndex, index: str, found: Neighbours) -> NDArray[A
         if missing is None:
             read = {name: opened.pictures(name).X[0] for name in dict.fromkeys(names)}
             pictures = np.stack([read[name] for name in names])
-            return pictures.reshape(*found.positions.shape, *pictures.shape[1:])
+            return pictures.reshape(*found.positions.shape, *pictures.shape[1:]), ""
         say(f"{missing} is not there; the sheet shows the model's pictures of the codes")
+    else:
+        say("the sheet shows the model's pictures of the codes; --data DATA shows the originals")
     assert opened.autoencoder is not None
     codes = opened.codes[found.positions.ravel()]
     decoded = np.asarray(opened.autoencoder.inverse_transform(codes))
-    return decoded.reshape(*found.positions.shape, *decoded.shape[1:])
+    pictures = decoded.reshape(*found.positions.shape, *decoded.shape[1:])
+    return pictures, "the results are drawn as the model decodes their codes"

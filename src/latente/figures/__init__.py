@@ -5,6 +5,7 @@ deviations from each column's mean. ``figure.savefig(path)`` writes PNG, SVG or 
 """
 
 from .charts import bars, curves, heatmap, parallel
+from .filters import filters
 from .maps import latent_map, latent_map_beside_pca, pca_map
 from .pictures import (
     anomalies,
@@ -14,6 +15,7 @@ from .pictures import (
     reconstructions,
     rows,
     samples,
+    sheet,
 )
 from .style import theme
 from .training import history
@@ -24,6 +26,7 @@ __all__ = [
     "contact_sheet",
     "curves",
     "decode_grid",
+    "filters",
     "heatmap",
     "history",
     "interpolation",
@@ -34,5 +37,6 @@ __all__ = [
     "reconstructions",
     "rows",
     "samples",
+    "sheet",
     "theme",
 ]

@@ -32,7 +32,7 @@ from ..errors import DataError, ParameterError
 from ..metrics import Numbers
 from ..parts import listed
 from .mosaic import is_frame
-from .style import COLOURS, SMALL, bare, canvas, dress, heading, now, panel, scale, short
+from .style import SMALL, bare, canvas, dress, heading, now, panel, scale, short
 
 Line: TypeAlias = ArrayLike | Sequence[ArrayLike] | tuple[ArrayLike, ArrayLike]
 """Values of one line: (steps,), (runs, steps), runs of several lengths, or a pair (x, y)."""
@@ -88,7 +88,7 @@ def curves(
     named = len(strands) > 1 or strands[0].name != ""
     figure, axes = _chart(_legend_width(lines) if named else 0.1, xlabel, ylabel, title)
     for i, strand in enumerate(strands):
-        _draw_strand(axes, strand, COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % 4])
+        _draw_strand(axes, strand, now().colours[i % 10], DASHES[i // 10 % 4])
     for name in log:
         _logarithmic(axes, name)
     if named:
@@ -270,7 +270,7 @@ def _bar(axes: Axes, x: int, values: Numbers) -> None:
     """Draw a bar at the values' mean; of several also their deviation, and each as a dot."""
     mean = float(values.mean())
     deviation = float(values.std(ddof=1)) if len(values) > 1 else 0.0
-    axes.bar(x, mean, 0.66, color=COLOURS[0], alpha=0.85, linewidth=0, zorder=2)
+    axes.bar(x, mean, 0.66, color=now().colours[0], alpha=0.85, linewidth=0, zorder=2)
     top = max(mean, 0.0)
     if len(values) > 1:
         axes.errorbar(x, mean, deviation, color=now().ink, linewidth=1.1, capsize=4, zorder=4)

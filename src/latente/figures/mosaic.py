@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import narwhals as nw
@@ -24,7 +25,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..errors import DataError
-from .style import COLOURS, NORMAL, SMALL, bare, canvas, now, panel
+from .style import NORMAL, SMALL, bare, canvas, now, panel
 
 Values = NDArray[np.float64]
 Shape = tuple[int, ...] | None
@@ -204,15 +205,18 @@ class Row:
         One a sample, written beneath.
     under
         Samples drawn faintly beneath these, where they are bar charts, to compare with.
+    pale
+        Which of them are drawn faintly, (n,); none by default.
     colour
-        Of the bar charts.
+        Of the bar charts; by default the first of the theme.
     """
 
     items: Any
     label: str = ""
     captions: Sequence[str] = ()
     under: Any = None
-    colour: str = COLOURS[0]
+    pale: NDArray[np.bool_] | None = None
+    colour: str = ""
 
 
 def mosaic(
@@ -223,6 +227,7 @@ def mosaic(
     gap: float = 0.1,
     xlabel: str = "",
     ylabel: str = "",
+    note: str = "",
 ) -> Figure:
     """Return a figure of rows of samples.
 
@@ -238,16 +243,23 @@ def mosaic(
         Space between samples, as a share of their width.
     xlabel, ylabel
         What changes from left to right, and from bottom to top.
+    note
+        What else is to be known, written beneath.
     """
     width, height = extent(rendering, rows, gap)
     left = LABEL if any(row.label for row in rows) else 0.28 if ylabel else 0.08
-    note = "   ".join(filter(None, (xlabel, _legend(rendering))))
-    foot = 0.3 if note else 0.08
+    characters = max(20, int(width * cell / 0.066))
+    texts = ["   ".join(filter(None, (xlabel, _legend(rendering)))), note]
+    lines = [line for text in texts if text for line in wrap(text, characters)]
+    foot = 0.1 + 0.17 * len(lines) + (0.03 if lines else 0.0)
     figure = canvas(left + width * cell + 0.08, 0.08 + height * cell + foot)
     axes = panel(figure, left, foot, width * cell, height * cell)
     tile(axes, rendering, rows, gap)
     wide, high = figure.get_size_inches()
-    figure.text(left / wide, 0.09 / high, note, color=now().muted, fontsize=SMALL - 0.5)
+    figure.text(
+        left / wide, 0.07 / high, "\n".join(lines), va="bottom", color=now().muted,
+        fontsize=SMALL - 0.5, gid="note",
+    )  # fmt: skip
     figure.text(
         0.17 / wide, foot / high, ylabel, ha="center", va="bottom", rotation=90,
         color=now().muted, fontsize=SMALL - 0.5,
@@ -271,6 +283,8 @@ def tile(axes: Axes, rendering: Rendering, rows: Sequence[Row], gap: float = 0.1
     for row in rows:
         corners = np.array([(i * (1 + gap), top) for i in range(len(row.items))])
         _draw(axes, rendering, row, corners)
+        if row.pale is not None and row.pale.any():
+            _veil(axes, rendering, corners[row.pale])
         if row.label:
             axes.text(
                 -0.14, top + rendering.aspect / 2, row.label,
@@ -304,7 +318,14 @@ def _draw(axes: Axes, rendering: Rendering, row: Row, corners: Values) -> None:
         return
     if row.under is not None:
         _chart(axes, rendering, rendering(row.under), corners, now().line)
-    _chart(axes, rendering, rendering(row.items), corners, row.colour, thin=row.under is not None)
+    _chart(
+        axes,
+        rendering,
+        rendering(row.items),
+        corners,
+        row.colour or now().colours[0],
+        thin=row.under is not None,
+    )
 
 
 def pixels(rendering: Rendering, items: Any) -> NDArray[np.uint8]:
@@ -369,6 +390,17 @@ def _paper(axes: Axes, rendering: Rendering, corners: Values) -> None:
             list(corners[:, None] + sheet), facecolors=now().tile, edgecolors="none", zorder=0
         )
     )
+
+
+def _veil(axes: Axes, rendering: Rendering, corners: Values) -> None:
+    """Make samples pale."""
+    sheet = np.array([(0, 0), (1, 0), (1, rendering.aspect), (0, rendering.aspect)])
+    axes.add_collection(
+        PolyCollection(
+            list(corners[:, None] + sheet), facecolors=now().paper, edgecolors="none",
+            alpha=0.7, zorder=4, gid="veil",
+        )
+    )  # fmt: skip
 
 
 def _chart(

@@ -29,14 +29,15 @@ from matplotlib.figure import Figure
 
 from ..storage.files import atomic
 from .mosaic import Rendering
-from .style import INK, LINE, MUTED, PAPER, TILE, signed
+from .style import DARK, LIGHT, signed
 
 COLOURS = {
-    INK: "var(--ink)",
-    MUTED: "var(--muted)",
-    LINE: "var(--line)",
-    TILE: "var(--tile)",
-    PAPER: "var(--paper)",
+    LIGHT.ink: "var(--ink)",
+    LIGHT.muted: "var(--muted)",
+    LIGHT.line: "var(--line)",
+    LIGHT.tile: "var(--tile)",
+    LIGHT.paper: "var(--paper)",
+    **{colour: f"var(--colour-{i})" for i, colour in enumerate(LIGHT.colours)},
 }
 """The colours of figures that follow the page's light or dark ones."""
 PIXELS_PER_POINT = 96 / 72
@@ -381,3 +382,4 @@ def _part(name: str, *values: Any) -> Markup:
 
 TEMPLATES.filters["marked"] = _marked
 TEMPLATES.globals["text"] = text
+TEMPLATES.globals |= {"LIGHT": LIGHT, "DARK": DARK}

@@ -19,6 +19,8 @@ from ..corruptions.base import corrupt
 from ..errors import DataError, ParameterError
 from ..metrics import mse, psnr
 from ..parts import is_whole
+from .density import Density
+from .maps import codes as latent_codes
 from .mosaic import (
     LABEL,
     Rendering,
@@ -32,13 +34,21 @@ from .mosaic import (
     take,
     tile,
 )
-from .style import COLOURS, SMALL, canvas, dress, now, panel, short
+from .style import SMALL, canvas, dress, now, panel, short
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
 
+SEEN = 0.95
+"""Share of the codes that the region holds outside of which a grid is pale."""
+DRAWN = 2000
+"""Codes drawn from a prior to see where it is dense."""
+SIDE = 44
+"""Quantiles along each axis that stand for a prior whose numbers are independent."""
 TAILS = 0.01
 """Share of decoded pixels at either end that are drawn as black or white."""
+WIDEST = 11.0
+"""Width of a mosaic of many samples in inches."""
 CELL, CHART = 0.78, 1.0
 """Width of a sample, and height of the histogram, in the figure of anomalies, in inches."""
 
@@ -85,12 +95,14 @@ def reconstructions(
         seen, mask = corrupted(model, shown, random_state)
         rows.append(_compared(rendering, shown, seen, "corrupted", now().muted))
         restored = model.reconstruct(seen, mask)
-        rows.append(_compared(rendering, shown, restored, "restored", COLOURS[0]))
+        rows.append(_compared(rendering, shown, restored, "restored", now().colours[0]))
     else:
         restored = model.reconstruct(shown)
-        rows.append(_compared(rendering, shown, restored, "reconstructed", COLOURS[0]))
+        rows.append(_compared(rendering, shown, restored, "reconstructed", now().colours[0]))
     for i, (name, others) in enumerate((beside or {}).items()):
-        rows.append(_compared(rendering, shown, spread(others, n), name, COLOURS[1 + i]))
+        rows.append(
+            _compared(rendering, shown, spread(others, n), name, now().colours[(1 + i) % 10])
+        )
     return mosaic(rendering, rows)
 
 
@@ -175,11 +187,59 @@ def samples(
     drawn = model.sample(n, random_state=random_state)
     columns = int(np.ceil(np.sqrt(n)))
     rows = [Row(take(drawn, np.arange(i, min(i + columns, n)))) for i in range(0, n, columns)]
-    return mosaic(Rendering.learn(drawn, shape, tails=TAILS), rows)
+    rendering = Rendering.learn(drawn, shape, tails=TAILS)
+    return mosaic(rendering, rows, cell=min(CELL, WIDEST / columns))
+
+
+def sheet(
+    rows: Mapping[str, Any],
+    captions: Sequence[str] = (),
+    *,
+    columns: int | None = None,
+    shape: Shape = None,
+) -> Figure:
+    """Show samples of several kinds one above the other: originals, and what was made of each.
+
+    Parameters
+    ----------
+    rows
+        As many samples of each kind by its name, originals first; they give the colours. A single
+        kind without a name is one of decoded samples.
+    captions
+        One a sample, written beneath.
+    columns
+        How many lie side by side; by default they fill a square, or a line of ten.
+    shape
+        Draw rows of numbers as pictures of this shape.
+
+    Raises
+    ------
+    DataError
+        If there are no samples, or not as many of each kind.
+    """
+    lengths = {len(items) for items in rows.values()}
+    if len(lengths) != 1 or lengths == {0}:
+        raise DataError(f"a sheet needs as many samples of each kind, not {sorted(lengths)}")
+    (n,), first = lengths, next(iter(rows.values()))
+    side = columns or (int(np.ceil(np.sqrt(n))) if len(rows) == 1 else min(n, 10))
+    drawn = []
+    for start in range(0, n, side):
+        part = np.arange(start, min(start + side, n))
+        drawn += [Row(take(items, part), name) for name, items in rows.items()]
+        drawn[-1] = replace(drawn[-1], captions=captions[start : start + side])
+    rendering = Rendering.learn(first, shape, tails=TAILS if "" in rows else 0.0)
+    return mosaic(rendering, drawn, cell=min(CELL, WIDEST / side))
 
 
 def decode_grid(
-    model: Autoencoder, n: int = 20, *, X: Any = None, shape: Shape = None, span: float = 0.96
+    model: Autoencoder,
+    n: int = 20,
+    *,
+    X: Any = None,
+    dims: tuple[int, int] | None = None,
+    limits: Sequence[float] | None = None,
+    shape: Shape = None,
+    span: float = 0.96,
 ) -> Figure:
     """Decode a square grid of codes: what the decoder makes of each point of the code space.
 
@@ -194,17 +254,38 @@ def decode_grid(
     n
         Steps along each side.
     X
-        Samples whose codes give the range; samples of the model itself if not given.
+        Samples whose codes give the range, and are looked for on the grid; without, samples of the
+        model itself give the range, and the codes of training samples that the model keeps, or
+        codes drawn from its prior, are looked for.
+    dims
+        Which two numbers of the code are walked, to the right and upward, counted from 0.
+    limits
+        From where to where, in even steps: (low, high) of both numbers, or (left, right, bottom,
+        top).
     shape
         Draw rows as pictures of this shape.
     span
-        Share of the prior, or of the codes along each axis, that the grid covers.
+        Share of the prior, or of the codes along each axis, that the grid covers without limits.
+
+    Returns
+    -------
+    Figure
+        Pale is what lies outside of the densest region, in these two numbers, that holds 95 % of
+        the codes: holes, where the decoder never saw a code. The note says how much lies inside.
     """
     _positive("n", n)
-    grid = latent.grid(model, n, X=X, span=span)
+    grid = latent.grid(model, n, X=X, span=span, dims=dims, limits=limits)
     decoded = model.inverse_transform(grid)
-    rows = [Row(take(decoded, np.arange(i, i + n))) for i in range(0, n * n, n)]
     varied = [i for i in range(grid.shape[1]) if np.ptp(grid[:, i]) > 0][:2]
+    if dims is not None and n > 1:
+        varied = list(dims)
+    walked = varied or [0]
+    known, whose = _known_codes(model, X, walked)
+    density = Density.learn(known)
+    inside = density(grid[:, walked].astype(np.float64)) >= density.level(SEEN)
+    rows = [
+        Row(take(decoded, np.arange(i, i + n)), pale=~inside[i : i + n]) for i in range(0, n * n, n)
+    ]
     labels = [
         f"code {i + 1} from {grid[:, i].min():.2g} to {grid[:, i].max():.2g} →".replace("-", "−")
         for i in varied
@@ -214,8 +295,27 @@ def decode_grid(
         rows,
         cell=min(0.78, 5.6 / n),
         gap=0.06,
+        note=f"{inside.mean():.0%} of the grid lies where {SEEN:.0%} of {whose} are; "
+        + ("the rest is pale" if not inside.all() else "there are no holes"),
         **dict(zip(("xlabel", "ylabel"), labels, strict=False)),
     )
+
+
+def _known_codes(model: Autoencoder, X: Any, walked: list[int]) -> tuple[Values, str]:
+    """Return two numbers of codes that show where codes lie, (m, 2), and whose codes they are."""
+    if X is not None:
+        return latent_codes(model, X)[:, walked], "the codes of the data"
+    kept = np.asarray(model.fitted_.codes, dtype=np.float64)
+    if len(kept) > 4 and kept[0].size == model.latent_dim_:
+        return kept.reshape(len(kept), -1)[:, walked], "the training codes"
+    steps = model.fitted_.model.bottleneck.quantiles((np.arange(SIDE) + 0.5) / SIDE)
+    if steps is not None:
+        lattice = np.meshgrid(*[steps] * len(walked))
+        return np.stack(lattice, axis=-1).reshape(-1, len(walked)), "the prior's codes"
+    generator = torch.Generator(model.fitted_.device).manual_seed(0)
+    with torch.no_grad():
+        drawn = model.fitted_.model.sample(DRAWN, generator, model.fitted_.codes).flatten(1)
+    return drawn.double().cpu().numpy()[:, walked], "the prior's codes"
 
 
 def interpolation(
@@ -309,6 +409,7 @@ def contact_sheet(
     distances: Any,
     *,
     names: Sequence[str] = (),
+    note: str = "",
     shape: Shape = None,
 ) -> Figure:
     """Show each query of a search and, beside it, its results.
@@ -323,6 +424,8 @@ def contact_sheet(
         Of each result from its query, (m, k); written beneath.
     names
         What each query is called, written beneath it.
+    note
+        What else is to be known, written at the foot.
     shape
         Draw rows of numbers as pictures of this shape.
 
@@ -345,7 +448,7 @@ def contact_sheet(
         )
         for query, hits, apart, name in zip(queries, found, distances, called, strict=True)
     ]
-    return mosaic(rendering, rows)
+    return mosaic(rendering, rows, note=note)
 
 
 def _compared(rendering: Rendering, originals: Any, others: Any, label: str, colour: str) -> Row:
@@ -377,8 +480,8 @@ def _histogram(axes: Axes, scores: Values, worst: Any) -> None:
     counts, edges = np.histogram(scores, bins=min(60, max(10, len(scores) // 6)))
     above, _ = np.histogram(scores[worst], bins=edges)
     width = np.diff(edges) * 0.88
-    axes.bar(edges[:-1], counts, width, align="edge", color=COLOURS[0])
-    axes.bar(edges[:-1], above, width, align="edge", color=COLOURS[1], label="shown above")
+    axes.bar(edges[:-1], counts, width, align="edge", color=now().colours[0])
+    axes.bar(edges[:-1], above, width, align="edge", color=now().colours[1], label="shown above")
     axes.legend(
         frameon=False, fontsize=SMALL, labelcolor=now().muted, loc="upper left", handlelength=1
     )

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from ..errors import DataError
-from .style import SMALL, TRAIN, VALIDATION, canvas, dress, heading, now, panel
+from .style import SMALL, canvas, dress, heading, now, panel
 
 if TYPE_CHECKING:
     from ..estimator import Autoencoder
@@ -79,8 +79,8 @@ def _term(axes: Axes, records: list[dict[str, float]], name: str, best: int) -> 
     values = np.empty(0)
     drawn: list[float] = []
     for label, key, colour in (
-        ("training", name, TRAIN),
-        ("validation", f"validation_{name}", VALIDATION),
+        ("training", name, now().colours[0]),
+        ("validation", f"validation_{name}", now().colours[1]),
     ):
         if key in records[0]:
             values = np.array([record.get(key, np.nan) for record in records], dtype=float)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,7 +91,15 @@ def interpolate(start: Any, end: Any, steps: int = 10, *, path: str = "linear") 
     return between.astype(np.float32)
 
 
-def grid(autoencoder: Autoencoder, n: int = 20, *, X: Any = None, span: float = 0.96) -> Codes:
+def grid(
+    autoencoder: Autoencoder,
+    n: int = 20,
+    *,
+    X: Any = None,
+    span: float = 0.96,
+    dims: tuple[int, int] | None = None,
+    limits: Sequence[float] | None = None,
+) -> Codes:
     """Return a square grid of codes, row by row from the upper left.
 
     A code with a prior is walked through its quantiles, so that equal areas are equally probable;
@@ -108,11 +116,21 @@ def grid(autoencoder: Autoencoder, n: int = 20, *, X: Any = None, span: float = 
         Samples whose codes give the range; samples of the model itself if not given.
     span
         Share of the prior, or of the codes along each axis, that the grid covers, above 0 to 1.
+    dims
+        Which two numbers are walked, to the right and upward, counted from 0.
+    limits
+        From where to where, in even steps: (low, high) of both numbers, or (left, right, bottom,
+        top); in place of ``span``.
 
     Returns
     -------
     ndarray
         Shape (n², latent).
+
+    Raises
+    ------
+    ParameterError
+        If there is no such number of the code, or limits are not in order.
     """
     if not is_whole(n, 1):
         raise ParameterError(f"n={n!r}: use a whole number from 1")
@@ -124,14 +142,43 @@ def grid(autoencoder: Autoencoder, n: int = 20, *, X: Any = None, span: float = 
     samples = autoencoder.sample(512, random_state=0) if X is None else X
     codes = checked_codes(autoencoder.transform(samples), "the codes of X")
     carried = autoencoder.fitted_.summary.get("kl_per_dimension", codes.var(axis=0))
-    order = np.argsort(carried)[::-1]
     centre = np.zeros(codes.shape[1]) if prior else codes.mean(axis=0)
-    walked = sorted(order[:2])
+    walked = checked_dims(dims, codes.shape[1]) or sorted(np.argsort(carried)[::-1][:2].tolist())
+    four = checked_limits(limits)
+    ranges = None if four is None else np.reshape(four, (2, 2))
     grid_codes = np.tile(centre, (n * n, 1))
-    for dimension, repeat in zip(walked, (False, True), strict=False):
+    for axis, dimension in enumerate(walked):
         steps = bottleneck.quantiles(shares)
-        if steps is None:
+        if ranges is not None:
+            low, high = ranges[axis]
+            steps = np.linspace(low, high, n) if n > 1 else np.array([(low + high) / 2])
+        elif steps is None:
             low, high = np.quantile(codes[:, dimension], [0.5 - span / 2, 0.5 + span / 2])
             steps = np.linspace(low, high, n)
-        grid_codes[:, dimension] = np.repeat(steps[::-1], n) if repeat else np.tile(steps, n)
+        grid_codes[:, dimension] = np.repeat(steps[::-1], n) if axis == 1 else np.tile(steps, n)
     return grid_codes.astype(np.float32)
+
+
+def checked_dims(dims: Sequence[int] | None, latent: int) -> list[int] | None:
+    """Return the two numbers of a code that are asked for, or say what is wrong."""
+    if dims is None:
+        return None
+    chosen = list(dims)
+    if len(set(chosen)) != 2 or len(chosen) != 2 or not all(is_whole(dim, 0) for dim in chosen):
+        raise ParameterError(f"dims={dims!r}: give two different numbers of the code, such as 0, 1")
+    if max(chosen) >= latent:
+        raise ParameterError(f"dims={dims!r}: the code has numbers 0 to {latent - 1}")
+    return [int(dim) for dim in chosen]
+
+
+def checked_limits(limits: Sequence[float] | None) -> tuple[float, float, float, float] | None:
+    """Return limits as left, right, bottom and top, or say what is wrong."""
+    if limits is None:
+        return None
+    four = [float(value) for value in limits] * (2 if len(limits) == 2 else 1)
+    if len(four) != 4 or not np.isfinite(four).all() or four[0] >= four[1] or four[2] >= four[3]:
+        raise ParameterError(
+            f"limits={tuple(limits)}: give (low, high) of both axes or (left, right, bottom, top), "
+            "the lower number first"
+        )
+    return four[0], four[1], four[2], four[3]
