@@ -583,7 +583,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
             - "total", "reconstruction", and each cost of the bottleneck by its name ("kl", "bits",
               "l1" ...): the loss of a sample, as `history_` has it, in the model's scale. Costs of
-              a whole batch, such as "mmd", are measured over blocks of rows.
+              a whole batch, such as "mmd", are measured over blocks of rows; "neighbours" is 0, as
+              the training rows that it is measured against are not kept.
             - "mse": mean squared error of a value. Where the values can only lie in a known range
               (bytes, booleans, and the scalings "unit" and "minmax"), that range is 0 to 1, so that
               white is 1 and not 255; elsewhere it is in the model's scale, as
