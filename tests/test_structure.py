@@ -15,7 +15,7 @@ FLOORS = [
     ["recipes", "study"],
     ["figures", "anomaly", "search", "codec", "restoration", "imputation", "latent"],
     ["estimator"],
-    ["persistence", "export", "evaluation", "fitted", "build"],
+    ["persistence", "export", "evaluation", "summary", "fitted", "build"],
     ["training"],
     ["families"],
     ["model", "networks", "bottlenecks", "corruptions", "losses", "optimizers", "schedules"],

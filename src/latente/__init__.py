@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .errors import TrainingWarning as TrainingWarning
     from .estimator import Autoencoder as Autoencoder
     from .imputation import Imputer as Imputer
+    from .latent.dimension import intrinsic_dimension as intrinsic_dimension
     from .restoration import restore as restore
     from .search.duplicates import near_duplicates as near_duplicates
     from .search.index import LatentIndex as LatentIndex
@@ -50,6 +51,7 @@ _HOMES = {
     "Imputer": "imputation",
     "LatentIndex": "search.index",
     "PyODAdapter": "anomaly.pyod",
+    "intrinsic_dimension": "latent.dimension",
     "near_duplicates": "search.duplicates",
     "restore": "restoration",
     "DataError": "errors",

@@ -43,6 +43,7 @@ from .networks.base import Network
 from .optimizers import Optimizer
 from .parts import is_whole, resolve
 from .schedules import Schedule
+from .summary import Summary, summarize
 from .training.checkpoint import Checkpoint
 from .training.hardware import find_device, memory_of
 from .training.loop import Trainer
@@ -582,7 +583,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
             - "total", "reconstruction", and each cost of the bottleneck by its name ("kl", "bits",
               "l1" ...): the loss of a sample, as `history_` has it, in the model's scale. Costs of
-              a whole batch, such as "mmd", are measured over blocks of rows.
+              a whole batch, such as "mmd", are measured over blocks of rows; "neighbours" is 0, as
+              the training rows that it is measured against are not kept.
             - "mse": mean squared error of a value. Where the values can only lie in a known range
               (bytes, booleans, and the scalings "unit" and "minmax"), that range is 0 to 1, so that
               white is 1 and not 255; elsewhere it is in the model's scale, as
@@ -659,6 +661,27 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if not is_whole(n, 1):
             raise ParameterError(f"n={n!r}: use a whole number from 1")
         return self.fitted_.sample(int(n), as_seed(random_state))
+
+    def summary(self, *, time: bool = True) -> Summary:
+        """Return the layers one by one: sizes, the formula behind them, parameters, share of time.
+
+        Parameters
+        ----------
+        time
+            Whether to measure the share of time of each layer, on a few passes of noise. All the
+            rest is the same at each call.
+
+        Returns
+        -------
+        Summary
+            Prints as a table, in a notebook too; ``summary.layers`` has a row for each layer, and
+            ``summary.sections`` the parameters of encoder, bottleneck and decoder, which add up to
+            `n_parameters_`.
+        """
+        check_is_fitted(self, "fitted_")
+        table = FAMILIES["bottleneck"]
+        name = next(key for key, cls in table.items() if cls is type(self.bottleneck_))
+        return summarize(self.fitted_, name, timed=time)
 
     def save(self, path: str | Path) -> None:
         """Write the model to one ``.safetensors`` file.

@@ -170,7 +170,8 @@ def evaluate(
     weights = None if sample_weight is None else as_weights(sample_weight, len(x))
     see = seer(fitted, corrupted)
     moment = Moment(torch.Generator(fitted.device).manual_seed(seed))
-    measured = Measured.of(fitted.target, fitted.device, gaps=fitted.keeps_gaps)
+    wide = torch.device("cpu") if fitted.device.type == "mps" else fitted.device  # has no float64
+    measured = Measured.of(fitted.target, wide, gaps=fitted.keeps_gaps)
     found: dict[str, list[Numbers]] = {}
     with torch.no_grad():
         for start, stop in even_blocks(len(x), block_rows(fitted.numbers)):
@@ -179,7 +180,8 @@ def evaluate(
             if y is not None:
                 aims = fitted.target.convert(y[start:stop].to(fitted.device))
             terms, output = fitted.model.measure(rows, see(rows, moment.generator), aims, moment)
-            for name, value in {**terms, **measures(output, aims, measured)}.items():
+            found_here = {**terms, **measures(output.to(wide), aims.to(wide), measured)}
+            for name, value in found_here.items():
                 found.setdefault(name, []).append(value.detach().cpu().double().numpy())
     samples = {name: np.concatenate(values) for name, values in found.items()}
     counts = samples.pop("values")

@@ -33,23 +33,41 @@ File = Annotated[
 AsConfig = Annotated[
     bool, typer.Option("--config", help="Print the TOML file that gives the same fit again.")
 ]
+Layers = Annotated[
+    bool, typer.Option("--layers", help="Show the layers, their sizes and what they cost.")
+]
+Time = Annotated[
+    bool, typer.Option("--time", help="With --layers and --json, measure the layers' time too.")
+]
 
 
-def info(file: File, config: AsConfig = False, json: Json = False) -> None:
+def info(
+    file: File,
+    config: AsConfig = False,
+    layers: Layers = False,
+    time: Time = False,
+    json: Json = False,
+) -> None:
     """Show what is in a model, a detector, an index or an archive.
 
     Of a model it shows what it is made of and how it was trained; with --config, it prints the
-    parameters as a TOML file for `latente fit --config`.
+    parameters as a TOML file for `latente fit --config`; with --layers, each layer with its output
+    size and the formula behind it, padding, parameters, what it sees of the input, and its share of
+    the time.
     """
     found = facts_of_file(file)
     if found is not None:
-        if config:
-            raise CallError(f"{file} is an {found['kind']}; --config is for models")
+        if config or layers:
+            option = "--config" if config else "--layers"
+            raise CallError(f"{file} is an {found['kind']}; {option} is for models")
         answer({"file": file, **found}, json, lambda: print_facts(file, found))
         return
     model = open_model(file)
     if config and not json:
         typer.echo(write_config(model), nl=False)
+        return
+    if layers and not json:
+        typer.echo(f"{file}\n{model.summary()}")
         return
     facts = {"size": Path(file).stat().st_size, **facts_of(model)}
 
@@ -61,6 +79,8 @@ def info(file: File, config: AsConfig = False, json: Json = False) -> None:
     result = {"model": file, **facts, "history": model.history_}
     if config:
         result["config"] = write_config(model)
+    if layers:
+        result["layers"] = model.summary(time=time).to_dict()
     answer(result, json, show)
 
 

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "plot",
         "Draw a figure: history, reconstructions, map, grid, filters, samples, anomalies.",
     ),
+    "dimension": ("Look", "dimension", "Estimate the intrinsic dimension of data."),
     "info": ("Look", "info", "Show what is in a model, a detector, an index or an archive."),
     "export": ("Look", "use", "Write encoder and decoder as ONNX."),
     "datasets": ("Learn", "catalogue", "List the data sets known by name."),
