@@ -55,7 +55,7 @@ DOCUMENTS = {
     "E": mark("a course report on convolutional and variational autoencoders (Spanish)"),
 }
 """The documents that the recipes repeat."""
-LARGEST_SVG = 300_000
+LARGEST_SVG = 400_000
 """Bytes of a drawing beyond which it is put into the page as PNG."""
 Progress = Callable[[str], None]
 T = TypeVar("T")
