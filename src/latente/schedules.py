@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .parts import Part, Table, is_number, is_whole, require
 
@@ -23,8 +23,8 @@ class Schedule(Part, ABC):
     """Whether the scheduler is told the epoch's loss."""
 
     @abstractmethod
-    def build(self, optimizer: TorchOptimizer, steps: int) -> LRScheduler | None:
-        """Return torch's scheduler.
+    def build(self, optimizer: TorchOptimizer, steps: int) -> LRScheduler | RateByLoss | None:
+        """Return torch's scheduler, or one of the same manners.
 
         Parameters
         ----------
@@ -166,6 +166,63 @@ class Plateau(Schedule):
 
 
 @dataclass(kw_only=True)
+class BoldDriver(Schedule):
+    """Raise the rate while the loss falls, and lower it when the loss rises (Vogl et al., 1988).
+
+    Parameters
+    ----------
+    growth
+        Factor after an epoch whose loss is below the last one's; at least 1.
+    cut
+        Factor after an epoch whose loss is not, above 0 and below 1.
+    """
+
+    watches: ClassVar[bool] = True
+    growth: float = 1.05
+    cut: float = 0.7
+
+    def check(self) -> None:
+        require(is_number(self.growth, 1), self, "growth", self.growth, "a number of at least 1")
+        good = is_number(self.cut, 0, 1) and 0 < self.cut < 1
+        require(good, self, "cut", self.cut, "a number above 0 and below 1")
+
+    def build(self, optimizer: TorchOptimizer, steps: int) -> RateByLoss:
+        return RateByLoss(optimizer, self.growth, self.cut)
+
+
+class RateByLoss:
+    """Moves an optimiser's rate up or down with each epoch's loss.
+
+    Parameters
+    ----------
+    optimizer
+        Whose rate it moves.
+    growth, cut
+        As for `BoldDriver`.
+    """
+
+    def __init__(self, optimizer: TorchOptimizer, growth: float, cut: float) -> None:
+        self.optimizer = optimizer
+        self.growth, self.cut = growth, cut
+        self.last = float("inf")
+
+    def step(self, loss: float) -> None:
+        """Take the loss of an epoch."""
+        factor = self.growth if loss < self.last else self.cut
+        self.last = loss
+        for group in self.optimizer.param_groups:
+            group["lr"] *= factor
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it remembers; the rates are the optimiser's."""
+        return {"last": self.last}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take up what it remembered."""
+        self.last = state["last"]
+
+
+@dataclass(kw_only=True)
 class OneCycle(Schedule):
     """Up from a small rate, then down to nearly nothing (Smith and Topin, 2018).
 
@@ -203,6 +260,7 @@ SCHEDULES: Table[Schedule] = Table(
     step="schedules.Step",
     exponential="schedules.Exponential",
     plateau="schedules.Plateau",
+    bold_driver="schedules.BoldDriver",
     one_cycle="schedules.OneCycle",
 )
 

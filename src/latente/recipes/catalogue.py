@@ -85,11 +85,16 @@ RECIPES = Recipes(
     {
         "demo": "demo",
         "font": "font",
+"font-architectures": "font_architectures",
+        "font-optimizers": "font_optimizers",
+        "font-denoising": "font_denoising",
+        "layers": "layers",
         "sequences": "sequences",
         "compression": "compression",
         "search": "search",
         "anomalies": "anomalies",
         "features": "features",
+        "dimension": "dimension",
     }
 )
 """The recipes by name, in the order in which the courses tell them."""

@@ -1,0 +1,84 @@
+"""The error of a fit on its way down: by iteration, and by second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..estimator import Autoencoder
+from ..metrics import Numbers
+
+POINTS = 160
+"""Places at which a line is drawn, spread evenly over the logarithm."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """The least error so far, of one fit.
+
+    Parameters
+    ----------
+    iterations, seconds
+        How many had been done, and how long they took, at each place; both rising.
+    errors
+        The least error up to there.
+    """
+
+    iterations: Numbers
+    seconds: Numbers
+    errors: Numbers
+
+    @classmethod
+    def of(cls, errors: ArrayLike, seconds: ArrayLike, step: int = 1) -> Descent:
+        """Return the descent of errors after each so many iterations.
+
+        Parameters
+        ----------
+        errors, seconds
+            The error at each place, and the time since the start.
+        step
+            Iterations between two places.
+        """
+        lowest = np.minimum.accumulate(np.asarray(errors, np.float64))
+        done = step * np.arange(1.0, len(lowest) + 1)
+        return cls(done, np.asarray(seconds, np.float64), lowest)
+
+    @classmethod
+    def of_fit(cls, model: Autoencoder, step: int = 1) -> Descent:
+        """Return the descent of a fitted model's training loss, one place an epoch."""
+        errors = [record["total"] for record in model.history_]
+        seconds = np.cumsum([record["seconds"] for record in model.history_])
+        return cls.of(errors, seconds, step)
+
+    def at(self, iteration: float) -> float:
+        """Return the least error up to an iteration."""
+        return float(_before(self.iterations, self.errors, np.array([iteration]))[0])
+
+
+Curve = tuple[Numbers, list[Numbers]]
+"""x, and the error of each run there: a line of `latente.figures.curves`."""
+
+
+def by_iteration(runs: Sequence[Descent]) -> Curve:
+    """Return the errors of runs by iteration."""
+    return _line([run.iterations for run in runs], runs)
+
+
+def by_second(runs: Sequence[Descent]) -> Curve:
+    """Return the errors of runs by second, up to the end of the shortest."""
+    return _line([run.seconds for run in runs], runs)
+
+
+def _line(steps: Sequence[Numbers], runs: Sequence[Descent]) -> Curve:
+    first, last = max(each[0] for each in steps), min(each[-1] for each in steps)
+    x = np.geomspace(first, max(last, first), POINTS if last > first else 1)
+    return x, [_before(each, run.errors, x) for each, run in zip(steps, runs, strict=True)]
+
+
+def _before(steps: Numbers, errors: Numbers, x: Numbers) -> Numbers:
+    """Return the errors at the last steps that lie at or before x, or at the first."""
+    found = np.searchsorted(steps, x * (1 + 1e-9), side="right") - 1
+    return np.asarray(errors[np.maximum(found, 0)])
