@@ -210,7 +210,7 @@ def unseen(report: Report, X: Numbers, levels: list[Level], trained: list[Any]) 
     report.picture(
         figures.curves(
             errors, x=[100 * level.rate for level in levels],
-            xlabel=_("pixels turned over, %"), ylabel=_("squared error a symbol"), log="xy",
+            xlabel=_("pixels turned over, %"), ylabel=_("squared error a symbol"), log="x",
         ),
         _("Error on new noise by level, one line a method."),
         _("Squared error of a symbol on noise that was not seen."),
