@@ -85,7 +85,7 @@ RECIPES = Recipes(
     {
         "demo": "demo",
         "font": "font",
-"font-architectures": "font_architectures",
+        "font-architectures": "font_architectures",
         "font-optimizers": "font_optimizers",
         "font-denoising": "font_denoising",
         "layers": "layers",

@@ -13,8 +13,8 @@ import numpy as np
 
 from .. import figures
 from .descent import Descent, by_iteration
-from .font import GIVEN, wrong_pixels
 from .font_optimizers import spread
+from .glyphs import GIVEN, wrong_pixels
 from .language import _, mark
 from .report import Recipe, Report, written
 

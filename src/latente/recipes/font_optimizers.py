@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from .. import figures
-from ..estimator import Autoencoder
 from .descent import Descent, by_iteration, by_second
-from .font import GIVEN, wrong_pixels
+from .glyphs import GIVEN, wrong_pixels
 from .language import _, mark
 from .levenberg import levenberg_marquardt
 from .report import Recipe, Report, written
