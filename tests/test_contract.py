@@ -271,6 +271,7 @@ ELSEWHERE = {
     ("watermark", "picture"): "a picture in a file, test_restoration",
     ("plateau", "factor"): "a loss that no longer falls, torch's own",
     ("plateau", "patience"): "a loss that no longer falls, torch's own",
+    ("bold_driver", "cut"): "a loss that rises, test_schedules",
 }
 """Parameters that need more than a short fit to show what they do, and what shows it."""
 

@@ -29,7 +29,7 @@ LEARNED = {
     "validation_fraction": 0.0,
 }
 SIZES = (
-    (5,), (10,), (20,), (24,), (28,), (32,), (40,), (14, 14), (20, 10), (20, 20), (40, 20), (100, 50),
+    (5,), (10,), (16,), (20,), (24,), (28,), (32,), (40,), (20, 10), (24, 12), (40, 20),
 )  # fmt: skip
 """Hidden layers, from the document's on, of networks that are trained in the same way."""
 PATIENT = {**LEARNED, "learning_rate": 0.01, "epochs": 20_000}

@@ -43,9 +43,14 @@ class Result:
     wrong: list[int]
 
     @property
+    def errors(self) -> list[float]:
+        """The lowest error of each seed."""
+        return [float(run.errors[-1]) for run in self.runs]
+
+    @property
     def error(self) -> float:
-        """The mean of the lowest errors."""
-        return float(np.mean([run.errors[-1] for run in self.runs]))
+        """Their mean."""
+        return float(np.mean(self.errors))
 
     @property
     def seconds(self) -> float:
@@ -117,20 +122,20 @@ def shown(report: Report, key: str, title: str, results: dict[str, Result], pixe
     )  # fmt: skip
     report.picture(
         figures.bars(
-            {layers: [run.errors[-1] for run in results[layers].runs] for layers in ordered(results)},
+            {layers: results[layers].errors for layers in ordered(results)},
             ylabel=_("squared error a glyph"),
         ),
         _("The lowest error of each network, sorted."),
         _("Sorted by error: the mean, its standard deviation, and each seed as a dot."),
     )  # fmt: skip
     head = (
-        _("layers"), _("parameters"), _("error"), _("wrong pixels of {of}").format(of=f"{pixels:,}"),
-        _("seconds"),
+        _("layers"), _("parameters"), _("error"),
+        _("wrong pixels of {of}").format(of=f"{pixels:,}"), _("seconds"),
     )  # fmt: skip
     rows = [
         (
             layers, results[layers].parameters,
-            spread([run.errors[-1] for run in results[layers].runs]),
+            spread(results[layers].errors),
             spread(results[layers].wrong), results[layers].seconds,
         )
         for layers in ordered(results)
@@ -164,7 +169,7 @@ def claims(report: Report, results: dict[str, dict[str, Result]], pixels: int) -
         "S1",
         "A",
         _("an architecture with the smallest error"),
-        _("{layers} with tangents and Adam: error {low}, at best {wrong} of {of} pixels wrong").format(
+        _("{layers}, tangents and Adam: error {low}, at best {wrong} of {of} pixels wrong").format(
             layers=better, low=written(adam[better].error), wrong=min(adam[better].wrong),
             of=f"{pixels:,}",
         ),

@@ -237,16 +237,19 @@ def claims(report: Report, found: dict[str, dict[str, Result]], pixels: dict[str
         name: min(min(result.wrong) for result in results.values())
         for name, results in found.items()
     }
+    wrong = _("at best {some} of {of_some} pixels of the subset wrong, {all} of {of_all} of all")
     report.claim(
         "S2",
         "A",
         _("a subset of 18 symbols can be learned where the whole font cannot"),
-        _("at best {some} of {of_some} pixels of the subset wrong, {all} of {of_all} of all").format(
-            some=learned["some"], all=learned["all"],
-            of_some=f"{pixels['some']:,}", of_all=f"{pixels['all']:,}",
+        wrong.format(
+            some=learned["some"],
+            all=learned["all"],
+            of_some=f"{pixels['some']:,}",
+            of_all=f"{pixels['all']:,}",
         ),
         "confirmed" if learned["some"] == 0 < learned["all"] else "not reached",
-    )  # fmt: skip
+    )
 
 
 RECIPE = Recipe(

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import functional_call, jacfwd
+from torch.func import functional_call, jacrev, vmap
 
 from ..estimator import Autoencoder
 from .descent import Descent
@@ -60,21 +60,25 @@ def levenberg_marquardt(
     theta = torch.cat([weight.flatten() for weight in weights])
     sizes, shapes = [w.numel() for w in weights], [w.shape for w in weights]
 
-    def residuals(theta: Tensor) -> Tensor:
+    def difference(theta: Tensor, x: Tensor, target: Tensor) -> Tensor:
         parts = theta.split(sizes)
         given = {n: p.view(s) for n, p, s in zip(names, parts, shapes, strict=True)}
-        return (functional_call(module, given, (x,)) - target).flatten()
+        return (functional_call(module, given, (x[None],))[0] - target).flatten()
 
+    every = (None, 0, 0)  # one θ, each sample by itself
+    residuals = vmap(difference, every)
+    derivatives = vmap(jacrev(difference), every)
     errors: list[float] = []
     seconds: list[float] = []
-    r = residuals(theta)
+    r = residuals(theta, x, target).flatten()
+    one = torch.eye(len(theta)).to(theta)
     fresh = True
     while len(errors) < iterations and LEAST <= damping <= MOST:
         if fresh:
-            J = jacfwd(residuals)(theta)
-            H, gradient = J.T @ J, J.T @ r
-        step = torch.linalg.solve(H + damping * torch.eye(len(theta)).to(H), -gradient)
-        tried = residuals(theta + step)
+            jacobian = derivatives(theta, x, target).flatten(0, 1)
+            squares, gradient = jacobian.T @ jacobian, jacobian.T @ r
+        step = torch.linalg.solve(squares + damping * one, -gradient)
+        tried = residuals(theta + step, x, target).flatten()
         fresh = bool(tried.square().sum() < r.square().sum())
         if fresh:
             theta, r = theta + step, tried
