@@ -27,11 +27,25 @@ def test_a_descent_is_the_lowest_error_so_far() -> None:
     assert by_second([run, other])[0][-1] == pytest.approx(4)
 
 
-def test_the_lowest_error_of_a_fit_is_that_of_its_history() -> None:
-    model = Autoencoder(**{**GIVEN, "epochs": 5}, random_state=0).fit(GLYPHS)
-    run = Descent.of_fit(model)
-    assert run.at(5) == min(record["total"] for record in model.history_)
+def test_the_descent_of_a_fit_ends_with_its_error() -> None:
+    longer, shorter = (
+        Autoencoder(**{**GIVEN, "epochs": epochs}, random_state=0).fit(GLYPHS) for epochs in (5, 3)
+    )
+    run, part = (Descent.of_fit(model, GLYPHS, step=20) for model in (longer, shorter))
+    assert run.iterations.tolist() == [20, 40, 60, 80, 100]
+    assert run.at(60) == pytest.approx(part.at(60), rel=1e-5)
+    assert run.at(100) == pytest.approx(float(-longer.score_samples(GLYPHS).mean()))
     assert (np.diff(run.seconds) > 0).all()
+
+
+def test_the_descent_of_a_fit_on_targets_is_measured_on_them() -> None:
+    noisy = 1 - GLYPHS
+    one, two = (
+        Autoencoder(**{**GIVEN, "epochs": epochs}, random_state=0).fit(noisy, target=GLYPHS)
+        for epochs in (1, 2)
+    )
+    begun = two.history_[1]["total"]
+    assert Descent.of_fit(one, noisy, GLYPHS).at(1) == pytest.approx(begun, rel=1e-5)
 
 
 def test_levenberg_and_marquardt_pass_gradient_descent() -> None:

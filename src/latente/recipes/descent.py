@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,11 +48,25 @@ class Descent:
         return cls(done, np.asarray(seconds, np.float64), lowest)
 
     @classmethod
-    def of_fit(cls, model: Autoencoder, step: int = 1) -> Descent:
-        """Return the descent of a fitted model's training loss, one place an epoch."""
-        errors = [record["total"] for record in model.history_]
+    def of_fit(cls, model: Autoencoder, X: Any, target: Any = None, step: int = 1) -> Descent:
+        """Return the descent of a fitted model's training loss, one place an epoch.
+
+        The history holds the loss that each epoch began with, or its mean over the batches: the
+        loss after an epoch is that of the next one, and after the last it is measured.
+
+        Parameters
+        ----------
+        model
+            Fitted.
+        X, target
+            What it was fitted on.
+        step
+            Iterations of the optimiser in an epoch.
+        """
+        began = [record["total"] for record in model.history_[1:]]
         seconds = np.cumsum([record["seconds"] for record in model.history_])
-        return cls.of(errors, seconds, step)
+        last = -float(model.score_samples(X, target).mean())
+        return cls.of([*began, last], seconds, step)
 
     def at(self, iteration: float) -> float:
         """Return the least error up to an iteration."""

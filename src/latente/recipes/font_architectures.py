@@ -98,7 +98,7 @@ def trained(
         ]  # fmt: skip
         found[layers] = Result(
             models[0].n_parameters_,
-            [Descent.of_fit(model) for model in models],
+            [Descent.of_fit(model, X) for model in models],
             [wrong_pixels(model, X) for model in models],
         )
     return found

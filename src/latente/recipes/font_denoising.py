@@ -141,7 +141,10 @@ def as_given(report: Report, levels: list[Level]) -> list[Any]:
                 )
                 for seed in (seeds if key == "adam" else seeds[:1])
             ]  # fmt: skip
-            lowest = [float(Descent.of_fit(model).errors[-1]) for model in models]
+            lowest = [
+                float(Descent.of_fit(model, level.noisy, level.clean).errors[-1])
+                for model in models
+            ]
             cells.append(spread(lowest) if len(lowest) > 1 else written(lowest[0]))
         last.append((models[int(np.argmin(lowest))], float(np.mean(lowest))))
         rows.append(cells)
@@ -180,8 +183,8 @@ def unseen(report: Report, X: Numbers, levels: list[Level], trained: list[Any]) 
             "document's network stands one with wider layers that sees new noise at every step. "
             "Since each pixel is turned over by itself, the best possible answer is known: the "
             "mean of the clean symbols, each weighted by its probability given the noisy one; no "
-            "method has a lower squared error on average. The nearest symbol is the answer of one "
-            "who knows all nine by heart."
+            "method has a lower squared error on average. *Nearest* is the clean symbol nearest "
+            "to the noisy one, the answer of one who knows all nine."
         ).format(few=len(levels[0].noisy), tests=report.pick(TESTS, 10))
     )
     errors: dict[str, list[float]] = {}
@@ -193,11 +196,11 @@ def unseen(report: Report, X: Numbers, levels: list[Level], trained: list[Any]) 
             np.concatenate([X] * report.pick(REPEATS, 2)), data="font", quick={"epochs": 3},
         )  # fmt: skip
         answers = {
-            _("the noisy input"): level.test,
-            _("the document's network"): model.reconstruct(level.test),
-            _("a better set-up"): better.reconstruct(level.test),
-            _("the nearest symbol"): X[distances(level.test, X).argmin(1)],
-            _("the best possible"): posterior_mean(level.test, X, level.rate),
+            _("noisy"): level.test,
+            _("document's"): model.reconstruct(level.test),
+            _("better"): better.reconstruct(level.test),
+            _("nearest"): X[distances(level.test, X).argmin(1)],
+            _("best possible"): posterior_mean(level.test, X, level.rate),
         }
         for name, answer in answers.items():
             errors.setdefault(name, []).append(squared(answer, level.truth))
@@ -226,7 +229,7 @@ def unseen(report: Report, X: Numbers, levels: list[Level], trained: list[Any]) 
         _("Nine noisy symbols and what each method makes of them."),
         _("{noise} of the pixels turned over.").format(noise=f"{levels[2].rate:.0%}"),
     )
-    ours, theirs = errors[_("a better set-up")], errors[_("the document's network")]
+    ours, theirs = errors[_("better")], errors[_("document's")]
     report.figures["error on new noise"] = errors
     report.claim(
         "S3",
@@ -234,7 +237,7 @@ def unseen(report: Report, X: Numbers, levels: list[Level], trained: list[Any]) 
         _("how well the document's network removes noise that it has not seen"),
         _("{theirs} at the four levels; a better set-up {ours}, the best possible {best}").format(
             theirs=", ".join(map(written, theirs)), ours=", ".join(map(written, ours)),
-            best=", ".join(map(written, errors[_("the best possible")])),
+            best=", ".join(map(written, errors[_("best possible")])),
         ),
         "surpassed" if all(a < b for a, b in zip(ours, theirs, strict=True)) else "not reached",
     )  # fmt: skip

@@ -129,7 +129,7 @@ def compared(report: Report, X: Any, name: str, title: str) -> dict[str, Result]
         for rate in report.pick(rival.rates, rival.rates[:2]):
             given = keywords(rival, rate, short, seeds[0], len(X))
             model = report.fit(f"{name}-{key}-{rate:g}", given, X, data="font", quick={})
-            errors[rate] = Descent.of_fit(model, rival.inner).at(short)
+            errors[rate] = Descent.of_fit(model, X, step=rival.inner).at(short)
         best = min(errors, key=lambda rate: errors[rate])
         tried.append((_(rival.title), *_cells(errors), written(best)))
         models = [
@@ -141,7 +141,7 @@ def compared(report: Report, X: Any, name: str, title: str) -> dict[str, Result]
         ]  # fmt: skip
         results[_(rival.title)] = Result(
             written(best),
-            [Descent.of_fit(model, rival.inner) for model in models],
+            [Descent.of_fit(model, X, step=rival.inner) for model in models],
             [wrong_pixels(model, X) for model in models],
         )
     results[_("Levenberg–Marquardt")] = newton(report, X, name, seeds)

@@ -13,6 +13,8 @@ from torch import nn
 from torch.nn import functional
 
 from ..estimator import Autoencoder
+from ..figures import page
+from ..summary import Layer
 from .language import _, mark
 from .report import Recipe, Report
 
@@ -158,23 +160,20 @@ def in_network(report: Report, X: Any, name: str) -> tuple[int, int, int]:
     model = report.fit(name, {**keywords, "epochs": 1}, X[:512], data="mnist", quick={"epochs": 1})
     summary = model.summary()
     report.section(name, _(title))
-    report.code(name, ["model.summary()"], [f"info {name}.safetensors"])
-    sections = {"encoder": _("encoder"), "bottleneck": _("code"), "decoder": _("decoder")}
-    rows = [
-        (
-            sections.get(layer.section, layer.section), layer.kind,
-            "×".join(map(str, layer.output or ())), "; ".join(layer.formula or ()),
-            "" if layer.padding is None else "×".join(str(p) for p in dict.fromkeys(layer.padding)),
-            layer.parameters, "×".join(map(str, layer.receptive_field or ())),
-        )
-        for layer in summary.layers
-    ]  # fmt: skip
-    sums = {sections.get(part, part): count for part, count in summary.sections.items() if count}
-    rows += [(part, _("sum"), "", "", "", count, "") for part, count in sums.items()]
-    head = (
-        "", _("layer"), _("output"), "O", "P", _("parameters"), _("sees of the input"),
-    )  # fmt: skip
-    report.table(_("The layers, their sizes and parameters"), head, rows)
+    noted = report.fits[name]["keywords"]
+    shell = page.shell_fit(name, noted, [f"info {name}.safetensors"], "mnist")
+    report.add(page.code_pair("print(model.summary())", shell))
+    rows: list[tuple[Any, ...]] = []
+    titles = {"encoder": _("Encoder"), "bottleneck": _("Code"), "decoder": _("Decoder")}
+    for section, count in summary.sections.items():
+        rows.append((titles.get(section, section), "", "", "", count, ""))
+        rows += [cells(layer) for layer in summary.layers if layer.section == section]
+    head = (_("layer"), _("output"), "O", "P", _("parameters"), _("sees"))
+    report.table(
+        _("Sizes and parameters; how much of the input a value depends on is what it sees"),
+        head,
+        rows,
+    )
     checked = sizes(model, X[:2])
     right = sum(formula == actual for formula, actual in checked)
     cut = sum(formula > actual for formula, actual in checked)
@@ -186,6 +185,14 @@ def in_network(report: Report, X: Any, name: str) -> tuple[int, int, int]:
         ).format(of=len(checked), right=right, cut=cut)
     )
     return right, cut, len(checked)
+
+
+def cells(layer: Layer) -> tuple[Any, ...]:
+    """Return a layer as a row of the table."""
+    padding = "×".join(str(p) for p in dict.fromkeys(layer.padding or ()))
+    shape, seen = ("×".join(map(str, each or ())) for each in (layer.output, layer.receptive_field))
+    formula = "; ".join(layer.formula or ())
+    return f"· {layer.kind}", shape, formula, padding, layer.parameters, seen
 
 
 def sizes(model: Autoencoder, X: Any) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
