@@ -5,10 +5,11 @@ Row S7.
 
 from __future__ import annotations
 
+from math import exp, lgamma, log, pi
 from typing import Any
 
 import numpy as np
-from scipy.special import gammaln
+from numpy.typing import NDArray
 
 from .. import figures
 from ..latent.dimension import intrinsic_dimension
@@ -42,10 +43,9 @@ def run(report: Report) -> None:
     by_code(report, dimension)
 
 
-def inside(d: Any) -> Numbers:
+def inside(d: int) -> float:
     """Return the share of a cube that lies inside its ball, π^(d/2) / (2^d Γ(d/2 + 1))."""
-    d = np.asarray(d, np.float64)
-    return np.asarray(np.exp(d / 2 * np.log(np.pi) - d * np.log(2) - gammaln(d / 2 + 1)))
+    return exp(d / 2 * log(pi) - d * log(2) - lgamma(d / 2 + 1))
 
 
 def counted(d: int, n: int, rng: np.random.Generator) -> float:
@@ -70,9 +70,9 @@ def balls(report: Report) -> None:
     rng = np.random.default_rng(report.random_state)
     n = report.pick(POINTS, 4000)
     d = np.arange(1, MOST + 1)
-    formula = inside(d)
-    hits = np.array([counted(k, n, rng) for k in d])
-    aimed = np.array([weighted(k, n, rng) for k in d])
+    formula = np.array([inside(k) for k in d.tolist()])
+    hits = np.array([counted(k, n, rng) for k in d.tolist()])
+    aimed = np.array([weighted(k, n, rng) for k in d.tolist()])
     missed = int(d[hits == 0][0]) if (hits == 0).any() else MOST + 1
     report.section("ball", _("The ball in the cube"))
     report.picture(
@@ -120,7 +120,7 @@ def tolerance(share: float, n: int) -> float:
     return 4 * float(np.sqrt((1 - share) / (share * n))) + 0.02
 
 
-def contrast(X: Numbers, rng: np.random.Generator, queries: int = 100) -> float:
+def contrast(X: NDArray[Any], rng: np.random.Generator, queries: int = 100) -> float:
     """Return how much farther the farthest sample is than the nearest: (most − least) / least.
 
     Parameters
@@ -178,7 +178,7 @@ def distances(report: Report) -> None:
     )
 
 
-def components(X: Numbers, share: float) -> int:
+def components(X: NDArray[Any], share: float) -> int:
     """Return how many principal components hold a share of the variance of samples."""
     centred = np.asarray(X, np.float64) - np.mean(X, 0)
     wide = centred.shape[1] > len(centred)
@@ -195,9 +195,9 @@ def data(report: Report) -> float:
         dataset = report.load(name, n=report.pick(SHAPES, 300) if name == "shapes" else None)
         report.progress(_("measuring {name}").format(name=name))
         flat = np.asarray(dataset.X, np.float32).reshape(len(dataset.X), -1)
-        queries = {"queries": report.pick(4000, 300)}
-        two = intrinsic_dimension(dataset.X, "two_nn", random_state=report.random_state, **queries)
-        most = intrinsic_dimension(dataset.X, "mle", random_state=report.random_state, **queries)
+        queries, seed = report.pick(4000, 300), report.random_state
+        two = intrinsic_dimension(dataset.X, "two_nn", queries=queries, random_state=seed)
+        most = intrinsic_dimension(dataset.X, "mle", queries=queries, random_state=seed)
         held = components(flat, KEPT)
         rows.append(
             (name, len(flat), flat.shape[1], held, two, most, contrast(flat[:2000], rng, 50))

@@ -35,7 +35,7 @@ CLEAR = 1.2
 
 
 @dataclass(frozen=True)
-class Result:
+class Trained:
     """What came of one network, over the seeds."""
 
     parameters: int
@@ -78,7 +78,7 @@ def run(report: Report) -> None:
 
 def trained(
     report: Report, X: Any, key: str, given: dict[str, Any], activation: str
-) -> dict[str, Result]:
+) -> dict[str, Trained]:
     """Train each network in one way; by its layers."""
     found = {}
     seeds = range(report.random_state, report.random_state + report.pick(SEEDS, 2))
@@ -96,7 +96,7 @@ def trained(
             )
             for seed in seeds
         ]  # fmt: skip
-        found[layers] = Result(
+        found[layers] = Trained(
             models[0].n_parameters_,
             [Descent.of_fit(model, X) for model in models],
             [wrong_pixels(model, X) for model in models],
@@ -104,12 +104,12 @@ def trained(
     return found
 
 
-def ordered(results: dict[str, Result]) -> Sequence[str]:
+def ordered(results: dict[str, Trained]) -> Sequence[str]:
     """Return the layers, those of the lowest error first."""
     return sorted(results, key=lambda layers: results[layers].error)
 
 
-def shown(report: Report, key: str, title: str, results: dict[str, Result], pixels: int) -> None:
+def shown(report: Report, key: str, title: str, results: dict[str, Trained], pixels: int) -> None:
     """Draw the errors, and set them beside the seconds."""
     report.section(key, title)
     report.picture(
@@ -144,7 +144,7 @@ def shown(report: Report, key: str, title: str, results: dict[str, Result], pixe
     report.figures[f"error, {key}"] = {layers: result.error for layers, result in results.items()}
 
 
-def claims(report: Report, results: dict[str, dict[str, Result]], pixels: int) -> None:
+def claims(report: Report, results: dict[str, dict[str, Trained]], pixels: int) -> None:
     """Set what the document says beside what came out."""
     given = results["given"]
     best, quickest = ordered(given)[0], min(given, key=lambda layers: given[layers].seconds)

@@ -249,7 +249,8 @@ def free_codes(
     def drawn(rows: int, columns: int) -> Tensor:
         limit = (6 / (rows + columns)) ** 0.5
         uniform = torch.rand(starts, rows, columns, generator=generator) * 2 - 1
-        return (uniform * limit).requires_grad_()
+        weight: Tensor = (uniform * limit).requires_grad_()
+        return weight
 
     weights = [drawn(2, width), drawn(width, target.shape[2])]
     biases = [torch.zeros(starts, 1, w.shape[2]).requires_grad_() for w in weights]

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import figures
-from ..metrics import Numbers
 from .descent import Descent
 from .font_optimizers import spread
 from .language import _, mark
 from .report import Recipe, Report, compare, written
 
+Floats = NDArray[np.floating[Any]]
 SYMBOLS = "123456789"
 """Nine symbols; the document does not name its own, but for a 7."""
 LEVELS = (0.02, 0.05, 0.1, 0.2)
@@ -75,10 +76,10 @@ class Level:
     """One level of noise: what is trained on, and what is tested."""
 
     rate: float
-    noisy: Numbers
-    clean: Numbers
-    test: Numbers
-    truth: Numbers
+    noisy: Floats
+    clean: Floats
+    test: Floats
+    truth: Floats
 
 
 def run(report: Report) -> None:
@@ -93,7 +94,7 @@ def run(report: Report) -> None:
     unseen(report, X, levels, trained)
 
 
-def made(X: Numbers, rate: float, copies: int, tests: int, rng: np.random.Generator) -> Level:
+def made(X: Floats, rate: float, copies: int, tests: int, rng: np.random.Generator) -> Level:
     """Return the symbols of one level of noise.
 
     Parameters
@@ -108,7 +109,7 @@ def made(X: Numbers, rate: float, copies: int, tests: int, rng: np.random.Genera
         Source of the noise.
     """
 
-    def noisy(times: int) -> tuple[Numbers, Numbers]:
+    def noisy(times: int) -> tuple[Floats, Floats]:
         clean = np.concatenate([X] * times)
         return np.where(rng.random(clean.shape) < rate, 1 - clean, clean), clean
 
@@ -173,7 +174,7 @@ def as_given(report: Report, levels: list[Level]) -> list[Any]:
     return [model for model, _error in last]
 
 
-def unseen(report: Report, X: Numbers, levels: list[Level], trained: list[Any]) -> None:
+def unseen(report: Report, X: Floats, levels: list[Level], trained: list[Any]) -> None:
     """Test on noise that was not seen, beside a better set-up and beside what can be had at all."""
     report.section("unseen", _("Noise that was not seen"))
     report.text(
@@ -243,12 +244,12 @@ def unseen(report: Report, X: Numbers, levels: list[Level], trained: list[Any]) 
     )  # fmt: skip
 
 
-def distances(noisy: Numbers, X: Numbers) -> Numbers:
+def distances(noisy: Floats, X: Floats) -> Floats:
     """Return the squared distance of each picture from each symbol, (n, m)."""
     return np.asarray(((noisy[:, None] - X[None]) ** 2).sum((2, 3)))
 
 
-def posterior_mean(noisy: Numbers, X: Numbers, rate: float) -> Numbers:
+def posterior_mean(noisy: Floats, X: Floats, rate: float) -> Floats:
     """Return the mean of the symbols given noisy pictures: the least squared error on average.
 
     Parameters
@@ -265,12 +266,12 @@ def posterior_mean(noisy: Numbers, X: Numbers, rate: float) -> Numbers:
     return np.asarray(np.tensordot(chance / chance.sum(1, keepdims=True), X, 1))
 
 
-def squared(answer: Any, truth: Numbers) -> float:
+def squared(answer: Any, truth: Floats) -> float:
     """Return the squared error summed over the pixels, averaged over the pictures."""
     return float(((answer - truth) ** 2).sum((1, 2)).mean())
 
 
-def recognised(answer: Any, truth: Numbers, X: Numbers) -> float:
+def recognised(answer: Any, truth: Floats, X: Floats) -> float:
     """Return the share of answers whose nearest symbol is the right one."""
     return float((distances(answer, X).argmin(1) == distances(truth, X).argmin(1)).mean())
 

@@ -23,7 +23,7 @@ SYMBOLS = "#&()./0123456789>?"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rival:
+class Contender:
     """A way down.
 
     Parameters
@@ -45,22 +45,22 @@ class Rival:
     inner: int = 1
 
 
-RIVALS = {
-    "gradient": Rival(
+CONTENDERS = {
+    "gradient": Contender(
         title=mark("gradient descent"), optimizer="sgd(momentum=0)", rates=(0.1, 0.3, 1.0, 3.0)
     ),
-    "momentum": Rival(
+    "momentum": Contender(
         title=mark("momentum"), optimizer="sgd(momentum=0.9)", rates=(0.03, 0.1, 0.3, 1.0)
     ),
-    "adaptive": Rival(
+    "adaptive": Contender(
         title=mark("adaptive rate"), optimizer="sgd(momentum=0)", rates=(0.1, 0.3, 1.0, 3.0),
         schedule="bold_driver",
     ),
-    "rmsprop": Rival(
+    "rmsprop": Contender(
         title=mark("RMSprop"), optimizer="rmsprop", rates=(0.001, 0.003, 0.01, 0.03)
     ),
-    "adam": Rival(title=mark("Adam"), optimizer="adam", rates=(0.003, 0.01, 0.03, 0.1)),
-    "lbfgs": Rival(title=mark("L-BFGS"), optimizer="lbfgs", rates=(1.0,), inner=20),
+    "adam": Contender(title=mark("Adam"), optimizer="adam", rates=(0.003, 0.01, 0.03, 0.1)),
+    "lbfgs": Contender(title=mark("L-BFGS"), optimizer="lbfgs", rates=(1.0,), inner=20),
 }  # fmt: skip
 """What is compared, beside Levenberg–Marquardt."""
 SEEDS = 3
@@ -71,7 +71,7 @@ NEWTON = 1000
 
 
 @dataclass(frozen=True)
-class Result:
+class Outcome:
     """What came of one way down, over the seeds."""
 
     rate: str
@@ -106,7 +106,9 @@ def run(report: Report) -> None:
     claims(report, found, {"some": some.size, "all": font.X.size})
 
 
-def keywords(rival: Rival, rate: float, iterations: int, seed: int, rows: int) -> dict[str, Any]:
+def keywords(
+    rival: Contender, rate: float, iterations: int, seed: int, rows: int
+) -> dict[str, Any]:
     """Return how a rival is fitted."""
     return {
         **GIVEN,
@@ -119,12 +121,12 @@ def keywords(rival: Rival, rate: float, iterations: int, seed: int, rows: int) -
     }
 
 
-def compared(report: Report, X: Any, name: str, title: str) -> dict[str, Result]:
+def compared(report: Report, X: Any, name: str, title: str) -> dict[str, Outcome]:
     """Choose a rate for each rival, and let it run; by the rival's name."""
     short, long = report.pick(SHORT, 10), report.pick(LONG, 30)
     seeds = range(report.random_state, report.random_state + report.pick(SEEDS, 2))
     results, tried = {}, []
-    for key, rival in RIVALS.items():
+    for key, rival in CONTENDERS.items():
         errors = {}
         for rate in report.pick(rival.rates, rival.rates[:2]):
             given = keywords(rival, rate, short, seeds[0], len(X))
@@ -139,7 +141,7 @@ def compared(report: Report, X: Any, name: str, title: str) -> dict[str, Result]
             )
             for seed in seeds
         ]  # fmt: skip
-        results[_(rival.title)] = Result(
+        results[_(rival.title)] = Outcome(
             written(best),
             [Descent.of_fit(model, X, step=rival.inner) for model in models],
             [wrong_pixels(model, X) for model in models],
@@ -159,19 +161,19 @@ def _cells(errors: dict[float, float]) -> list[str]:
     return [*cells, *[""] * (4 - len(cells))]
 
 
-def newton(report: Report, X: Any, name: str, seeds: Sequence[int]) -> Result:
+def newton(report: Report, X: Any, name: str, seeds: Sequence[int]) -> Outcome:
     """Run Levenberg–Marquardt from the weights that the others start from."""
     runs, wrong = [], []
     for seed in seeds:
-        given = keywords(RIVALS["gradient"], 1e-9, 1, seed, len(X))  # one step of no length
+        given = keywords(CONTENDERS["gradient"], 1e-9, 1, seed, len(X))  # one step of no length
         model = report.fit(f"{name}-start-seed-{seed}", given, X, data="font", quick={})
         report.progress(_("fitting {name}").format(name=f"{name}-levenberg-seed-{seed}"))
         runs.append(levenberg_marquardt(model, X, report.pick(NEWTON, 3)))
         wrong.append(wrong_pixels(model, X))
-    return Result("", runs, wrong)
+    return Outcome("", runs, wrong)
 
 
-def shown(report: Report, name: str, title: str, results: dict[str, Result], X: Any) -> None:
+def shown(report: Report, name: str, title: str, results: dict[str, Outcome], X: Any) -> None:
     """Draw the errors, and set them in a table."""
     report.section(name, title)
     error, line = _("squared error a glyph"), _("the mean of the seeds, shaded from least to most")
@@ -220,10 +222,10 @@ def spread(values: Sequence[float]) -> str:
     return f"{written(float(np.mean(values)))} ± {written(deviation)}"
 
 
-def claims(report: Report, found: dict[str, dict[str, Result]], pixels: dict[str, int]) -> None:
+def claims(report: Report, found: dict[str, dict[str, Outcome]], pixels: dict[str, int]) -> None:
     """Set what the document says beside what came out."""
     errors = {key: np.mean([run.errors[-1] for run in r.runs]) for key, r in found["some"].items()}
-    best, plain = min(errors, key=lambda key: errors[key]), _(RIVALS["gradient"].title)
+    best, plain = min(errors, key=lambda key: errors[key]), _(CONTENDERS["gradient"].title)
     report.claim(
         "S2",
         "A",

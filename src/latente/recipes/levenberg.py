@@ -61,9 +61,10 @@ def levenberg_marquardt(
     sizes, shapes = [w.numel() for w in weights], [w.shape for w in weights]
 
     def difference(theta: Tensor, x: Tensor, target: Tensor) -> Tensor:
-        parts = theta.split(sizes)
+        parts = torch.split(theta, sizes)
         given = {n: p.view(s) for n, p, s in zip(names, parts, shapes, strict=True)}
-        return (functional_call(module, given, (x[None],))[0] - target).flatten()
+        output: Tensor = functional_call(module, given, (x[None],))[0]
+        return (output - target).flatten()
 
     every = (None, 0, 0)  # one θ, each sample by itself
     residuals = vmap(difference, every)
@@ -86,6 +87,6 @@ def levenberg_marquardt(
         errors.append(float(r.square().sum()) / len(x))
         seconds.append(time.perf_counter() - begun)
     with torch.no_grad():
-        for weight, values in zip(module.parameters(), theta.split(sizes), strict=True):
+        for weight, values in zip(module.parameters(), torch.split(theta, sizes), strict=True):
             weight.copy_(values.view_as(weight))
     return Descent.of(errors, seconds)
