@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from .. import figures
 from ..latent.dimension import intrinsic_dimension
-from ..metrics import Numbers
 from .font_optimizers import spread
 from .language import _, mark
 from .report import Recipe, Report, compare, written
