@@ -162,7 +162,11 @@ def in_network(report: Report, X: Any, name: str) -> tuple[int, int, int]:
     report.section(name, _(title))
     noted = report.fits[name]["keywords"]
     shell = page.shell_fit(name, noted, [f"info {name}.safetensors"], "mnist")
-    report.add(page.code_pair("print(model.summary())", shell))
+    python = (
+        "from latente import Autoencoder\n\n"
+        f'model = Autoencoder.load("{name}.safetensors")\nprint(model.summary())'
+    )
+    report.add(page.code_pair(python, shell))
     rows: list[tuple[Any, ...]] = []
     titles = {"encoder": _("Encoder"), "bottleneck": _("Code"), "decoder": _("Decoder")}
     for section, count in summary.sections.items():
