@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -16,13 +18,13 @@ GLYPHS = datasets.load("font").X[32:64]
 
 
 def test_a_descent_is_the_lowest_error_so_far() -> None:
-    run = Descent.of([4.0, 2.0, 3.0, 1.0], [1.0, 2.0, 3.0, 4.0], step=20)
+    run = Descent.of([4.0, 2.0, 3.0, 1.0], [1.0, 2.0, 3.0, 4.0])
     assert run.errors.tolist() == [4, 2, 2, 1]
-    assert [run.at(n) for n in (1, 20, 39, 40, 79, 80, 999)] == [4, 4, 4, 2, 2, 1, 1]
-    other = Descent.of([8.0, 6.0], [1.0, 5.0], step=20)
+    assert [run.at(n) for n in (0, 1, 1.9, 2, 3.9, 4, 999)] == [4, 4, 4, 2, 2, 1, 1]
+    other = Descent.of([8.0, 6.0], [1.0, 5.0])
     x, (first, second) = by_iteration([run, other])
-    assert x[0] == 20
-    assert x[-1] == pytest.approx(40)
+    assert x[0] == 1
+    assert x[-1] == pytest.approx(2)
     assert (first[-1], second[-1]) == (2, 6)
     assert by_second([run, other])[0][-1] == pytest.approx(4)
 
@@ -36,6 +38,18 @@ def test_the_descent_of_a_fit_ends_with_its_error() -> None:
     assert run.at(60) == pytest.approx(part.at(60), rel=1e-5)
     assert run.at(100) == pytest.approx(float(-longer.score_samples(GLYPHS).mean()))
     assert (np.diff(run.seconds) > 0).all()
+
+
+def test_the_descent_of_a_kept_model_is_that_of_the_fit(tmp_path: Path) -> None:
+    model = Autoencoder(**{**GIVEN, "epochs": 700}, random_state=0).fit(GLYPHS)
+    model.save(tmp_path / "model.safetensors")
+    kept = Autoencoder.load(tmp_path / "model.safetensors")
+    assert len(kept.history_) < 500
+    first, again = (Descent.of_fit(each, GLYPHS) for each in (model, kept))
+    for n in (1, 2, 5, 100, 700):
+        assert again.at(n) == pytest.approx(first.at(n), rel=0.01)
+    assert again.iterations[-1] == first.iterations[-1] == 700
+    assert (np.diff(again.seconds) > 0).all()
 
 
 def test_the_descent_of_a_fit_on_targets_is_measured_on_them() -> None:

@@ -254,8 +254,10 @@ def thinned(history: list[Record]) -> list[Record]:
         return history
     watched = "validation_total" if "validation_total" in history[0] else "total"
     best = int(np.argmin([record[watched] for record in history]))
-    spread = np.linspace(0, len(history) - 1, MOST_RECORDS - 1).round().astype(int)
-    return [history[i] for i in sorted({*spread.tolist(), best})]
+    last, half = len(history) - 1, (MOST_RECORDS - 1) // 2
+    even = np.linspace(0, last, half).round().astype(int)
+    early = np.geomspace(1, last + 1, half).round().astype(int) - 1  # most happens there
+    return [history[i] for i in sorted({*even.tolist(), *early.tolist(), best})]
 
 
 def _model(

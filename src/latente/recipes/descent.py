@@ -33,23 +33,21 @@ class Descent:
     errors: Numbers
 
     @classmethod
-    def of(cls, errors: ArrayLike, seconds: ArrayLike, step: int = 1) -> Descent:
-        """Return the descent of errors after each so many iterations.
+    def of(cls, errors: ArrayLike, seconds: ArrayLike) -> Descent:
+        """Return the descent of errors after each iteration.
 
         Parameters
         ----------
         errors, seconds
-            The error at each place, and the time since the start.
-        step
-            Iterations between two places.
+            The error after each iteration, and the time since the start.
         """
         lowest = np.minimum.accumulate(np.asarray(errors, np.float64))
-        done = step * np.arange(1.0, len(lowest) + 1)
+        done = np.arange(1.0, len(lowest) + 1)
         return cls(done, np.asarray(seconds, np.float64), lowest)
 
     @classmethod
     def of_fit(cls, model: Autoencoder, X: Any, target: Any = None, step: int = 1) -> Descent:
-        """Return the descent of a fitted model's training loss, one place an epoch.
+        """Return the descent of a fitted model's training loss, by the epochs it remembers.
 
         The history holds the loss that each epoch began with, or its mean over the batches: the
         loss after an epoch is that of the next one, and after the last it is measured.
@@ -63,10 +61,13 @@ class Descent:
         step
             Iterations of the optimiser in an epoch.
         """
-        began = [record["total"] for record in model.history_[1:]]
-        seconds = np.cumsum([record["seconds"] for record in model.history_])
+        epochs = np.array([record["epoch"] for record in model.history_], np.float64)
+        each = [record["seconds"] for record in model.history_]
+        seconds = np.cumsum(np.diff(epochs, prepend=0.0) * each)  # a file keeps some epochs only
         last = -float(model.score_samples(X, target).mean())
-        return cls.of([*began, last], seconds, step)
+        errors = [*(record["total"] for record in model.history_[1:]), last]
+        done = step * np.array([*(epochs[1:] - 1), model.epochs_])
+        return cls(done, seconds, np.minimum.accumulate(errors))
 
     def at(self, iteration: float) -> float:
         """Return the least error up to an iteration."""
