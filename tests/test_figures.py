@@ -704,3 +704,13 @@ def test_contact_sheet_has_a_row_a_query() -> None:
     assert words(sheet) == ["query", "0", "1", "2", "query", "3", "4", "5"]
     with pytest.raises(DataError, match="not a data frame"):
         figures.contact_sheet(DATA["table"], None, None)
+
+
+def test_long_labels_of_rows_are_drawn_whole() -> None:
+    X = datasets.load("digits").X[:3]
+    figure = figures.rows({"original": X, "what a restorer makes of the noisy ones": X})
+    figure.draw_without_rendering()
+    labels = [text for text in figure.axes[0].texts if "restorer" in text.get_text()]
+    assert len(labels) == 1
+    assert labels[0].get_text().replace("\n", " ") == "what a restorer makes of the noisy ones"
+    assert labels[0].get_window_extent().x0 > 0

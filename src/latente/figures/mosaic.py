@@ -33,7 +33,9 @@ Shape = tuple[int, ...] | None
 CAPTION = 0.23
 """Height of a row's captions, as a share of a sample's width."""
 LABEL = 1.12
-"""Width of the labels at the left, in inches."""
+"""Least width of the labels at the left, in inches."""
+LABEL_CHARACTERS = 22
+"""In a line of such a label."""
 BARS = 32
 """Rows with more columns than this are drawn as lines."""
 SHARP, FINE = 48, 160
@@ -247,7 +249,7 @@ def mosaic(
         What else is to be known, written beneath.
     """
     width, height = extent(rendering, rows, gap)
-    left = LABEL if any(row.label for row in rows) else 0.28 if ylabel else 0.08
+    left = _label_width(rows) if any(row.label for row in rows) else 0.28 if ylabel else 0.08
     characters = max(20, int(width * cell / 0.066))
     texts = ["   ".join(filter(None, (xlabel, _legend(rendering)))), note]
     lines = [line for text in texts if text for line in wrap(text, characters)]
@@ -265,6 +267,17 @@ def mosaic(
         color=now().muted, fontsize=SMALL - 0.5,
     )  # fmt: skip
     return figure
+
+
+def _broken(label: str) -> str:
+    """Return a row's label in lines that are not too long."""
+    return "\n".join(wrap(label, LABEL_CHARACTERS))
+
+
+def _label_width(rows: Sequence[Row]) -> float:
+    """Return how much room the labels of rows take, in inches."""
+    longest = max(len(line) for row in rows for line in [*_broken(row.label).splitlines(), ""])
+    return max(LABEL, 0.25 + 0.085 * longest)
 
 
 def extent(rendering: Rendering, rows: Sequence[Row], gap: float) -> tuple[float, float]:
@@ -287,7 +300,7 @@ def tile(axes: Axes, rendering: Rendering, rows: Sequence[Row], gap: float = 0.1
             _veil(axes, rendering, corners[row.pale])
         if row.label:
             axes.text(
-                -0.14, top + rendering.aspect / 2, row.label,
+                -0.14, top + rendering.aspect / 2, _broken(row.label),
                 ha="right", va="center", color=now().ink, fontsize=NORMAL - 0.5,
             )  # fmt: skip
         for (left, _), caption in zip(corners, row.captions, strict=False):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -173,20 +174,38 @@ def repeating(report: Report) -> page.Section:
         )
     ]
     if report.fits:
-        head = (_("model"), _("data"), _("parameters"), _("epochs"), _("seconds"), _("keywords"))
-        rows = [
-            (
-                model,
-                fit["data"],
-                written(fit["parameters"]),
-                written(fit["epochs"]),
-                written(fit["seconds"]),
-                ", ".join(f"{key}={value!r}" for key, value in fit["keywords"].items()),
-            )
-            for model, fit in report.fits.items()
-        ]
-        parts.append(page.table(_("The models of this page"), head, rows, words=True))
+        parts += models_table(report)
     return page.Section("repeat", _("Repeat it"), parts)
+
+
+def models_table(report: Report) -> list[Any]:
+    """Return the table of a report's models, with what all were given said once."""
+    given = [fit["keywords"] for fit in report.fits.values()]
+    shared = {
+        key: value
+        for key, value in given[0].items()
+        if len(given) > 1 and all(key in each and each[key] == value for each in given)
+    }
+    rows = [
+        (
+            model,
+            fit["data"],
+            written(fit["parameters"]),
+            written(fit["epochs"]),
+            written(fit["seconds"]),
+            in_words({key: v for key, v in fit["keywords"].items() if key not in shared}),
+        )
+        for model, fit in report.fits.items()
+    ]
+    head = (_("model"), _("data"), _("parameters"), _("epochs"), _("seconds"), _("keywords"))
+    told = _("All were given {keywords}.").format(keywords=f"`{in_words(shared)}`")
+    table = page.table(_("The models of this page"), head, rows, words=True)
+    return [table, page.text(told)] if shared else [table]
+
+
+def in_words(keywords: Mapping[str, Any]) -> str:
+    """Return keywords as they are written in a call."""
+    return ", ".join(f"{key}={value!r}" for key, value in keywords.items())
 
 
 def footer(record: Record) -> list[str]:
