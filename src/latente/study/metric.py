@@ -69,13 +69,13 @@ class Metric:
         TrainingError
             If the metric is no number.
         """
-        given = (model, X) if target is None else (model, X, target)
         if callable(self.spec):
-            found = {self.name: self.spec(*given)}
+            given = (X,) if target is None else (X, target)
+            found = {self.name: self.spec(model, *given)}
         elif self.spec == SCORE:
-            found = {self.name: model.score(*given[1:])}
+            found = {self.name: model.score(X) if target is None else model.score(X, target)}
         else:
-            found = model.evaluate(*given[1:])
+            found = model.evaluate(X) if target is None else model.evaluate(X, target=target)
             if self.spec not in found:
                 raise UnknownMetric(f"metric={self.spec!r}: choose one of {', '.join(found)}")
         scores = {self.name: float(found[self.name])}

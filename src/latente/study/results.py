@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DataError, ParameterError
+from ..errors import DataError, FileError, ParameterError
 from ..parts import is_whole, listed
 from .space import Label
 from .storage import IDENTITY, open_study
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from ..storage.files import StrPath
 
+NOTE = "note"
+"""The attribute of a study that holds what was given to be kept."""
 SETTING, ENDS, REASON, RUN = "setting", "ends", "reason", "run "
 """Attributes of a trial: its labels, its epochs, why it failed, and before each seed its run."""
 DRAWN = 10
@@ -88,7 +90,9 @@ class Results:
     def __init__(self, path: StrPath, name: str = "study") -> None:
         self.path, self.name = path, name
         self._study: optuna.Study | None = open_study(path, name, None, None, None)
-        about = self._study.user_attrs[IDENTITY]
+        about = self._study.user_attrs.get(IDENTITY)
+        if not isinstance(about, dict):
+            raise FileError(f"{path} is a study of another program")
         self.metric, self.higher = str(about["of"]["metric"]), bool(about["higher"])
 
     # ── tables ───────────────────────────────────────────────────────────────────────────────
@@ -96,7 +100,8 @@ class Results:
     @property
     def rows(self) -> list[Row]:
         """What each setting came to, the best first, those without a score last."""
-        found = [] if self._study is None else list(rows_of(self._study.get_trials(deepcopy=False)))
+        study = self._stored()
+        found = [] if study is None else list(rows_of(study.get_trials(deepcopy=False)))
         sign = -1 if self.higher else 1
         return sorted(found, key=lambda row: _ordered(sign * row.mean(self.metric), row.number))
 
@@ -106,9 +111,9 @@ class Results:
 
         It has the parameters, the mean of each metric over the seeds and the spread of the one that
         settings are compared by, seconds, state and reason. Pandas' if it is installed, else
-        polars', else a table of pyarrow's.
+        polars', else a table of pyarrow's. Seconds are those of one fit.
         """
-        return as_table([self._record(row) for row in self.rows])
+        return as_table(self.records())
 
     @property
     def runs(self) -> Any:
@@ -129,6 +134,20 @@ class Results:
             ]
         )
 
+    def records(self) -> list[dict[str, Any]]:
+        """Return the rows of the table as dictionaries, NaN where there is no score."""
+        return [self._record(row) for row in self.rows]
+
+    @property
+    def note(self) -> dict[str, Any]:
+        """What was given to be kept with the study."""
+        study = self._stored()
+        return {} if study is None else dict(study.user_attrs.get(NOTE, {}))
+
+    def _stored(self) -> optuna.Study | None:
+        """Return Optuna's study, where there is one."""
+        return self._study
+
     def _record(self, row: Row) -> dict[str, Any]:
         values = row.values(self.metric)
         others = [name for name in row.metrics() if name != self.metric]
@@ -138,7 +157,7 @@ class Results:
             self.metric: row.mean(self.metric),
             f"{self.metric}_std": spread,
             **{name: row.mean(name) for name in others},
-            "seconds": sum(run["seconds"] for run in row.runs),
+            "seconds": float(np.mean([run["seconds"] for run in row.runs] or [math.nan])),
             "seeds": len(row.runs),
             "state": row.state,
             "reason": row.reason,
@@ -230,10 +249,8 @@ class Results:
                 "there are no curves: the model has no history_; draw the parallel coordinates"
             )
         varied = self.varied()
-        lines = {
-            _title(row, varied): _mean_line(_curves(row), axis) for row in rows[:number]
-        }
-        positive = all((y > 0).all() for _, y in lines.values())
+        lines = {_title(row, varied): _line(_curves(row), axis) for row in rows[:number]}
+        positive = all(min(y) > 0 for _, runs in lines.values() for y in runs)
         label = "seconds" if axis == "seconds" else "iterations"
         return figures.curves(
             lines, xlabel=label, ylabel="held-out loss", log="y" if positive else "",
@@ -263,7 +280,7 @@ class Results:
     def _parallel(self, number: int) -> Figure:
         from .. import figures
 
-        rows = [row for row in self.rows if row.state == "complete"]
+        rows = [row for row in self.rows if row.state in ("complete", "failed")]
         columns: dict[str, list[Any]] = {
             name: _column([row.labels.get(name) for row in rows]) for name in self.varied()
         }
@@ -378,15 +395,13 @@ def _curves(row: Row) -> list[dict[str, Any]]:
     return [{**run["curve"], "each": run["steps"]} for run in row.runs if run["curve"]]
 
 
-def _mean_line(
-    curves: Sequence[Mapping[str, Any]], axis: str
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return x (points,) and losses (runs, points), as far as all runs got."""
-    count = min(len(curve["loss"]) for curve in curves)
-    losses = np.array([curve["loss"][:count] for curve in curves])
-    if axis == "seconds":
-        return np.mean([curve["seconds"][:count] for curve in curves], axis=0), losses
-    return np.array(curves[0]["epoch"][:count], float) * curves[0]["each"], losses
+def _line(curves: Sequence[Mapping[str, Any]], axis: str) -> tuple[list[Any], list[Any]]:
+    """Return x and the losses of each run."""
+    xs = [
+        curve["seconds"] if axis == "seconds" else [each * curve["each"] for each in curve["epoch"]]
+        for curve in curves
+    ]
+    return xs, [curve["loss"] for curve in curves]
 
 
 def _title(row: Row, varied: Sequence[str]) -> str:

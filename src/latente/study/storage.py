@@ -154,11 +154,11 @@ def open_study(
             raise FileError(f"{path} is a study of another program; give another path")
         study.set_user_attr(IDENTITY, dict(identity))
     else:
-        _compare(path, stored, identity)
+        compare(path, stored, identity)
     return study
 
 
-def _compare(path: StrPath | None, stored: Any, identity: Mapping[str, Any]) -> None:
+def compare(path: StrPath | None, stored: Any, identity: Mapping[str, Any]) -> None:
     """Refuse a study of something else, and name what differs."""
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise FileError(f"{path} is a study of another version; give another path")

@@ -9,7 +9,8 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -19,11 +20,14 @@ from ..parts import is_number, is_whole, listed
 from ..storage.files import StrPath
 from ..training.checkpoint import data_fingerprint
 from .metric import Metric
-from .results import ENDS, Results, rows_of
+from .results import ENDS, NOTE, Results, rows_of
 from .space import Setting, Space
-from .storage import FORMAT, is_address, require_optuna
+from .storage import FORMAT, IDENTITY, compare, is_address, open_study, require_optuna
 from .trial import Data, can_go_on, rows_of as count_rows, seeded
 from .work import PRUNERS, SAMPLERS, Slots, Task, work, work_in_processes
+
+if TYPE_CHECKING:
+    import optuna
 
 TRIALS = 30
 """Settings that are drawn where nothing is said and they are not all listed."""
@@ -206,6 +210,7 @@ class Study(Results):
         validation: Any = 0.2,
         trials: int | None = None,
         jobs: int = 1,
+        note: Mapping[str, Any] | None = None,
     ) -> Self:
         """Train all settings that are not done yet, and return once all are, by whomever.
 
@@ -222,6 +227,8 @@ class Study(Results):
         jobs
             Processes that work on it at once, each with its share of the threads; more than one
             needs a `path`.
+        note
+            JSON values that are kept with the study, where it is first run.
 
         Raises
         ------
@@ -235,11 +242,9 @@ class Study(Results):
         if jobs > 1 and self.path is None:
             raise ParameterError(f"jobs={jobs} needs a file to share; give path='study.journal'")
         self._data = held_out_from(X, target, validation)
-        task = self._task(self._data, trials)
-        if self._study is None or self.path is not None:
-            self._study = task.open()
-        study = self._study
-        assert study is not None
+        task, study = self._open(self._data, trials)
+        if note is not None and NOTE not in study.user_attrs:
+            study.set_user_attr(NOTE, dict(note))
         tell = self._teller(sum(len(more.get(ENDS, ())) or 1 for _, more in task.slots))
         if jobs == 1:
             work(task, study, tell)
@@ -248,6 +253,21 @@ class Study(Results):
         tell()
         self._warn()
         return self
+
+    def _open(self, data: Data, trials: int | None = None) -> tuple[Task, optuna.Study]:
+        """Return what is to be done and the stored study, known to be this one."""
+        task = self._task(data, trials)
+        if self.path is None and self._study is not None:
+            compare("the study", self._study.user_attrs[IDENTITY], task.identity)
+        else:
+            self._study = task.open()
+        return task, self._study
+
+    def _stored(self) -> optuna.Study | None:
+        if self._study is None and self.path is not None:
+            if is_address(self.path) or Path(self.path).exists():
+                return open_study(self.path, self.name, None, None, None)
+        return self._study
 
     def _task(self, data: Data, trials: int | None) -> Task:
         if trials is not None and not is_whole(trials, 1):
@@ -357,10 +377,9 @@ class Study(Results):
         from sklearn.base import clone
 
         data = self._data if X is None else held_out_from(X, target, validation)
-        if self._study is None:
-            raise DataError("the study has not been run; call run(X) first")
         if data is None:
             raise DataError("give the data that the study was run on: best_model(X)")
+        self._open(data)
         row = self.best
         sign = -1.0 if self.higher else 1.0
         run = min(row.runs, key=lambda run: sign * run["scores"][self.metric])

@@ -333,7 +333,7 @@ def main() -> int:
 
 def _end_with_parent() -> None:
     """End this process when the one that started it has ended."""
-    sys.stdin.buffer.read(1)
+    os.read(sys.stdin.fileno(), 1)  # not the buffer, whose lock would be held when Python ends
     os._exit(1)
 
 
