@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -78,7 +77,8 @@ Trials = Annotated[
     int | None, typer.Option("--trials", metavar="N", min=1, help="Settings in all.")
 ]
 Sampler = Annotated[
-    str, typer.Option("--sampler", metavar="NAME", help="How settings are drawn: grid, random, tpe.")
+    str,
+    typer.Option("--sampler", metavar="NAME", help="How settings are drawn: grid, random, tpe."),
 ]
 Pruner = Annotated[
     str | None,
@@ -123,7 +123,7 @@ def run(
     """
     if "://" not in output:
         check_output(output, (JOURNAL,))
-    given = {
+    given: dict[str, Any] = {
         "data": absolute(data), "file": space, "config": read_toml(space),
         "options": {key: text for key, text in options.items() if text is not None},
         "target": absolute(target), "limit": limit, "validation": absolute(validation),

@@ -11,14 +11,13 @@ import numpy as np
 
 from ..errors import DataError, FileError, ParameterError
 from ..parts import is_whole, listed
+from .queue import LOST
 from .space import Label
 from .storage import IDENTITY, open_study
-from .queue import LOST
 
 if TYPE_CHECKING:
     import optuna
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
     from optuna.trial import FrozenTrial
 
     from ..storage.files import StrPath
@@ -88,7 +87,8 @@ class Results:
     """
 
     def __init__(self, path: StrPath, name: str = "study") -> None:
-        self.path, self.name = path, name
+        self.path: StrPath | None = path
+        self.name = name
         self._study: optuna.Study | None = open_study(path, name, None, None, None)
         about = self._study.user_attrs.get(IDENTITY)
         if not isinstance(about, dict):
@@ -236,9 +236,7 @@ class Results:
         """Return the parameters that have more than one value."""
         rows = [row for row in self.rows if row.state != "running"]
         names = dict.fromkeys(name for row in rows for name in row.labels)
-        return [
-            name for name in names if len({repr(row.labels.get(name)) for row in rows}) > 1
-        ]
+        return [name for name in names if len({repr(row.labels.get(name)) for row in rows}) > 1]
 
     def _lines(self, axis: str, number: int) -> Figure:
         from .. import figures
@@ -249,6 +247,8 @@ class Results:
                 "there are no curves: the model has no history_; draw the parallel coordinates"
             )
         varied = self.varied()
+        longest = {row.number: row for row in sorted(rows, key=_length)}
+        rows = [row for row in rows if longest[row.number] is row]  # others are their beginnings
         lines = {_title(row, varied): _line(_curves(row), axis) for row in rows[:number]}
         positive = all(min(y) > 0 for _, runs in lines.values() for y in runs)
         label = "seconds" if axis == "seconds" else "iterations"
@@ -281,8 +281,9 @@ class Results:
         from .. import figures
 
         rows = [row for row in self.rows if row.state in ("complete", "failed")]
+        varied = self.varied()
         columns: dict[str, list[Any]] = {
-            name: _column([row.labels.get(name) for row in rows]) for name in self.varied()
+            _brief(name, varied): _column([row.labels.get(name) for row in rows]) for name in varied
         }
         columns[self.metric] = [row.mean(self.metric) for row in rows]
         return figures.parallel(columns, self.metric)
@@ -390,6 +391,11 @@ def _ordered(value: float, number: int) -> tuple[bool, float, int]:
     return bad, 0.0 if bad else value, number
 
 
+def _length(row: Row) -> int:
+    """Return how many points the curves of a setting have."""
+    return max(len(curve["loss"]) for curve in _curves(row))
+
+
 def _curves(row: Row) -> list[dict[str, Any]]:
     """Return the curves of a setting's runs, with the steps of an epoch."""
     return [{**run["curve"], "each": run["steps"]} for run in row.runs if run["curve"]]
@@ -404,10 +410,17 @@ def _line(curves: Sequence[Mapping[str, Any]], axis: str) -> tuple[list[Any], li
     return xs, [curve["loss"] for curve in curves]
 
 
+def _brief(name: str, names: Sequence[str]) -> str:
+    """Return a nested parameter's own name, unless another has the same."""
+    own = [each.rpartition("__")[2] for each in names]
+    last = name.rpartition("__")[2]
+    return last if own.count(last) == 1 else name
+
+
 def _title(row: Row, varied: Sequence[str]) -> str:
     """Return what a line is called: what tells its setting from others."""
     return ", ".join(
-        f"{name.rpartition('__')[2]} {_shown(row.labels[name])}"
+        f"{_brief(name, varied)} {_shown(row.labels[name])}"
         for name in varied
         if name in row.labels
     ) or str(row.number)
@@ -416,8 +429,8 @@ def _title(row: Row, varied: Sequence[str]) -> str:
 def _ticks(labels: Iterator[Label]) -> list[Label]:
     """Return the different labels, numbers in rising order."""
     found = list(dict.fromkeys(labels))
-    numbers = all(isinstance(each, int | float) for each in found)
-    return sorted(found, key=lambda each: each) if numbers else found  # type: ignore[type-var, return-value]
+    numbers = [each for each in found if isinstance(each, int | float)]
+    return [*sorted(numbers)] if len(numbers) == len(found) else found
 
 
 def _shown(label: Label) -> str:

@@ -217,8 +217,7 @@ class Space:
         if len(self.parts) > 1:
             i = int(trial.suggest_categorical(WHICH, list(range(len(self.parts)))))
         labels = {
-            name: each.suggest(trial, self.alias(i, name))
-            for name, each in self.parts[i].items()
+            name: each.suggest(trial, self.alias(i, name)) for name, each in self.parts[i].items()
         }
         return Setting(i, labels)
 

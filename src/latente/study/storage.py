@@ -41,9 +41,7 @@ def require_optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise MissingExtra(
-            "studies need one more library: pip install 'latente[study]'"
-        ) from None
+        raise MissingExtra("studies need one more library: pip install 'latente[study]'") from None
     if optuna.logging.get_verbosity() == optuna.logging.INFO:  # what it begins with
         optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
@@ -135,16 +133,18 @@ def open_study(
         If it is a study of something else; the message tells what differs. If there is none and
         there is no identity.
     """
-    optuna = require_optuna()
+    library = require_optuna()
     storage = open_storage(path, new=identity is not None)
+    study: optuna.Study
     if identity is None:
         try:
-            return optuna.load_study(study_name=name, storage=storage)
+            study = library.load_study(study_name=name, storage=storage)
+            return study
         except KeyError:
             names = [each.study_name for each in storage.get_all_studies()]
             hint = f"it holds {', '.join(names)}" if names else "it is empty"
             raise FileError(f"{path} holds no study {name!r}; {hint}") from None
-    study: optuna.Study = optuna.create_study(
+    study = library.create_study(
         storage=storage, study_name=name, load_if_exists=True, sampler=sampler, pruner=pruner,
         direction="maximize" if identity["higher"] else "minimize",
     )  # fmt: skip

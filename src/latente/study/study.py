@@ -23,7 +23,8 @@ from .metric import Metric
 from .results import ENDS, NOTE, Results, rows_of
 from .space import Setting, Space
 from .storage import FORMAT, IDENTITY, compare, is_address, open_study, require_optuna
-from .trial import Data, can_go_on, rows_of as count_rows, seeded
+from .trial import Data, can_go_on, seeded
+from .trial import rows_of as count_rows
 from .work import PRUNERS, SAMPLERS, Slots, Task, work, work_in_processes
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Study(Results):
         self.sampler = self._as_sampler(sampler)
         self.pruner = pruner
         self.verbose = verbose
-        self._study = None
+        self._study: optuna.Study | None = None
         self._data: Data | None = None
         self._metric.check(estimator)
         self._check_space()
@@ -163,9 +164,8 @@ class Study(Results):
         known = model.get_params()
         for name in values:
             if name.partition("__")[0] not in known:
-                raise ParameterError(
-                    f"space: {type(model).__name__} has no parameter {name!r}; {_nearest(name, known)}"
-                )
+                title, hint = type(model).__name__, _nearest(name, known)
+                raise ParameterError(f"space: {title} has no parameter {name!r}; {hint}")
         seeds = [name for name in values if name.rpartition("__")[2] == "random_state"]
         if seeds:
             raise ParameterError(f"space: {seeds[0]} is set by seeds=; leave it out")
@@ -264,10 +264,10 @@ class Study(Results):
         return task, self._study
 
     def _stored(self) -> optuna.Study | None:
-        if self._study is None and self.path is not None:
-            if is_address(self.path) or Path(self.path).exists():
-                return open_study(self.path, self.name, None, None, None)
-        return self._study
+        if self._study is not None or self.path is None:
+            return self._study
+        there = is_address(self.path) or Path(self.path).exists()
+        return open_study(self.path, self.name, None, None, None) if there else None
 
     def _task(self, data: Data, trials: int | None) -> Task:
         if trials is not None and not is_whole(trials, 1):
@@ -389,8 +389,10 @@ class Study(Results):
 
 def as_seeds(seeds: int | Sequence[int]) -> list[int]:
     """Return seeds as a list, checked."""
-    found = list(range(int(seeds))) if is_whole(seeds, 1) else seeds
-    good = isinstance(found, list | tuple) and all(is_whole(seed, 0) for seed in found)
+    found: Any = seeds
+    if is_whole(seeds, 1):
+        found = range(int(found))
+    good = isinstance(found, list | tuple | range) and all(is_whole(seed, 0) for seed in found)
     if not good or not found or len(set(found)) < len(found):
         raise ParameterError(
             f"seeds={seeds!r}: use a whole number from 1, or a list of different ones"

@@ -157,7 +157,7 @@ def run_seed(
     callback = None if report is None else Epochs(report)
     spent = 0.0
     with tempfile.TemporaryDirectory(prefix="latente-study-") as folder:
-        for epochs in ends or [None]:
+        for epochs in ends or (None,):
             end: dict[str, Any] = {"epochs": epochs, "scores": None, "reason": None}
             begun = time.perf_counter()
             fitted = None

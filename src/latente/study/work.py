@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -17,19 +18,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ParameterError, TrainingError
+from ..storage.files import StrPath
 from .metric import Metric
 from .queue import POLL, SLOT, Queue, Worker
 from .results import ENDS, REASON, RUN, SETTING, failure
 from .space import Space
-from .storage import StrPath, open_study
+from .storage import open_study
 from .trial import Data, Pruned, Run, run_seed
 
 if TYPE_CHECKING:
     import optuna
 
 SAMPLERS = ("grid", "random", "tpe")
-PRUNERS = ("median", "halving", "hyperband")
+PRUNERS = {
+    "median": "MedianPruner", "halving": "SuccessiveHalvingPruner", "hyperband": "HyperbandPruner",
+}  # fmt: skip
+"""Names of pruners, and of Optuna's classes."""
 LENGTH = 8
 """Bytes that tell how long a task is that is sent to a process."""
 FAILED = 3
@@ -97,14 +101,9 @@ def make_pruner(spec: Any) -> Any:
     """Return Optuna's pruner."""
     import optuna
 
-    named = {
-        "median": optuna.pruners.MedianPruner,
-        "halving": optuna.pruners.SuccessiveHalvingPruner,
-        "hyperband": optuna.pruners.HyperbandPruner,
-    }
     if spec is None:
         return optuna.pruners.NopPruner()
-    return named[spec]() if isinstance(spec, str) else spec
+    return getattr(optuna.pruners, PRUNERS[spec])() if isinstance(spec, str) else spec
 
 
 def work(task: Task, study: optuna.Study, tell: Tell) -> None:
@@ -288,11 +287,11 @@ def _started(task: Task) -> subprocess.Popen[bytes]:
     )
     content = cloudpickle.dumps(task)
     assert process.stdin is not None
-    try:
+    with contextlib.suppress(
+        BrokenPipeError
+    ):  # it was killed already: what it would have done is done by others
         process.stdin.write(len(content).to_bytes(LENGTH, "big") + content)
         process.stdin.flush()
-    except BrokenPipeError:
-        pass  # it was killed already: what it would have done is done by others
     return process
 
 
@@ -303,10 +302,8 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
             process.terminate()
         for pipe in (process.stdin, process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(BrokenPipeError):
                     pipe.close()
-                except BrokenPipeError:
-                    pass
         process.wait()
 
 
