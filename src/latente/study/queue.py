@@ -6,8 +6,8 @@
         ▲                 │
         └──── its worker is dead: the trial is lost, another of the same slot takes its place
 
-Each setting has a slot. Trials of one slot may be several, where workers were killed or two machines
-began a study at once: the first that is not lost counts.
+Each setting has a slot. Trials of one slot may be several, where workers were killed or two
+machines began a study at once: the first that is not lost counts.
 """
 
 from __future__ import annotations

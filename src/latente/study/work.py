@@ -287,9 +287,7 @@ def _started(task: Task) -> subprocess.Popen[bytes]:
     )
     content = cloudpickle.dumps(task)
     assert process.stdin is not None
-    with contextlib.suppress(
-        BrokenPipeError
-    ):  # it was killed already: what it would have done is done by others
+    with contextlib.suppress(BrokenPipeError):  # one that was killed is told by its end
         process.stdin.write(len(content).to_bytes(LENGTH, "big") + content)
         process.stdin.flush()
     return process
