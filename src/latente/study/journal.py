@@ -1,15 +1,21 @@
-"""Optuna's journal file, made safe against processes that are killed while they write."""
+"""Optuna's journal file, made safe against processes that are killed while they write.
+
+A journal is a file of one JSON line a change. A process that is killed may leave half a line, and
+must not leave a lock: the lock is the system's own, which ends with its process, and the next
+writer removes the half line.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-
-from .storage import locked
 
 BLOCK = 2**16
 
@@ -55,3 +61,26 @@ def whole_lines(file: Any) -> int:
 def open_journal(path: str) -> JournalStorage:
     """Return Optuna's storage in a journal file."""
     return JournalStorage(Journal(path))
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold the lock of a file while it is written; it ends with the process, however that ends."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        with open(path + ".lock", "ab") as file:
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
+            try:
+                yield
+            finally:
+                msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+        return
+    import fcntl
+
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -16,7 +16,7 @@ Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Metric:
+class Scorer:
     """How a model is scored.
 
     Parameters

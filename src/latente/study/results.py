@@ -33,7 +33,7 @@ HEAT_MAP, PARALLEL = "heat map", "parallel coordinates"
 
 
 @dataclass(frozen=True)
-class Row:
+class Outcome:
     """What one setting came to.
 
     Parameters
@@ -98,7 +98,7 @@ class Results:
     # ── tables ───────────────────────────────────────────────────────────────────────────────
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[Outcome]:
         """What each setting came to, the best first, those without a score last."""
         study = self._stored()
         found = [] if study is None else list(rows_of(study.get_trials(deepcopy=False)))
@@ -148,7 +148,7 @@ class Results:
         """Return Optuna's study, where there is one."""
         return self._study
 
-    def _record(self, row: Row) -> dict[str, Any]:
+    def _record(self, row: Outcome) -> dict[str, Any]:
         values = row.values(self.metric)
         others = [name for name in row.metrics() if name != self.metric]
         spread = float(np.std(values)) if values and row.state == "complete" else math.nan
@@ -165,7 +165,7 @@ class Results:
         }
 
     @property
-    def best(self) -> Row:
+    def best(self) -> Outcome:
         """The best setting.
 
         Raises
@@ -298,7 +298,7 @@ DRAWING: dict[str, Callable[[Results, int], Figure]] = {
 """The figures by name."""
 
 
-def rows_of(trials: Sequence[FrozenTrial]) -> Iterator[Row]:
+def rows_of(trials: Sequence[FrozenTrial]) -> Iterator[Outcome]:
     """Yield what each setting of trials came to, each setting once."""
     known: set[str] = set()
     slots: set[Any] = set()
@@ -315,7 +315,7 @@ def rows_of(trials: Sequence[FrozenTrial]) -> Iterator[Row]:
                 yield row
 
 
-def _rows(trial: FrozenTrial) -> Iterator[Row]:
+def _rows(trial: FrozenTrial) -> Iterator[Outcome]:
     """Yield a row for each end of a trial."""
     attributes = trial.user_attrs
     runs = [value for name, value in attributes.items() if name.startswith(RUN)]
@@ -331,7 +331,7 @@ def _rows(trial: FrozenTrial) -> Iterator[Row]:
         if state in ("complete", "failed") and at_end:
             reason = failure(at_end) or (None if len(at_end) == len(runs) else reason)
             state = "complete" if reason is None else "failed"
-        yield Row(trial.number, own, state, reason, at_end)
+        yield Outcome(trial.number, own, state, reason, at_end)
 
 
 def _at(run: Mapping[str, Any], i: int, epochs: int | None) -> dict[str, Any]:
@@ -391,12 +391,12 @@ def _ordered(value: float, number: int) -> tuple[bool, float, int]:
     return bad, 0.0 if bad else value, number
 
 
-def _length(row: Row) -> int:
+def _length(row: Outcome) -> int:
     """Return how many points the curves of a setting have."""
     return max(len(curve["loss"]) for curve in _curves(row))
 
 
-def _curves(row: Row) -> list[dict[str, Any]]:
+def _curves(row: Outcome) -> list[dict[str, Any]]:
     """Return the curves of a setting's runs, with the steps of an epoch."""
     return [{**run["curve"], "each": run["steps"]} for run in row.runs if run["curve"]]
 
@@ -417,7 +417,7 @@ def _brief(name: str, names: Sequence[str]) -> str:
     return last if own.count(last) == 1 else name
 
 
-def _title(row: Row, varied: Sequence[str]) -> str:
+def _title(row: Outcome, varied: Sequence[str]) -> str:
     """Return what a line is called: what tells its setting from others."""
     return ", ".join(
         f"{_brief(name, varied)} {_shown(row.labels[name])}"

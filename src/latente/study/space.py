@@ -135,7 +135,7 @@ class Setting:
         return json.dumps(dict(sorted(self.labels.items())), ensure_ascii=False)
 
 
-class Space:
+class SearchSpace:
     """All the settings of a study.
 
     Parameters

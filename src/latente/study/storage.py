@@ -1,17 +1,12 @@
 """Where a study is kept: Optuna's journal file, a database, or memory.
 
-A journal is a file of one JSON line a change. A process that is killed may leave half a line, and
-must not leave a lock: the lock is the system's own, which ends with its process, and the next
-writer removes the half line.
+A study in a storage tells what it is a study of, so that another one is not mixed into it.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,26 +168,3 @@ def compare(path: StrPath | None, stored: Any, identity: Mapping[str, Any]) -> N
         raise FileError(
             f"{path} is another study: {'; '.join(told[:SHOWN])}{more}; give another path"
         )
-
-
-@contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Hold the lock of a file while it is written; it ends with the process, however that ends."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        with open(path + ".lock", "ab") as file:
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)
-            try:
-                yield
-            finally:
-                msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
-        return
-    import fcntl
-
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

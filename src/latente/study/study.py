@@ -19,9 +19,9 @@ from ..errors import DataError, ParameterError, TrainingWarning
 from ..parts import is_number, is_whole, listed
 from ..storage.files import StrPath
 from ..training.checkpoint import data_fingerprint
-from .metric import Metric
+from .metric import Scorer
 from .results import ENDS, NOTE, Results, rows_of
-from .space import Setting, Space
+from .space import SearchSpace, Setting
 from .storage import FORMAT, IDENTITY, compare, is_address, open_study, require_optuna
 from .trial import Data, can_go_on, seeded
 from .trial import rows_of as count_rows
@@ -118,8 +118,8 @@ class Study(Results):
         verbose: int = 0,
     ) -> None:
         require_optuna()
-        self.estimator, self.space = estimator, Space(space)
-        self._metric = Metric(metric, maximize)
+        self.estimator, self.space = estimator, SearchSpace(space)
+        self._metric = Scorer(metric, maximize)
         self.metric, self.higher = self._metric.name, self._metric.higher
         self.seeds = as_seeds(seeds)
         self.path, self.name = path, name

@@ -22,9 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from ..build import prolongs
 from ..errors import LatenteError, TrainingError
-from .metric import Metric, UnknownMetric
+from .metric import Scorer, UnknownMetric
 
 Run = dict[str, Any]
 """What training with one seed came to, as JSON values."""
@@ -97,7 +96,8 @@ def accepts(model: Any, name: str) -> bool:
 
 def validates(model: Any) -> bool:
     """Whether a model takes held-out data to validate on in each epoch."""
-    return accepts(model, "validation") and "validation_fraction" in model.get_params(deep=False)
+    epochs = {"epochs", "validation_fraction"} <= model.get_params(deep=False).keys()
+    return epochs and accepts(model, "validation")
 
 
 def can_go_on(model: Any) -> bool:
@@ -105,8 +105,11 @@ def can_go_on(model: Any) -> bool:
     if not accepts(model, "checkpoint"):
         return False
     params = model.get_params(deep=False)
-    needed = {"epochs", "schedule", "network"}
-    return needed <= params.keys() and prolongs(params)
+    if not {"epochs", "schedule", "network"} <= params.keys():
+        return False
+    from ..build import prolongs
+
+    return prolongs(params)
 
 
 def seeded(model: Any, seed: int) -> Any:
@@ -124,7 +127,7 @@ def run_seed(
     seed: int,
     ends: Sequence[int],
     data: Data,
-    metric: Metric,
+    metric: Scorer,
     report: Callable[[int, float], bool] | None = None,
 ) -> Run:
     """Train a model with one seed, and score it at each of its ends.

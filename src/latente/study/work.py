@@ -19,10 +19,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..storage.files import StrPath
-from .metric import Metric
+from .metric import Scorer
 from .queue import POLL, SLOT, Queue, Worker
 from .results import ENDS, REASON, RUN, SETTING, failure
-from .space import Space
+from .space import SearchSpace
 from .storage import open_study
 from .trial import Data, Pruned, Run, run_seed
 
@@ -64,8 +64,8 @@ class Task:
     """
 
     model: Any
-    space: Space
-    metric: Metric
+    space: SearchSpace
+    metric: Scorer
     seeds: Sequence[int]
     data: Data
     path: StrPath | None
@@ -248,9 +248,7 @@ def work_in_processes(task: Task, study: optuna.Study, jobs: int, tell: Tell) ->
     ParameterError, TrainingError
         As the first process that failed raised it.
     """
-    import torch
-
-    each = replace(task, threads=max(torch.get_num_threads() // jobs, 1))
+    each = replace(task, threads=max(processors() // jobs, 1))
     queue = Queue(study, study._storage, Worker())
     queue.fill(task.slots)
     processes = [_started(each) for _ in range(jobs)]
@@ -269,6 +267,13 @@ def work_in_processes(task: Task, study: optuna.Study, jobs: int, tell: Tell) ->
         raise cloudpickle.loads(errors[0])
     if not queue.is_done(len(task.slots)):
         work(task, study, tell)
+
+
+def processors() -> int:
+    """Return how many threads this process would compute with."""
+    here = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    return int(asked) if asked.isdecimal() and int(asked) else here or 1
 
 
 def _started(task: Task) -> subprocess.Popen[bytes]:
@@ -308,13 +313,10 @@ def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
 def main() -> int:
     """Take a task from the standard input and work on it: a process of `work_in_processes`."""
     import cloudpickle
-    import torch
 
     content = sys.stdin.buffer
     task: Task = cloudpickle.loads(content.read(int.from_bytes(content.read(LENGTH), "big")))
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    if task.threads is not None:
-        torch.set_num_threads(task.threads)
     try:
         work(task, task.open(), lambda: None)
     except KeyboardInterrupt:
