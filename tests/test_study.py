@@ -1,4 +1,4 @@
-"""Studies: spaces, what is trained and what is not trained twice, what survives, what is refused."""
+"""Studies: spaces, what is trained and what is not trained twice, what survives, what is wrong."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ class TestPrefix:
     def test_a_schedule_over_the_whole_fit_is_not_cut(self, tmp_path: Path) -> None:
         model = Autoencoder(**{**TINY, "schedule": "cosine"}, random_state=0)
         model.fit(ROWS, checkpoint=tmp_path)
-        with pytest.raises(FileError, match="epochs was .2., now .4."):
+        with pytest.raises(FileError, match=r"epochs was .2., now .4."):
             model.set_params(epochs=4).fit(ROWS, checkpoint=tmp_path)
 
     @pytest.mark.parametrize(("schedule", "trained"), [("constant", 6), ("cosine", 2 + 4 + 6)])
@@ -495,7 +495,8 @@ class TestQueue:
             user_attrs={"worker": {**worker.sign(), "host": "elsewhere"}},
         )
         assert not queue.is_dead(frozen)
-        monkeypatch.setattr(time, "time", lambda now=time.time(): now + queue.GRACE + 1)
+        later = time.time() + queue.GRACE + 1
+        monkeypatch.setattr(time, "time", lambda: later)
         assert queue.is_dead(frozen)
 
     def test_a_worker_that_lives_is_not_dead(self) -> None:
