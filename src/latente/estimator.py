@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -780,3 +781,49 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             setattr(estimator, name, value)
         estimator._expose(contents.fitted, contents.parts)
         return estimator
+
+
+def fit_together(
+    models: Sequence[Autoencoder], X: Any, validation: Any, stops: Sequence[int]
+) -> Iterator[tuple[int, list[bool]]]:
+    """Fit autoencoders at once that differ in seed, learning rate, weight decay or optimiser alone.
+
+    What comes out is what their own fits give, within the rounding of floats.
+
+    Parameters
+    ----------
+    models
+        Not fitted; those with equal optimisers follow one another.
+    X, validation
+        As for `Autoencoder.fit`.
+    stops
+        Epochs at which they are ready for use, rising.
+
+    Yields
+    ------
+    tuple
+        The number of epochs, and which of the models are fitted to so many; the others diverged.
+
+    Raises
+    ------
+    NotStackable
+        If they cannot be fitted at once, or would gain nothing by it.
+    """
+    from .training.together import NotStackable, Together, is_stackable
+
+    begun = []
+    for model in models:
+        params = model.get_params(deep=False)
+        check_params(params, held_out=True)
+        fitted, parts, batches = model._begin(params, X, None, again=False)
+        held_out = model._validation(fitted, validation, None)
+        trainer = Trainer(fitted.model, make_plan(params, parts, len(batches), fitted.model, fitted.seed))
+        if not is_stackable(trainer, batches):
+            raise NotStackable("they are large, or of another kind")
+        begun.append((fitted, parts, trainer))
+    together = Together([trainer for _, _, trainer in begun], batches, held_out)
+    for epochs in together.fit(stops):
+        for model, (fitted, parts, trainer), bad in zip(models, begun, together.bad, strict=True):
+            if not bad:
+                model._finish(fitted, parts, trainer, batches)
+        yield epochs, (~together.bad).tolist()
