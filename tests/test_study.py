@@ -36,6 +36,7 @@ from latente import (
     TrainingWarning,
 )
 from latente.cli.main import app
+from latente.estimator import can_fit_together, fit_together
 from latente.study import queue, trial
 from latente.study.results import Results
 from latente.study.space import Choices, SearchSpace
@@ -277,7 +278,7 @@ class TestPrefix:
 
         monkeypatch.setattr(Trainer, "_train", counted)
         model = Autoencoder(**{**TINY, "schedule": schedule})
-        study = Study(model, {"epochs": [4, 2, 6]}, metric="mse", seeds=1)
+        study = Study(model, {"epochs": [4, 2, 6]}, metric="mse", seeds=1, batched=False)
         study.run(ROWS[:40], validation=ROWS[40:])
         assert count[0] == trained
         assert {row.labels["epochs"] for row in study.rows} == {2, 4, 6}
@@ -288,6 +289,95 @@ class TestPrefix:
             ).fit(ROWS[:40], validation=ROWS[40:])
             assert row.mean("mse") == alone.evaluate(ROWS[40:])["mse"]
             assert len(row.runs[0]["curve"]["epoch"]) == epochs
+
+
+def stackable(**changed: Any) -> Autoencoder:
+    return Autoencoder(**{**TINY, "epochs": 6, **changed})
+
+
+class TestTogether:
+    """Many small fits as one stack give what single fits give."""
+
+    def models(self, **changed: Any) -> list[Autoencoder]:
+        return [
+            stackable(optimizer=optimizer, learning_rate=rate, random_state=seed, **changed)
+            for optimizer, rate in (
+                ("adam", 0.01), ("adam", 0.001), ("sgd(momentum=0.5)", 1e-3), ("rmsprop", 1e-3),
+            )
+            for seed in (0, 1)
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize("changed", [{}, {"batch_size": 40}, {"bottleneck": "sparse"}])
+    def test_they_are_those_of_single_fits(self, changed: Any) -> None:
+        together, alone = self.models(**changed), self.models(**changed)
+        for model in alone:
+            model.fit(ROWS[:40], validation=ROWS[40:])
+        ready = []
+        for epochs, i, good in fit_together(together, ROWS[:40], ROWS[40:], [3, 6]):
+            assert good
+            if epochs == 3:
+                short = stackable(**{**together[i].get_params(deep=False), "epochs": 3})
+                short.fit(ROWS[:40], validation=ROWS[40:])
+                same_weights(together[i], short)
+            ready.append((epochs, i))
+        assert ready == [(epochs, i) for epochs in (3, 6) for i in range(8)]
+        for first, second in zip(together, alone, strict=True):
+            same_weights(first, second)
+            assert first.best_epoch_ == second.best_epoch_
+            assert first.history_[0].keys() == second.history_[0].keys()
+            for name in ("total", "validation_total", "per_pixel"):
+                np.testing.assert_allclose(
+                    [record[name] for record in first.history_],
+                    [record[name] for record in second.history_],
+                    rtol=1e-4,
+                )
+
+    @pytest.mark.parametrize(
+        ("changed", "good"),
+        [
+            ({}, True),
+            ({"weight_decay": 0.1}, True),
+            ({"bottleneck": "gaussian"}, False),
+            ({"corruption": "gaussian_noise"}, False),
+            ({"optimizer": "lbfgs"}, False),
+            ({"schedule": "cosine"}, False),
+            ({"gradient_clip": 1.0}, False),
+            ({"patience": 2}, False),
+            ({"network": "dense(hidden=[30000])"}, False),
+            ({"network": "dense(hidden=[8], dropout=0.2)"}, False),
+            ({"network": "dense(hidden=[8], shortcut=pca)", "schedule": "constant"}, False),
+        ],
+    )
+    def test_what_can_be_stacked(self, changed: Any, good: bool) -> None:
+        assert can_fit_together(stackable(**changed), ROWS[:40], ROWS[40:]) is good
+
+    def test_one_that_diverges_leaves_the_others_alone(self) -> None:
+        models = [
+            stackable(optimizer="sgd", learning_rate=rate, random_state=0) for rate in (1e9, 1e-3)
+        ]
+        stream = list(fit_together(models, ROWS[:40], ROWS[40:], [6]))
+        assert stream == [(6, 0, False), (6, 1, True)]
+        alone = stackable(optimizer="sgd", learning_rate=1e-3, random_state=0)
+        same_weights(models[1], alone.fit(ROWS[:40], validation=ROWS[40:]))
+
+    def test_a_study_does_it_by_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        space = {"learning_rate": [1e-2, 1e-3], "epochs": [2, 4], "latent_dim": [1, 2]}
+
+        def table(**keywords: Any) -> Any:
+            study = Study(Autoencoder(**TINY), space, metric="mse", seeds=2, **keywords)
+            return study.run(ROWS).table.drop(columns=["seconds", "trial"])
+
+        alone = table(batched=False)
+        with monkeypatch.context() as patch:
+            patch.setattr(trial, "_fitted", None)  # no fit of its own is needed
+            together = table()
+        pd.testing.assert_frame_equal(together, alone, rtol=1e-4)
+
+
+def same_weights(first: Autoencoder, second: Autoencoder) -> None:
+    for name, value in first.module_.state_dict().items():
+        other = second.module_.state_dict()[name]
+        assert torch.allclose(value, other, rtol=1e-3, atol=1e-5), name
 
 
 class TestGoingOn:
@@ -368,7 +458,7 @@ class TestGoingOn:
         study = Study(Autoencoder(**TINY), {"latent_dim": [1, 3]}, metric="mse", seeds=2)
         model = study.run(ROWS[:40], validation=ROWS[40:]).best_model()
         scores = [run["scores"]["mse"] for run in study.best.runs]
-        assert model.evaluate(ROWS[40:])["mse"] == min(scores)
+        assert model.evaluate(ROWS[40:])["mse"] == pytest.approx(min(scores))
 
     def test_targets_are_learned_and_scored(self) -> None:
         study = Study(Autoencoder(**TINY), {"latent_dim": [2]}, metric="mse", seeds=1)

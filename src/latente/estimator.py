@@ -783,9 +783,26 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return estimator
 
 
+def can_fit_together(model: Autoencoder, X: Any, validation: Any) -> bool:
+    """Whether `fit_together` takes such a model, and its fit gains by it.
+
+    Parameters
+    ----------
+    model, X, validation
+        As for `fit_together`.
+    """
+    from .training.together import NotStackable
+
+    try:
+        _stacked([model], X, validation)[0].check()
+    except NotStackable:
+        return False
+    return True
+
+
 def fit_together(
     models: Sequence[Autoencoder], X: Any, validation: Any, stops: Sequence[int]
-) -> Iterator[tuple[int, list[bool]]]:
+) -> Iterator[tuple[int, int, bool]]:
     """Fit autoencoders at once that differ in seed, learning rate, weight decay or optimiser alone.
 
     What comes out is what their own fits give, within the rounding of floats.
@@ -802,13 +819,25 @@ def fit_together(
     Yields
     ------
     tuple
-        The number of epochs, and which of the models are fitted to so many; the others diverged.
+        The number of epochs, a model's place, and whether it is fitted to so many; else it
+        diverged.
 
     Raises
     ------
     NotStackable
         If they cannot be fitted at once, or would gain nothing by it.
     """
+    together, begun, batches = _stacked(models, X, validation)
+    for epochs in together.fit(stops):
+        for i, (fitted, parts, trainer) in enumerate(begun):
+            good = not together.bad[i]
+            if good:
+                models[i]._finish(fitted, parts, trainer, batches)
+            yield epochs, i, good
+
+
+def _stacked(models: Sequence[Autoencoder], X: Any, validation: Any) -> Any:
+    """Return the fits of models as one, what each began with, and the rows they are trained on."""
     from .training.together import NotStackable, Together, is_stackable
 
     begun = []
@@ -817,13 +846,9 @@ def fit_together(
         check_params(params, held_out=True)
         fitted, parts, batches = model._begin(params, X, None, again=False)
         held_out = model._validation(fitted, validation, None)
-        trainer = Trainer(fitted.model, make_plan(params, parts, len(batches), fitted.model, fitted.seed))
+        plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
+        trainer = Trainer(fitted.model, plan)
         if not is_stackable(trainer, batches):
             raise NotStackable("they are large, or of another kind")
         begun.append((fitted, parts, trainer))
-    together = Together([trainer for _, _, trainer in begun], batches, held_out)
-    for epochs in together.fit(stops):
-        for model, (fitted, parts, trainer), bad in zip(models, begun, together.bad, strict=True):
-            if not bad:
-                model._finish(fitted, parts, trainer, batches)
-        yield epochs, (~together.bad).tolist()
+    return Together([trainer for _, _, trainer in begun], batches, held_out), begun, batches

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import ParameterError, TrainingError
+from ..errors import LatenteError, ParameterError, TrainingError
 
 HIGHER = frozenset({"psnr", "ssim", "ms_ssim", "score", "active_units", "log_likelihood"})
 """Metrics of which more is better."""
@@ -84,6 +84,21 @@ class Scorer:
             raise TrainingError(f"{self.name} on the held-out data is NaN")
         return scores
 
+    def outcome(self, model: Any, X: Any, target: Any = None) -> tuple[Scores | None, str | None]:
+        """Return the scores of a fitted model, or None and why there are none."""
+        try:
+            return self.scores(model, X, target), None
+        except UnknownMetric:
+            raise
+        except Exception as error:  # a failure is an outcome of the study, not its end
+            return None, sentence_of(error)
+
 
 class UnknownMetric(ParameterError):
     """The model's `evaluate` gives no such metric, whatever its parameters."""
+
+
+def sentence_of(error: Exception) -> str:
+    """Return why a fit failed, in one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, LatenteError) else f"{type(error).__name__}: {text}"

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -122,18 +122,23 @@ class Queue:
             if slot not in taken:
                 self.study.enqueue_trial(fixed, {SLOT: slot, **attributes})
 
-    def claim(self, slots: int) -> optuna.Trial | None:
+    def claim(
+        self, slots: int, suits: Callable[[int], bool] = lambda slot: True
+    ) -> optuna.Trial | None:
         """Return a trial that waited and is this worker's now, or None where none waits.
 
         Parameters
         ----------
         slots
             Slots from this number on stay where they are.
+        suits
+            Which of the others are taken.
         """
         import optuna
 
         for trial in self.trials():
-            if trial.state != self.states.WAITING or trial.user_attrs.get(SLOT, slots) >= slots:
+            slot = trial.user_attrs.get(SLOT, slots)
+            if trial.state != self.states.WAITING or slot >= slots or not suits(slot):
                 continue
             with contextlib.suppress(RuntimeError):  # another worker was faster
                 self.storage.set_trial_user_attr(self._id(trial), WORKER, self.worker.sign())
@@ -172,15 +177,15 @@ class Queue:
             self.study.tell(trial, value, state=state)
 
     @contextlib.contextmanager
-    def alive(self, trial: optuna.Trial) -> Iterator[None]:
-        """Give signs of life while a trial runs."""
+    def alive(self, trials: Sequence[optuna.Trial]) -> Iterator[None]:
+        """Give signs of life while trials run."""
         ended = threading.Event()
-        number = self.storage.get_trial_id_from_study_id_trial_number(self.study_id, trial.number)
 
         def beat() -> None:
             while not ended.wait(BEAT):
-                with contextlib.suppress(Exception):  # the next one comes soon
-                    self.storage.set_trial_user_attr(number, WORKER, self.worker.sign())
+                for trial in trials:
+                    with contextlib.suppress(Exception):  # it has ended; or the next one comes soon
+                        trial.set_user_attr(WORKER, self.worker.sign())
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()

@@ -75,6 +75,10 @@ class Study(Results):
         lags behind, epoch by epoch. None trains all to the end.
     maximize
         Whether more of the metric is better; None knows it by its name.
+    batched
+        Whether small networks of one shape are trained at once where that is faster, as one stack:
+        their seconds are then the shares of one fit. The outcome is the same within the rounding
+        of floats.
     verbose
         1 prints a line for each setting that is done.
 
@@ -115,6 +119,7 @@ class Study(Results):
         sampler: Any = "auto",
         pruner: Any = None,
         maximize: bool | None = None,
+        batched: bool = True,
         verbose: int = 0,
     ) -> None:
         require_optuna()
@@ -124,7 +129,7 @@ class Study(Results):
         self.seeds = as_seeds(seeds)
         self.path, self.name = path, name
         self.sampler = self._as_sampler(sampler)
-        self.pruner = pruner
+        self.pruner, self.batched = pruner, bool(batched)
         self.verbose = verbose
         self._study: optuna.Study | None = None
         self._data: Data | None = None
@@ -272,14 +277,18 @@ class Study(Results):
     def _task(self, data: Data, trials: int | None) -> Task:
         if trials is not None and not is_whole(trials, 1):
             raise ParameterError(f"trials={trials!r}: use a whole number from 1")
-        slots = self._grid() if self.sampler == "grid" else [({}, {})] * int(trials or TRIALS)
+        slots: Slots = [({}, {})] * int(trials or TRIALS)
+        settings = None
+        if self.sampler == "grid":
+            slots, settings = self._grid()
         return Task(
             self.estimator, self.space, self._metric, self.seeds, data, self.path, self.name,
             self._identity(data), self.sampler, self.pruner, slots[: trials or len(slots)],
+            settings, self.batched,
         )  # fmt: skip
 
-    def _grid(self) -> Slots:
-        """Return the settings of a grid, those that are the beginning of others within them."""
+    def _grid(self) -> tuple[Slots, list[Setting]]:
+        """Return the slots of a grid, and their settings, the beginnings of others within them."""
         chains: dict[str, list[Setting]] = {}
         for setting in self.space.grid():
             labels = dict(setting.labels)
@@ -287,12 +296,13 @@ class Study(Results):
             if going_on:
                 labels["epochs"] = None
             chains.setdefault(Setting(setting.part, labels).key(), []).append(setting)
-        slots = []
+        slots, settings = [], []
         for several in chains.values():
             ends = sorted(int(each.labels["epochs"]) for each in several[1:] and several)  # type: ignore[arg-type]
             longest = max(several, key=lambda each: each.labels.get("epochs", 0) if ends else 0)  # type: ignore[arg-type, return-value]
             slots.append((self.space.fixed(longest), {ENDS: ends} if ends else {}))
-        return slots
+            settings.append(longest)
+        return slots, settings
 
     def _identity(self, data: Data) -> dict[str, Any]:
         """Return what makes two studies the same."""

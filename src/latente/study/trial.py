@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import LatenteError, TrainingError
-from .metric import Scorer, UnknownMetric
+from ..errors import TrainingError
+from .metric import Scorer, sentence_of
 
 Run = dict[str, Any]
 """What training with one seed came to, as JSON values."""
@@ -163,19 +163,17 @@ def run_seed(
         for epochs in ends or (None,):
             end: dict[str, Any] = {"epochs": epochs, "scores": None, "reason": None}
             begun = time.perf_counter()
-            fitted = None
             try:
                 fitted = _fitted(model, seed, epochs, data, callback, Path(folder), run)
                 spent += time.perf_counter() - begun
-                end["scores"] = metric.scores(fitted, data.held_out, data.held_out_target)
-            except (UnknownMetric, KeyboardInterrupt):
-                raise
             except Exception as error:  # a failure is an outcome of the study, not its end
-                spent += 0.0 if fitted is not None else time.perf_counter() - begun
-                end["reason"] = _sentence(error)
-            if fitted is not None:
+                spent += time.perf_counter() - begun
+                end["reason"] = sentence_of(error)
+            else:
+                found = metric.outcome(fitted, data.held_out, data.held_out_target)
+                end["scores"], end["reason"] = found
                 run["curve"] = curve(getattr(fitted, "history_", None))
-                run["steps"] = _steps(fitted, data)
+                run["steps"] = steps_of(fitted, data)
             end["seconds"] = _rounded(spent)
             run["ends"].append(end)
             if callback is not None and callback.stopped:
@@ -245,7 +243,7 @@ def curve(history: Sequence[Mapping[str, float]] | None) -> dict[str, list[float
     }
 
 
-def _steps(fitted: Any, data: Data) -> int:
+def steps_of(fitted: Any, data: Data) -> int:
     """Return how many steps of the optimiser an epoch takes."""
     size = getattr(fitted, "batch_size_", None)
     return 1 if size is None else max(-(-rows_of(data.X) // int(size)), 1)
@@ -258,9 +256,3 @@ def rows_of(X: Any) -> int:
 
 def _rounded(value: float) -> float:
     return float(f"{float(value):.{DIGITS}g}")
-
-
-def _sentence(error: Exception) -> str:
-    """Return why a fit failed, in one line."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, LatenteError) else f"{type(error).__name__}: {text}"

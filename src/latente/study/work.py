@@ -22,7 +22,8 @@ from ..storage.files import StrPath
 from .metric import Scorer
 from .queue import POLL, SLOT, Queue, Worker
 from .results import ENDS, REASON, RUN, SETTING, failure
-from .space import SearchSpace
+from .space import SearchSpace, Setting
+from .stacked import Stacks
 from .storage import open_study
 from .trial import Data, Pruned, Run, run_seed
 
@@ -59,6 +60,12 @@ class Task:
         Names, or objects of Optuna's.
     slots
         For each setting what is fixed, and attributes of its trial.
+    settings
+        The setting of each slot, where they are known.
+    batched
+        Whether settings may be trained at once.
+    jobs
+        Processes that work on it here.
     threads
         Of a process that computes; None as many as torch takes.
     """
@@ -74,6 +81,9 @@ class Task:
     sampler: Any
     pruner: Any
     slots: Slots
+    settings: Sequence[Setting] | None = None
+    batched: bool = True
+    jobs: int = 1
     threads: int | None = None
 
     def open(self) -> optuna.Study:
@@ -119,40 +129,69 @@ def work(task: Task, study: optuna.Study, tell: Tell) -> None:
         Called after each setting.
     """
     worker = Worker()
-    queue = Queue(study, study._storage, worker)
+    queue, stacks = Queue(study, study._storage, worker), Stacks(task)
     count = len(task.slots)
     with worker.working():
         queue.fill(task.slots)
         while not queue.is_done(count):
-            trial = queue.claim(count)
-            if trial is not None:
-                _work_on(task, queue, trial)
+            trials = _claim(queue, stacks, count)
+            if trials:
+                _work_on(task, queue, stacks, trials)
                 tell()
             elif not queue.free():
                 queue.fill(task.slots)  # where a worker was killed between two steps
                 time.sleep(POLL)
 
 
-def _work_on(task: Task, queue: Queue, trial: optuna.Trial) -> None:
-    """Train a setting and enter its outcome; it waits again where this is interrupted."""
+def _claim(queue: Queue, stacks: Stacks, count: int) -> list[optuna.Trial]:
+    """Return a setting that waits, and others that can be trained at once with it."""
+    first = queue.claim(count)
+    if first is None:
+        return []
+    trials = [first]
+    shape = stacks.shape(first.user_attrs[SLOT])
+    while shape is not None and len(trials) < stacks.most():
+        other = queue.claim(count, lambda slot: stacks.shape(slot) == shape)
+        if other is None:
+            break
+        trials.append(other)
+    return trials
+
+
+def _work_on(task: Task, queue: Queue, stacks: Stacks, trials: Sequence[optuna.Trial]) -> None:
+    """Train settings and enter their outcomes; they wait again where this is interrupted."""
+    left = list(trials)
+    try:
+        with queue.alive(trials):
+            slots = [int(trial.user_attrs[SLOT]) for trial in trials]
+            if stacks.shape(slots[0]) is not None:
+                with contextlib.suppress(RuntimeError):  # what it did not do is done one by one
+                    stacks.train(trials, slots)
+            for trial in trials:
+                _conclude(task, queue, trial)
+                left.remove(trial)
+    except BaseException:
+        numbers = {trial.number for trial in left}
+        for frozen in queue.trials():
+            if frozen.number in numbers:
+                queue.put_back(frozen)
+        raise
+
+
+def _conclude(task: Task, queue: Queue, trial: optuna.Trial) -> None:
+    """Train what is left of a setting, and enter its outcome."""
     states = queue.states
     try:
-        with queue.alive(trial):
-            reason = _train(task, queue, trial)
+        reason = _train(task, queue, trial)
+        if isinstance(reason, str):
+            _note(trial, REASON, reason)
+            queue.finish(trial, states.FAIL)
+        else:
+            queue.finish(trial, states.COMPLETE, reason)
     except Pruned:
         queue.finish(trial, states.PRUNED)
     except _Taken:  # by a worker that took this one for dead
         return
-    except BaseException:
-        (frozen,) = (t for t in queue.trials() if t.number == trial.number)
-        queue.put_back(frozen)
-        raise
-    else:
-        if isinstance(reason, str):
-            trial.set_user_attr(REASON, reason)
-            queue.finish(trial, states.FAIL)
-        else:
-            queue.finish(trial, states.COMPLETE, reason)
 
 
 class _Taken(Exception):
@@ -248,7 +287,7 @@ def work_in_processes(task: Task, study: optuna.Study, jobs: int, tell: Tell) ->
     ParameterError, TrainingError
         As the first process that failed raised it.
     """
-    each = replace(task, threads=max(processors() // jobs, 1))
+    each = replace(task, jobs=jobs, threads=max(processors() // jobs, 1))
     queue = Queue(study, study._storage, Worker())
     queue.fill(task.slots)
     processes = [_started(each) for _ in range(jobs)]

@@ -33,7 +33,7 @@ CLOSE = 1e-3
 State = dict[str, Tensor]
 
 
-class NotStackable(Exception):
+class NotStackable(RuntimeError):
     """Models that cannot be trained at once: they draw numbers, or differ in more than weights."""
 
 
@@ -95,9 +95,7 @@ class Together:
         If they cannot be trained at once.
     """
 
-    def __init__(
-        self, trainers: Sequence[Trainer], batches: Batches, validation: Batches
-    ) -> None:
+    def __init__(self, trainers: Sequence[Trainer], batches: Batches, validation: Batches) -> None:
         self.trainers, self.batches, self.validation = trainers, batches, validation
         first = trainers[0]
         self.size = min(first.plan.batch_size, len(batches))
@@ -105,7 +103,7 @@ class Together:
             if trainer._begin([batches]):
                 raise NotStackable("they begin at a solution")
         models = [trainer.model for trainer in trainers]
-        params, self.buffers = stack_module_state(models)  # type: ignore[arg-type]
+        params, self.buffers = stack_module_state(models)
         self.params = {name: value.detach() for name, value in params.items()}
         self.objective = _Objective(first.model)
         self.optimizers = self._build()
@@ -142,7 +140,7 @@ class Together:
 
         The trainers are then as those of single fits of so many epochs, but for those in `bad`.
         """
-        self._check()
+        self.check()
         for epoch in range(max(stops)):
             begun = time.perf_counter()
             self._train(epoch)
@@ -165,7 +163,7 @@ class Together:
         means = {name: term.mean() for name, term in self._call(params, buffers, x, y).items()}
         return next(iter(means.values())), means
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Refuse models whose loss is not that of the stack, or which change beside weights."""
         trainer = self.trainers[0]
         generator = trainer._seeded(0)
