@@ -18,7 +18,7 @@ import optuna
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 from sklearn.decomposition import PCA
@@ -683,6 +683,7 @@ class TestRefused:
         with pytest.raises(FileError, match="cannot open the database"):
             Results(f"sqlite:///{tmp_path}/no/such.db")
 
+    @settings(max_examples=30)
     @given(st.binary(max_size=200))
     def test_a_hostile_file_is_a_sentence(self, content: bytes) -> None:
         import tempfile

@@ -28,6 +28,8 @@ from .state import Record
 
 MOST_WORK = 2**22
 """Weights times rows of a step up to which a step is launching rather than computing."""
+MOST_VALUES = 2**18
+"""Values in a batch, of which every model of a stack may have a copy of its own."""
 CLOSE = 1e-3
 """How near to a model's own loss the stacked one must be, relative to it."""
 State = dict[str, Tensor]
@@ -61,6 +63,8 @@ def is_stackable(trainer: Trainer, batches: Batches) -> bool:
     plan, groups = trainer.plan, trainer.model.groups()
     learned = {id(p) for p in trainer.model.parameters() if p.requires_grad}
     weights = sum(p.numel() for p in trainer.model.parameters())
+    rows = min(plan.batch_size, len(batches))
+    values = batches.take(torch.zeros(1, dtype=torch.long, device=batches.device))[0].numel()
     return (
         trainer.device.type == "cpu"
         and plan.optimizer.elementwise
@@ -74,7 +78,8 @@ def is_stackable(trainer: Trainer, batches: Batches) -> bool:
         and groups[0].learning_rate is None
         and {id(p) for p in groups[0].parameters} == learned
         and batches.weights is None
-        and weights * min(plan.batch_size, len(batches)) <= MOST_WORK
+        and weights * rows <= MOST_WORK
+        and values * rows <= MOST_VALUES
     )
 
 
