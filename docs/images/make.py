@@ -21,7 +21,7 @@ from PIL import Image
 from rich.console import Console
 from sklearn.datasets import load_wine
 
-from latente import AnomalyDetector, Autoencoder, datasets, figures
+from latente import AnomalyDetector, Autoencoder, Study, datasets, figures
 from latente.figures.style import LIGHT, canvas, panel
 
 COLUMNS = 10
@@ -219,7 +219,19 @@ def terminal(name: str, folder: str, command: str) -> None:
     console.save_svg(str(IMAGES / f"guide-{name}.svg"), title="latente")
 
 
+def settings() -> None:
+    """Draw the curves of the study that the guide begins with."""
+    study = Study(
+        Autoencoder(latent_dim=8, network="dense", loss="squared", batch_size=256),
+        {"optimizer": ["adam", "sgd"], "learning_rate": [0.01, 0.001], "epochs": [4, 8]},
+        seeds=3,
+    )
+    study.run(datasets.load("digits").X)
+    study.plot().savefig(IMAGES / "study-curves.png", dpi=110)
+
+
 if __name__ == "__main__":
     demo()
     defects()
     guide()
+    settings()

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from .restoration import restore as restore
     from .search.duplicates import near_duplicates as near_duplicates
     from .search.index import LatentIndex as LatentIndex
+    from .study.space import Range as Range
+    from .study.study import Study as Study
 
 _PARTS = {cls: table for table in FAMILIES.values() for cls in table.classes}
 _PACKAGES = ("datasets", "figures", "latent", "recipes")
@@ -51,6 +53,8 @@ _HOMES = {
     "Imputer": "imputation",
     "LatentIndex": "search.index",
     "PyODAdapter": "anomaly.pyod",
+    "Range": "study.space",
+    "Study": "study.study",
     "intrinsic_dimension": "latent.dimension",
     "near_duplicates": "search.duplicates",
     "restore": "restoration",

@@ -410,6 +410,25 @@ def as_callbacks(callbacks: Any) -> Sequence[Any]:
     return several
 
 
+def prolongs(params: Params) -> bool:
+    """Whether a fit of fewer epochs is the beginning of one of more, all else equal.
+
+    Parameters
+    ----------
+    params
+        The estimator's keywords.
+    """
+    if params["epochs"] == "auto":
+        return False
+    schedule = params["schedule"]
+    if schedule == "auto":
+        if params["network"] == "auto":
+            return False
+        schedule = as_network(params["network"]).pace().schedule
+    found: Schedule = resolve(schedule, FAMILIES["schedule"], "schedule")
+    return found.prolongs
+
+
 def fingerprint(params: Params, batches: Batches, validation: Batches | None) -> dict[str, Any]:
     """Return what makes two fits the same one: the keywords that shape it, and the data.
 
@@ -422,7 +441,9 @@ def fingerprint(params: Params, batches: Batches, validation: Batches | None) ->
     validation
         Rows that were given to validate on.
     """
-    apart = ("callbacks", "verbose", "device", "warm_start")
+    apart = ["callbacks", "verbose", "device", "warm_start"]
+    if prolongs(params):  # the state after some epochs is that of any longer fit, too
+        apart.append("epochs")
     same: dict[str, Any] = {
         name: repr(value) for name, value in params.items() if name not in apart
     }

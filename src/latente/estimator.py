@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -780,3 +781,74 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             setattr(estimator, name, value)
         estimator._expose(contents.fitted, contents.parts)
         return estimator
+
+
+def can_fit_together(model: Autoencoder, X: Any, validation: Any) -> bool:
+    """Whether `fit_together` takes such a model, and its fit gains by it.
+
+    Parameters
+    ----------
+    model, X, validation
+        As for `fit_together`.
+    """
+    from .training.together import NotStackable
+
+    try:
+        _stacked([model], X, validation)[0].check()
+    except NotStackable:
+        return False
+    return True
+
+
+def fit_together(
+    models: Sequence[Autoencoder], X: Any, validation: Any, stops: Sequence[int]
+) -> Iterator[tuple[int, int, bool]]:
+    """Fit autoencoders at once that differ in seed, learning rate, weight decay or optimiser alone.
+
+    What comes out is what their own fits give, within the rounding of floats.
+
+    Parameters
+    ----------
+    models
+        Not fitted; those with equal optimisers follow one another.
+    X, validation
+        As for `Autoencoder.fit`.
+    stops
+        Epochs at which they are ready for use, rising.
+
+    Yields
+    ------
+    tuple
+        The number of epochs, a model's place, and whether it is fitted to so many; else it
+        diverged.
+
+    Raises
+    ------
+    NotStackable
+        If they cannot be fitted at once, or would gain nothing by it.
+    """
+    together, begun, batches = _stacked(models, X, validation)
+    for epochs in together.fit(stops):
+        for i, (fitted, parts, trainer) in enumerate(begun):
+            good = not together.bad[i]
+            if good:
+                models[i]._finish(fitted, parts, trainer, batches)
+            yield epochs, i, good
+
+
+def _stacked(models: Sequence[Autoencoder], X: Any, validation: Any) -> Any:
+    """Return the fits of models as one, what each began with, and the rows they are trained on."""
+    from .training.together import NotStackable, Together, is_stackable
+
+    begun = []
+    for model in models:
+        params = model.get_params(deep=False)
+        check_params(params, held_out=True)
+        fitted, parts, batches = model._begin(params, X, None, again=False)
+        held_out = model._validation(fitted, validation, None)
+        plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
+        trainer = Trainer(fitted.model, plan)
+        if not is_stackable(trainer, batches):
+            raise NotStackable("they are large, or of another kind")
+        begun.append((fitted, parts, trainer))
+    return Together([trainer for _, _, trainer in begun], batches, held_out), begun, batches

@@ -24,6 +24,8 @@ class Optimizer(Part, ABC):
     whole: ClassVar[bool] = False
     """Whether a step needs the loss of the same batch several times, and likes all rows in it."""
 
+    elementwise: ClassVar[bool] = False
+    """Whether a weight's step depends on that weight alone, so that stacked models can share it."""
     title: ClassVar[str]
     """The name of torch's class."""
     fused: ClassVar[bool] = False
@@ -70,6 +72,7 @@ class _Adaptive(Optimizer):
     """
 
     capturable: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = True
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
@@ -144,6 +147,7 @@ class SGD(Optimizer):
     """
 
     title: ClassVar[str] = "SGD"
+    elementwise: ClassVar[bool] = True
     fused: ClassVar[bool] = True
     momentum: float = 0.9
     nesterov: bool = False
@@ -173,6 +177,7 @@ class RMSprop(Optimizer):
     """
 
     title: ClassVar[str] = "RMSprop"
+    elementwise: ClassVar[bool] = True
     capturable: ClassVar[bool] = True
     alpha: float = 0.99
     momentum: float = 0.0
@@ -192,6 +197,7 @@ class Adagrad(Optimizer):
     """Steps that shrink with the gradients seen so far (Duchi et al., 2011)."""
 
     title: ClassVar[str] = "Adagrad"
+    elementwise: ClassVar[bool] = True
     rate: ClassVar[float] = 1e-2
 
     def options(self, weight_decay: float) -> dict[str, Any]:
@@ -209,6 +215,7 @@ class Adadelta(Optimizer):
     """
 
     title: ClassVar[str] = "Adadelta"
+    elementwise: ClassVar[bool] = True
     rate: ClassVar[float] = 1.0
     capturable: ClassVar[bool] = True
     rho: float = 0.9

@@ -21,6 +21,9 @@ class Schedule(Part, ABC):
     """Whether the scheduler moves with each step rather than with each epoch."""
     watches: ClassVar[bool] = False
     """Whether the scheduler is told the epoch's loss."""
+    prolongs: ClassVar[bool] = False
+    """Whether a fit of fewer epochs is the beginning of one of more: the rate does not depend on
+    where the fit ends."""
 
     @abstractmethod
     def build(self, optimizer: TorchOptimizer, steps: int) -> LRScheduler | RateByLoss | None:
@@ -38,6 +41,8 @@ class Schedule(Part, ABC):
 @dataclass(kw_only=True)
 class Constant(Schedule):
     """The rate stays as it is."""
+
+    prolongs: ClassVar[bool] = True
 
     def build(self, optimizer: TorchOptimizer, steps: int) -> None:
         return None
@@ -103,6 +108,7 @@ class Step(Schedule):
         Factor of each change, above 0, to 1.
     """
 
+    prolongs: ClassVar[bool] = True
     every: int = 10
     gamma: float = 0.5
 
@@ -126,6 +132,7 @@ class Exponential(Schedule):
         Factor of each change, above 0, to 1.
     """
 
+    prolongs: ClassVar[bool] = True
     gamma: float = 0.95
 
     def check(self) -> None:
@@ -150,6 +157,7 @@ class Plateau(Schedule):
     """
 
     watches: ClassVar[bool] = True
+    prolongs: ClassVar[bool] = True
     factor: float = 0.5
     patience: int = 5
 

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "index": ("Use", "search", "Write the codes of data to an index, to be searched."),
     "search": ("Use", "search", "Find what is most like a picture or a row."),
     "duplicates": ("Use", "search", "Find pictures that are copies of one another."),
+    "study": ("Train", "study", "Search over parameters: one table, curves, the best model."),
     "plot": (
         "Look",
         "plot",
@@ -107,6 +108,17 @@ class CommandGroup(TyperGroup):
         write_rows(formatter, rows, "Commands")
 
 
+class StudyGroup(CommandGroup):
+    """Commands of which one is meant where none is named: ``latente study DATA --space ...``."""
+
+    meant = "run"
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [self.meant, *args]
+        return super().parse_args(ctx, args)
+
+
 class Commands(CommandGroup):
     """The commands, each a placeholder with one line of help until it is called."""
 
@@ -137,7 +149,8 @@ def load(name: str) -> Any:
     _, module, line = COMMANDS[name]
     found = getattr(import_module(f"..{module}", __name__), name)
     if isinstance(found, Mapping):
-        made = application(CommandGroup, add_completion=False, help=line)
+        group = StudyGroup if name == "study" else CommandGroup
+        made = application(group, add_completion=False, help=line)
         for key, function in found.items():
             made.command(key, cls=Command, context_settings=HELP)(function)
     else:

@@ -267,17 +267,27 @@ def read_config(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
     ParameterError
         If it holds an unknown key or a value that cannot be; the message names file and key.
     """
+    return split_config(read_toml(path), path)
+
+
+def read_toml(path: str) -> dict[str, Any]:
+    """Return what a TOML file holds.
+
+    Raises
+    ------
+    CallError
+        If there is no such file, or it is not TOML.
+    """
     import tomllib
 
     if os.path.exists(path) and not os.path.isfile(path):
         raise CallError(f"{path} is not a file; give a TOML file")
     try:
-        found = tomllib.loads(Path(path).read_text("utf-8"))
+        return tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise CallError(f"{path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise CallError(f"{path} is not a TOML file: {error}") from None
-    return split_config(found, path)
 
 
 def split_config(found: Mapping[str, Any], path: str) -> tuple[dict[str, Any], dict[str, Any]]:

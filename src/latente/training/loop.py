@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..bottlenecks.base import Moment
 from ..data.batches import Batches
-from ..errors import ParameterError, TrainingError
+from ..errors import FileError, ParameterError, TrainingError
 from ..model import Model
 from .checkpoint import Checkpoint, FormError, require_form
 from .hardware import autocast, is_out_of_memory, is_small, one_thread
@@ -427,6 +427,12 @@ class Trainer:
                 require_form(saved[name], own[name], name)
             for i, optimizer in enumerate(self.optimizers):
                 self._require_form(saved["optimizers"][i], optimizer)
+            done = saved["state"]["epoch"]
+            if type(done) is int and done > self.plan.epochs:
+                raise FileError(
+                    f"{checkpoint.path} holds {done} epochs of this fit, but epochs="
+                    f"{self.plan.epochs}; give epochs={done} or more, or another folder"
+                )
             self.state.from_dict(saved["state"])
             self.model.load_state_dict(saved["model"])
             for optimizer, state in zip(self.optimizers, saved["optimizers"], strict=True):

@@ -1,0 +1,1 @@
+"""Studies: a search over parameters, its table and its curves."""
