@@ -45,6 +45,8 @@ def printable(text: str, longest: int | None = None) -> str:
     longest
         How many of its characters are shown, from 1; None for all. What is left out shows as "...".
 
+    Examples
+    --------
     >>> print(printable("a\x1b[31m.png"))
     a\x1b[31m.png
     >>> print(printable("a" * 100, 5))
