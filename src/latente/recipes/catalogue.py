@@ -85,6 +85,10 @@ RECIPES = Recipes(
     {
         "demo": "demo",
         "font": "font",
+        "dense": "dense",
+        "sparse": "sparse",
+        "linear": "linear",
+        "convolutional": "convolutional",
         "font-architectures": "font_architectures",
         "font-optimizers": "font_optimizers",
         "font-denoising": "font_denoising",
