@@ -89,6 +89,8 @@ RECIPES = Recipes(
         "sparse": "sparse",
         "linear": "linear",
         "convolutional": "convolutional",
+        "maps": "maps",
+        "code-size": "code_size",
         "font-architectures": "font_architectures",
         "font-optimizers": "font_optimizers",
         "font-denoising": "font_denoising",

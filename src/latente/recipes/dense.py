@@ -78,9 +78,7 @@ def run(report: Report) -> None:
     deeper(report, mnist, found)
 
 
-def compared(
-    report: Report, mnist: Dataset, found: dict[str, Measured], pca: Components
-) -> None:
+def compared(report: Report, mnist: Dataset, found: dict[str, Measured], pca: Components) -> None:
     """Set all models beside PCA."""
     training = {
         "given-32": _("document D: Adadelta, 50 epochs"),

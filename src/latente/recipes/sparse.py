@@ -13,7 +13,7 @@ from .. import figures
 from ..estimator import Autoencoder
 from .language import _, mark
 from .report import Recipe, Report
-from .weights import first_layer, last_layer, strongest
+from .weights import last_layer
 
 KEYWORDS = {
     "latent_dim": 32,
@@ -64,7 +64,7 @@ def run(report: Report) -> None:
         model = report.fit(f"code-{size}-price-{price:g}", keywords, train, data="mnist")
         return measure(model, price, held_out, mnist.X_test)
 
-    found = [fitted(32, price) for price in report.pick(PRICES, PRICES[::2])]
+    found = [fitted(32, price) for price in report.pick(PRICES, PRICES[:3])]
     chosen = moderate(found)
     curve(report, found, chosen)
     beside(report, found[0], chosen, np.asarray(mnist.X_test))
@@ -112,9 +112,7 @@ def curve(report: Report, found: list[Measured], chosen: Measured) -> None:
             "held-out training pictures is at most {percent:.0f} % above that without a price."
         ).format(price=chosen.price, percent=100 * (ALLOWED - 1))
     )
-    rows = [
-        (f"{each.price:g}", each.bce, each.activity, each.active, each.norm) for each in found
-    ]
+    rows = [(f"{each.price:g}", each.bce, each.activity, each.active, each.norm) for each in found]
     head = (
         _("price"), _("test BCE"), _("mean activity"), _("active of 32"),
         _("length of a decoder's weights"),
@@ -165,21 +163,13 @@ def beside(report: Report, free: Measured, chosen: Measured, X_test: Any) -> Non
     """Show pictures and weights with and without the price."""
     report.section("weights", _("Weights with and without"))
     report.text(
-        _(
-            "Each small picture is the weights that lead from the pixels to one number of the "
-            "code, or from that number back to the pixels: light where they are positive, dark "
-            "where they are negative."
-        )
+        _("Each small picture is the weights that lead from the pixels to one number of the code.")
     )
-    pictures = {}
-    for name, each in ((_("no price"), free), (_("with a price"), chosen)):
-        pictures[_("encoder,\n{which}").format(which=name)] = as_pictures(first_layer(each.model))
-        pictures[_("decoder,\n{which}").format(which=name)] = as_pictures(last_layer(each.model))
-    report.picture(
-        figures.rows(pictures),
-        _("Weights of encoder and decoder without and with a price on the code."),
-        _("The 16 strongest of 32 weights, each on its own scale."),
-    )
+    for each, caption in (
+        (free, _("Weights of the encoder without a price.")),
+        (chosen, _("Weights of the encoder with a price.")),
+    ):
+        report.picture(figures.filters(each.model, 32), caption, caption)
     others = {_("with a price"): chosen.model.reconstruct(X_test)}
     report.picture(
         figures.reconstructions(free.model, X_test, 12, beside=others),
@@ -189,8 +179,11 @@ def beside(report: Report, free: Measured, chosen: Measured, X_test: Any) -> Non
     name = f"code-32-price-{chosen.price:g}"
     report.code(
         name,
-        ["reconstructions(model, mnist.X_test)"],
-        [f"evaluate mnist -m {name}.safetensors"],
+        ["filters(model)", "reconstructions(model, mnist.X_test)"],
+        [
+            f"plot filters -m {name}.safetensors -o filters.png",
+            f"evaluate mnist -m {name}.safetensors",
+        ],
     )
 
 
@@ -206,25 +199,15 @@ def wide(report: Report, free: Measured, priced: Measured) -> None:
             size=WIDE, free=free.active, active=priced.active, bce=priced.bce, free_bce=free.bce
         )
     )
-    pictures = {}
-    for name, each in ((_("no price"), free), (_("with a price"), priced)):
-        filters = as_pictures(last_layer(each.model), 48)
-        for i in range(0, 48, 16):
-            pictures[name if i == 0 else name + " " * (i // 16)] = filters[i : i + 16]
-    report.picture(
-        figures.rows(pictures),
-        _("Decoder weights of a wide code without and with a price."),
-        _("The 48 strongest weights from a number of the code to the pixels."),
-    )
+    for each, caption in (
+        (free, _("Weights of the decoder of a wide code, without a price.")),
+        (priced, _("Weights of the decoder of a wide code, with a price.")),
+    ):
+        report.picture(figures.filters(each.model, 48, layer="last"), caption, caption)
     report.figures["active numbers of a wide code"] = {
         "without": free.active,
         "with": priced.active,
     }
-
-
-def as_pictures(weights: Any, n: int = 16) -> Any:
-    """Return the n strongest weights as pictures, (n, 28, 28)."""
-    return strongest(weights, n).reshape(-1, 28, 28)
 
 
 RECIPE = Recipe(
