@@ -133,7 +133,7 @@ def compared(report: Report, mnist: Dataset, found: dict[str, Measured], pca: Co
             lines, xlabel=_("epoch"), ylabel=_("training cross-entropy a pixel"), log="xy"
         ),
         _("Training loss of all models by epoch."),
-        _("Training loss by epoch. One cycle ends lowest, because its rate ends at nothing."),
+        _("Training loss by epoch."),
     )
     shown = np.asarray(mnist.X_test)
     model = found["dense-32"].model
@@ -275,6 +275,6 @@ RECIPE = Recipe(
         "three, beside PCA with the same number of numbers."
     ),
     rows=("M2", "M3"),
-    minutes=17,
+    minutes=10,
     run=run,
 )

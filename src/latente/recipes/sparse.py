@@ -193,8 +193,8 @@ def wide(report: Report, free: Measured, priced: Measured) -> None:
     report.text(
         _(
             "With {size} numbers there is a choice: each picture uses {free:.1f} of them without "
-            "a price and {active:.1f} with it. Their weights become strokes and parts of digits. "
-            "The cross-entropy is {bce:.4f} instead of {free_bce:.4f}."
+            "a price and {active:.1f} with it. The cross-entropy is {bce:.4f} instead of "
+            "{free_bce:.4f}. The pictures show what each number paints."
         ).format(
             size=WIDE, free=free.active, active=priced.active, bce=priced.bce, free_bce=free.bce
         )
@@ -217,6 +217,6 @@ RECIPE = Recipe(
         "What a price on the numbers of the code does to them, to the loss and to the weights."
     ),
     rows=("M4",),
-    minutes=10,
+    minutes=5,
     run=run,
 )

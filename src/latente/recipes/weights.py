@@ -7,6 +7,7 @@ from torch import nn
 
 from ..estimator import Autoencoder
 from ..metrics import Numbers
+from ..networks.dense import TiedLinear
 
 
 def first_layer(model: Autoencoder) -> Numbers:
@@ -20,5 +21,5 @@ def last_layer(model: Autoencoder) -> Numbers:
 
 
 def _weights(half: nn.Module, which: int) -> Numbers:
-    found = [layer.weight for layer in half.modules() if hasattr(layer, "in_features")]
+    found = [layer.weight for layer in half.modules() if isinstance(layer, nn.Linear | TiedLinear)]
     return np.asarray(found[which].detach().cpu().numpy(), dtype=np.float64)
