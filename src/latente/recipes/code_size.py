@@ -278,7 +278,7 @@ def overcomplete(
             "are: it may copy. Whether it does is seen on pictures that are no digits: the same "
             "test digits, the pixels that digits use scrambled in one order for all. A copy "
             "gives them back, and loses none of their variance."
-        ).format(over=OVER),
+        ).format(over=f"{OVER:,}"),
         _(
             "What a code is good for is seen by a linear classifier that learns from the "
             "codes of {n} training digits. The strength of each price is the one of {tried} with "

@@ -172,7 +172,7 @@ def drawn(
     )
     report.code(
         "dense",
-        ["latent_map(model, mnist.X_test[:2000], mnist.y_test[:2000], density=True)"],
+        ["latent_map(model, mnist.X_test, mnist.y_test, density=True)"],
         ["plot map mnist -m dense.safetensors -o map.png"],
     )
     ours, theirs = shares[titles["dense"]], shares[_("PCA")]
