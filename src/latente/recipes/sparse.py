@@ -61,7 +61,7 @@ def run(report: Report) -> None:
         keywords: dict[str, Any] = {**KEYWORDS, "latent_dim": size}
         if price:
             keywords["bottleneck"] = f"sparse(weight={price})"
-        model = report.fit(f"code-{size}-price-{price:g}", keywords, train, data="mnist")
+        model = report.fit(named(size, price), keywords, train, data="mnist")
         return measure(model, price, held_out, mnist.X_test)
 
     found = [fitted(32, price) for price in report.pick(PRICES, PRICES[:3])]
@@ -69,6 +69,15 @@ def run(report: Report) -> None:
     curve(report, found, chosen)
     beside(report, found[0], chosen, np.asarray(mnist.X_test))
     wide(report, fitted(WIDE, 0.0), fitted(WIDE, chosen.price))
+
+
+def named(size: int, price: float) -> str:
+    """Return what a model is called: code-32-price-0-03.
+
+    >>> named(32, 0.03)
+    'code-32-price-0-03'
+    """
+    return f"code-{size}-price-{price:g}".replace(".", "-")
 
 
 def measure(model: Autoencoder, price: float, held_out: Any, test: Any) -> Measured:
@@ -176,7 +185,7 @@ def beside(report: Report, free: Measured, chosen: Measured, X_test: Any) -> Non
         _("Test digits, what comes back without a price, and with one."),
         _("Test digits above, then without a price, then with one."),
     )
-    name = f"code-32-price-{chosen.price:g}"
+    name = named(32, chosen.price)
     report.code(
         name,
         ["filters(model)", "reconstructions(model, mnist.X_test)"],
