@@ -37,7 +37,7 @@ def test_a_classifier_of_codes_finds_classes_that_a_line_separates() -> None:
     assert accuracy(codes[:100], shuffled, codes[100:], y[100:]) < 0.7
 
 
-def test_a_shortcut_of_pca_spans_what_pca_spans() -> None:
+def test_the_angle_of_a_space_to_itself_is_nothing() -> None:
     model = Autoencoder(
         3, network="dense(hidden=[])", epochs=1, validation_fraction=0.0, random_state=0
     ).fit(X)
