@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 
 from latente import Autoencoder, datasets
 from latente.recipes import code_size, linear, maps, sparse
-from latente.recipes.baselines import Components, accuracy, unit
+from latente.recipes.baselines import PrincipalComponents, accuracy, unit
 from latente.recipes.weights import first_layer, last_layer
 
 DIGITS = datasets.load("digits")
@@ -17,7 +17,7 @@ X_TEST = np.rint(np.asarray(DIGITS.X_test) * (255 / 16)).astype(np.uint8)
 
 
 def test_components_are_those_of_pca() -> None:
-    ours, theirs = Components.learn(X), PCA(5, svd_solver="full").fit(unit(X))
+    ours, theirs = PrincipalComponents.learn(X), PCA(5, svd_solver="full").fit(unit(X))
     np.testing.assert_allclose(np.abs(ours.axes[:5] @ theirs.components_.T), np.eye(5), atol=1e-6)
     expected = theirs.inverse_transform(theirs.transform(unit(X_TEST)))
     np.testing.assert_allclose(ours.reconstruct(X_TEST, 5), expected, atol=1e-9)
@@ -41,10 +41,10 @@ def test_the_angle_of_a_space_to_itself_is_nothing() -> None:
     model = Autoencoder(
         3, network="dense(hidden=[])", epochs=1, validation_fraction=0.0, random_state=0
     ).fit(X)
-    pca = Components.learn(X)
+    pca = PrincipalComponents.learn(X)
     assert first_layer(model).shape == last_layer(model).shape == (3, 64)
     assert linear.angle(model, pca) > 1
-    spanned = Components(pca.mean, np.linalg.qr(last_layer(model).T)[0].T)
+    spanned = PrincipalComponents(pca.mean, np.linalg.qr(last_layer(model).T)[0].T)
     assert linear.angle(model, spanned) < 1e-3
 
 
@@ -75,8 +75,8 @@ def test_grey_and_distant_pictures_are_told_from_clear_and_near_ones() -> None:
 
 
 def test_the_highest_price_with_nearly_the_same_loss_is_chosen() -> None:
-    def priced(price: float, held_out: float) -> sparse.Measured:
-        return sparse.Measured(price, None, held_out, 0.0, 0.0, 0.0, 0.0)  # type: ignore[arg-type]
+    def priced(price: float, held_out: float) -> sparse.SparseCode:
+        return sparse.SparseCode(price, None, held_out, 0.0, 0.0, 0.0, 0.0)  # type: ignore[arg-type]
 
     free = priced(0.0, 1.0)
     assert (

@@ -21,7 +21,7 @@ SHRINKAGES = (1.0, 10.0, 100.0, 1000.0)
 
 
 @dataclass(frozen=True)
-class Components:
+class PrincipalComponents:
     """The principal components of pictures of bytes; the first k are PCA with a code of k numbers.
 
     Parameters

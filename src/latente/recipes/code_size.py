@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .. import figures
 from ..estimator import Autoencoder
-from .baselines import Components, accuracy, unit
+from .baselines import PrincipalComponents, accuracy, unit
 from .language import _, mark
 from .report import Recipe, Report
 
@@ -87,7 +87,7 @@ def run(report: Report) -> None:
     data = Data(
         X[:cut], y[:cut], X[cut:], y[cut:], np.asarray(mnist.X_test), np.asarray(mnist.y_test)
     )
-    pca = Components.learn(data.train)
+    pca = PrincipalComponents.learn(data.train)
     plain = by_size(report, data, pca)
     copy = fitted(report, data, "plain", OVER)
     chosen = {kind: choose(report, data, kind) for kind in PRICES}
@@ -103,7 +103,7 @@ def fitted(
     return report.fit(f"{name}-{size}", keywords, data.train, data="mnist")
 
 
-def by_size(report: Report, data: Data, pca: Components) -> dict[int, Autoencoder]:
+def by_size(report: Report, data: Data, pca: PrincipalComponents) -> dict[int, Autoencoder]:
     """Show fidelity against the size of the code, beside PCA."""
     sizes = report.pick(SIZES, (2, *FEWER[1:2]))
     models = {size: fitted(report, data, "plain", size) for size in sizes}
@@ -190,7 +190,7 @@ def choose(report: Report, data: Data, kind: str) -> tuple[dict[str, str], Autoe
 def with_price(
     report: Report,
     data: Data,
-    pca: Components,
+    pca: PrincipalComponents,
     plain: dict[int, Autoencoder],
     chosen: dict[str, dict[str, str]],
 ) -> None:
@@ -245,7 +245,7 @@ def with_price(
 def overcomplete(
     report: Report,
     data: Data,
-    pca: Components,
+    pca: PrincipalComponents,
     copy: Autoencoder,
     plain: dict[int, Autoencoder],
     chosen: dict[str, tuple[dict[str, str], Autoencoder]],

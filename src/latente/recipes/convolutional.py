@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import figures
 from ..data.dataset import Dataset
 from ..estimator import Autoencoder
-from .baselines import Components
+from .baselines import PrincipalComponents
 from .language import _, mark
 from .report import Recipe, Report, compare
 
@@ -73,7 +73,7 @@ def pooled(report: Report, mnist: Dataset, X: NDArray[Any]) -> None:
     }
     small, large = models.values()
     ours, larger = (dict(model.evaluate(mnist.X_test)) for model in models.values())
-    theirs = Components.learn(X).evaluate(mnist.X_test, small.latent_dim_)
+    theirs = PrincipalComponents.learn(X).evaluate(mnist.X_test, small.latent_dim_)
     report.section("pooled", _("Pooling, and back by repeating"))
     report.numbers(
         {

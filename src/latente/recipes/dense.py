@@ -13,7 +13,7 @@ from .. import figures
 from ..data.dataset import Dataset
 from ..estimator import Autoencoder
 from ..figures import page
-from .baselines import Components
+from .baselines import PrincipalComponents
 from .language import _, mark
 from .report import Recipe, Report, compare
 
@@ -57,7 +57,7 @@ KERAS = 0.093
 """Test cross-entropy of 784-32-784 in the tutorial that document D follows."""
 
 
-class Measured(NamedTuple):
+class DenseResult(NamedTuple):
     """A model and what it makes of the test pictures."""
 
     model: Autoencoder
@@ -71,14 +71,16 @@ def run(report: Report) -> None:
     found = {}
     for name, keywords in MODELS.items():
         model = report.fit(name, keywords, X, data="mnist")
-        found[name] = Measured(model, dict(model.evaluate(mnist.X_test)))
-    pca = Components.learn(X)
+        found[name] = DenseResult(model, dict(model.evaluate(mnist.X_test)))
+    pca = PrincipalComponents.learn(X)
     compared(report, mnist, found, pca)
     three_models(report, mnist, found["dense-32"].model)
     deeper(report, mnist, found)
 
 
-def compared(report: Report, mnist: Dataset, found: dict[str, Measured], pca: Components) -> None:
+def compared(
+    report: Report, mnist: Dataset, found: dict[str, DenseResult], pca: PrincipalComponents
+) -> None:
     """Set all models beside PCA."""
     training = {
         "given-32": _("document D: Adadelta, 50 epochs"),
@@ -157,7 +159,7 @@ def compared(report: Report, mnist: Dataset, found: dict[str, Measured], pca: Co
 def claims(
     report: Report,
     bce: dict[int, float],
-    found: dict[str, Measured],
+    found: dict[str, DenseResult],
     best: dict[int, dict[str, float]],
     baseline: dict[int, dict[str, float]],
 ) -> None:
@@ -224,7 +226,7 @@ def three_models(report: Report, mnist: Dataset, model: Autoencoder) -> None:
     )
 
 
-def deeper(report: Report, mnist: Dataset, found: dict[str, Measured]) -> None:
+def deeper(report: Report, mnist: Dataset, found: dict[str, DenseResult]) -> None:
     """Compare three layers each way with one."""
     deep, flat = found["deep"], found["dense-32"]
     given = {name: found[name].figures["bce"] for name in ("given-deep", "given-32")}

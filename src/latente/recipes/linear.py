@@ -15,7 +15,7 @@ from .. import figures
 from ..data.dataset import Dataset
 from ..estimator import Autoencoder
 from ..metrics import Numbers
-from .baselines import Components
+from .baselines import PrincipalComponents
 from .language import _, mark
 from .report import Recipe, Report
 from .weights import first_layer, last_layer
@@ -58,7 +58,7 @@ def run(report: Report) -> None:
     mnist = report.load("mnist")
     X = np.asarray(mnist.X)
     tied_weights(report, mnist, X)
-    pca = Components.learn(X)
+    pca = PrincipalComponents.learn(X)
     model = equals_pca(report, mnist, X, pca)
     over_epochs(report, X, pca)
     axes(report, model, pca)
@@ -144,7 +144,9 @@ def saturation(report: Report, mnist: Dataset, free: Autoencoder, tied: Autoenco
     )
 
 
-def equals_pca(report: Report, mnist: Dataset, X: NDArray[Any], pca: Components) -> Autoencoder:
+def equals_pca(
+    report: Report, mnist: Dataset, X: NDArray[Any], pca: PrincipalComponents
+) -> Autoencoder:
     """Train a linear autoencoder, and compare what it spans with PCA's components."""
     model = report.fit("linear", LINEAR, X, data="mnist")
     degrees = angle(model, pca)
@@ -197,7 +199,7 @@ def equals_pca(report: Report, mnist: Dataset, X: NDArray[Any], pca: Components)
     return model
 
 
-def over_epochs(report: Report, X: NDArray[Any], pca: Components) -> None:
+def over_epochs(report: Report, X: NDArray[Any], pca: PrincipalComponents) -> None:
     """Show how the angle falls with the length of the training."""
     lengths = report.pick(LENGTHS, LENGTHS[:2])
     lines = {}
@@ -238,7 +240,7 @@ def over_epochs(report: Report, X: NDArray[Any], pca: Components) -> None:
     report.figures["angle by epochs"] = {"epochs": lengths, **lines}
 
 
-def axes(report: Report, model: Autoencoder, pca: Components) -> None:
+def axes(report: Report, model: Autoencoder, pca: PrincipalComponents) -> None:
     """Show that single weights are not components, and that the space they span is PCA's."""
     components = pca.axes[:SIZE]
     weights = last_layer(model)
@@ -269,7 +271,7 @@ def axes(report: Report, model: Autoencoder, pca: Components) -> None:
     )
 
 
-def angle(model: Autoencoder, pca: Components) -> float:
+def angle(model: Autoencoder, pca: PrincipalComponents) -> float:
     """Return the largest angle between what a decoder and the components span, in degrees."""
     spanned = last_layer(model).T
     components = pca.axes[: spanned.shape[1]].T

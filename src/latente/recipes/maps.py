@@ -15,7 +15,7 @@ from ..data.dataset import Dataset
 from ..estimator import Autoencoder
 from ..figures.density import Density
 from ..metrics import Numbers, agreement
-from .baselines import Components, unit
+from .baselines import PrincipalComponents, unit
 from .language import _, mark
 from .report import Recipe, Report
 
@@ -147,7 +147,7 @@ def drawn(
             "nineteen twentieths of the codes lie."
         )
     )
-    pca = Components.learn(train)
+    pca = PrincipalComponents.learn(train)
     shares = {_("PCA"): agreement(pca.codes(X_test, 2), y_test)}
     for name, model in models.items():
         shares[titles[name]] = agreement(model.transform(X_test), y_test)

@@ -35,7 +35,7 @@ CLEARLY = 0.5
 """Activity is clearly lower where it is at most this share of that without a price."""
 
 
-class Measured(NamedTuple):
+class SparseCode(NamedTuple):
     """What became of a code under a price."""
 
     price: float
@@ -57,7 +57,7 @@ def run(report: Report) -> None:
     X = np.asarray(mnist.X)
     train, held_out = np.split(X, [len(X) * 5 // 6])
 
-    def fitted(size: int, price: float) -> Measured:
+    def fitted(size: int, price: float) -> SparseCode:
         keywords: dict[str, Any] = {**KEYWORDS, "latent_dim": size}
         if price:
             keywords["bottleneck"] = f"sparse(weight={price})"
@@ -80,10 +80,10 @@ def named(size: int, price: float) -> str:
     return f"code-{size}-price-{price:g}".replace(".", "-")
 
 
-def measure(model: Autoencoder, price: float, held_out: Any, test: Any) -> Measured:
+def measure(model: Autoencoder, price: float, held_out: Any, test: Any) -> SparseCode:
     """Return the figures of a fitted model."""
     Z = np.abs(model.transform(test))
-    return Measured(
+    return SparseCode(
         price,
         model,
         model.evaluate(held_out)["bce"],
@@ -94,14 +94,14 @@ def measure(model: Autoencoder, price: float, held_out: Any, test: Any) -> Measu
     )
 
 
-def moderate(found: list[Measured]) -> Measured:
+def moderate(found: list[SparseCode]) -> SparseCode:
     """Return the highest price at which held-out pictures still come back nearly as well."""
     free, *others = found
     allowed = [each for each in others if each.held_out <= ALLOWED * free.held_out]
     return max(allowed or others[:1], key=lambda each: each.price)
 
 
-def curve(report: Report, found: list[Measured], chosen: Measured) -> None:
+def curve(report: Report, found: list[SparseCode], chosen: SparseCode) -> None:
     """Show loss and activity by price."""
     free = found[0]
     report.section("price", _("Loss and activity by price"))
@@ -168,7 +168,7 @@ def curve(report: Report, found: list[Measured], chosen: Measured) -> None:
     )
 
 
-def beside(report: Report, free: Measured, chosen: Measured, X_test: Any) -> None:
+def beside(report: Report, free: SparseCode, chosen: SparseCode, X_test: Any) -> None:
     """Show pictures and weights with and without the price."""
     report.section("weights", _("Weights with and without"))
     report.text(
@@ -196,7 +196,7 @@ def beside(report: Report, free: Measured, chosen: Measured, X_test: Any) -> Non
     )
 
 
-def wide(report: Report, free: Measured, priced: Measured) -> None:
+def wide(report: Report, free: SparseCode, priced: SparseCode) -> None:
     """Show what a price does to a code of many numbers."""
     report.section("wide", _("A wide code"))
     report.text(
