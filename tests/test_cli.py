@@ -1197,7 +1197,8 @@ class TestOriginals:
         monkeypatch.chdir(tmp_path)
         suffix = {
             "fit": ".safetensors", "compress": ".latz", "index": ".index", "search": ".png",
-            "plot": ".png", "export": "", "study": ".journal", "detect": ".safetensors" * (source == "validation"),
+            "plot": ".png", "export": "", "study": ".journal",
+            "detect": ".safetensors" * (source == "validation"),
         }.get(words[0], ".npy") or ("" if words[0] == "export" else ".npy")  # fmt: skip
         original, other = tmp_path / f"original{suffix}", tmp_path / f"other{suffix}"
         original.write_bytes(b"precious") if suffix else original.mkdir()

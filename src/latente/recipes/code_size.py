@@ -51,7 +51,7 @@ COPIES = 0.1
 """A network copies where scrambled pictures lose at most this share of their variance."""
 
 
-class Data(NamedTuple):
+class Digits(NamedTuple):
     """Pictures to train on, to choose on and to measure on, with their classes."""
 
     train: NDArray[Any]
@@ -84,7 +84,7 @@ def run(report: Report) -> None:
     mnist = report.load("mnist")
     X, y = (np.asarray(each)[: report.pick(None, FEW)] for each in (mnist.X, mnist.y))
     cut = len(X) * 5 // 6
-    data = Data(
+    data = Digits(
         X[:cut], y[:cut], X[cut:], y[cut:], np.asarray(mnist.X_test), np.asarray(mnist.y_test)
     )
     pca = PrincipalComponents.learn(data.train)
@@ -96,14 +96,14 @@ def run(report: Report) -> None:
 
 
 def fitted(
-    report: Report, data: Data, name: str, size: int, more: dict[str, str] | None = None
+    report: Report, data: Digits, name: str, size: int, more: dict[str, str] | None = None
 ) -> Autoencoder:
     """Return an autoencoder with a code of a size, and a price or a corruption."""
     keywords = {"latent_dim": size, **KEYWORDS, **(more or {})}
     return report.fit(f"{name}-{size}", keywords, data.train, data="mnist")
 
 
-def by_size(report: Report, data: Data, pca: PrincipalComponents) -> dict[int, Autoencoder]:
+def by_size(report: Report, data: Digits, pca: PrincipalComponents) -> dict[int, Autoencoder]:
     """Show fidelity against the size of the code, beside PCA."""
     sizes = report.pick(SIZES, (2, *FEWER[1:2]))
     models = {size: fitted(report, data, "plain", size) for size in sizes}
@@ -178,7 +178,7 @@ def by_size(report: Report, data: Data, pca: PrincipalComponents) -> dict[int, A
     return models
 
 
-def choose(report: Report, data: Data, kind: str) -> tuple[dict[str, str], Autoencoder]:
+def choose(report: Report, data: Digits, kind: str) -> tuple[dict[str, str], Autoencoder]:
     """Return the price whose large code serves a classifier of held-out pictures best."""
     models = []
     for i, more in enumerate(report.pick(PRICES[kind], PRICES[kind][:1])):
@@ -189,7 +189,7 @@ def choose(report: Report, data: Data, kind: str) -> tuple[dict[str, str], Autoe
 
 def with_price(
     report: Report,
-    data: Data,
+    data: Digits,
     pca: PrincipalComponents,
     plain: dict[int, Autoencoder],
     chosen: dict[str, dict[str, str]],
@@ -244,7 +244,7 @@ def with_price(
 
 def overcomplete(
     report: Report,
-    data: Data,
+    data: Digits,
     pca: PrincipalComponents,
     copy: Autoencoder,
     plain: dict[int, Autoencoder],
@@ -340,7 +340,7 @@ def overcomplete(
     )
 
 
-def judged(data: Data, how: str, model: Autoencoder) -> Over:
+def judged(data: Digits, how: str, model: Autoencoder) -> Over:
     """Return the figures of a code."""
     strange = scrambled(data.test, data.train)
     return Over(

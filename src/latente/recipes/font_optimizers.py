@@ -71,7 +71,7 @@ NEWTON = 1000
 
 
 @dataclass(frozen=True)
-class Descent:
+class Contest:
     """What came of one way down, over the seeds."""
 
     rate: str
@@ -121,7 +121,7 @@ def keywords(
     }
 
 
-def compared(report: Report, X: Any, name: str, title: str) -> dict[str, Descent]:
+def compared(report: Report, X: Any, name: str, title: str) -> dict[str, Contest]:
     """Choose a rate for each rival, and let it run; by the rival's name."""
     short, long = report.pick(SHORT, 10), report.pick(LONG, 30)
     seeds = range(report.random_state, report.random_state + report.pick(SEEDS, 2))
@@ -141,7 +141,7 @@ def compared(report: Report, X: Any, name: str, title: str) -> dict[str, Descent
             )
             for seed in seeds
         ]  # fmt: skip
-        results[_(rival.title)] = Descent(
+        results[_(rival.title)] = Contest(
             written(best),
             [Descent.of_fit(model, X, step=rival.inner) for model in models],
             [wrong_pixels(model, X) for model in models],
@@ -161,7 +161,7 @@ def _cells(errors: dict[float, float]) -> list[str]:
     return [*cells, *[""] * (4 - len(cells))]
 
 
-def newton(report: Report, X: Any, name: str, seeds: Sequence[int]) -> Descent:
+def newton(report: Report, X: Any, name: str, seeds: Sequence[int]) -> Contest:
     """Run Levenberg–Marquardt from the weights that the others start from."""
     runs, wrong = [], []
     for seed in seeds:
@@ -170,10 +170,10 @@ def newton(report: Report, X: Any, name: str, seeds: Sequence[int]) -> Descent:
         report.progress(_("fitting {name}").format(name=f"{name}-levenberg-seed-{seed}"))
         runs.append(levenberg_marquardt(model, X, report.pick(NEWTON, 3)))
         wrong.append(wrong_pixels(model, X))
-    return Descent("", runs, wrong)
+    return Contest("", runs, wrong)
 
 
-def shown(report: Report, name: str, title: str, results: dict[str, Descent], X: Any) -> None:
+def shown(report: Report, name: str, title: str, results: dict[str, Contest], X: Any) -> None:
     """Draw the errors, and set them in a table."""
     report.section(name, title)
     error, line = _("squared error a glyph"), _("the mean of the seeds, shaded from least to most")
@@ -222,7 +222,7 @@ def spread(values: Sequence[float]) -> str:
     return f"{written(float(np.mean(values)))} ± {written(deviation)}"
 
 
-def claims(report: Report, found: dict[str, dict[str, Descent]], pixels: dict[str, int]) -> None:
+def claims(report: Report, found: dict[str, dict[str, Contest]], pixels: dict[str, int]) -> None:
     """Set what the document says beside what came out."""
     errors = {key: np.mean([run.errors[-1] for run in r.runs]) for key, r in found["some"].items()}
     best, plain = min(errors, key=lambda key: errors[key]), _(CONTENDERS["gradient"].title)
