@@ -92,6 +92,7 @@ RECIPES = Recipes(
         "sparse": "sparse",
         "linear": "linear",
         "convolutional": "convolutional",
+        "grid": "grid",
         "maps": "maps",
         "code-size": "code_size",
         "layers": "layers",
