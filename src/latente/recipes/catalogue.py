@@ -88,6 +88,8 @@ RECIPES = Recipes(
         "font-architectures": "font_architectures",
         "font-optimizers": "font_optimizers",
         "font-denoising": "font_denoising",
+        "denoising": "denoising",
+        "shapes": "shapes",
         "dense": "dense",
         "sparse": "sparse",
         "linear": "linear",
