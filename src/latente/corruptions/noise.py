@@ -160,6 +160,4 @@ class SaltAndPepperModule(CorruptionModule):
         low, high = self.bounds if self.bounds is not None else (x.amin(), x.amax())
         pepper = torch.as_tensor(low if self.low is None else self.low, dtype=x.dtype).to(x.device)
         salt = torch.as_tensor(high if self.high is None else self.high, dtype=x.dtype).to(x.device)
-        return torch.where(
-            drawn < rate / 2, pepper, torch.where(drawn > 1 - rate / 2, salt, x)
-        )
+        return torch.where(drawn < rate / 2, pepper, torch.where(drawn > 1 - rate / 2, salt, x))

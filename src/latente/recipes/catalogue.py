@@ -89,6 +89,7 @@ RECIPES = Recipes(
         "font-optimizers": "font_optimizers",
         "font-denoising": "font_denoising",
         "denoising": "denoising",
+        "variational": "variational",
         "shapes": "shapes",
         "dense": "dense",
         "sparse": "sparse",

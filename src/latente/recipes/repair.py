@@ -5,7 +5,7 @@
     first steps   one batch at a time: by how much a layer's sums move, and which units stop firing
     Watch         after each epoch of a fit: units that never fire, into the history
     choose        short fits with one change each, compared on rows that none was trained on
-    Use           of a fitted model: how much of N(0, I) its codes fill, and what is decoded there
+    Use, decoded  of a fitted model: how much of N(0, I) its codes fill, and what is decoded there
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ CELLS = 10
 """Steps along each side of the square in which the prior is cut into equally probable cells."""
 FILLED = 0.1
 """A cell is filled that holds at least this share of the codes that the prior would put there."""
+SEEN = 0.01
+"""A class is seen in a grid that has at least this share of its places."""
 WATCHED = 500
 """Samples that units are watched on."""
 
@@ -102,7 +104,7 @@ def inputs(X: Any) -> Tensor:
 
 def last_layer(model: Model) -> nn.Linear:
     """Return the encoder's last dense layer before that of the code."""
-    *_, layer, code = (each for each in model.network.encoder.modules() if is_dense(each))
+    *_, layer, _code = (each for each in model.network.encoder.modules() if is_dense(each))
     assert isinstance(layer, nn.Linear)
     return layer
 
@@ -241,7 +243,8 @@ def choose(
         Of the names of the models.
     """
     rows, bounds = [], []
-    for i, change in enumerate(CHANGES):
+    tried = report.pick(CHANGES, CHANGES[::4])
+    for i, change in enumerate(tried):
         model = report.fit(
             f"{prefix}-{i}", change.of(base), X, data=data, quick={"epochs": 1, "batch_size": 128}
         )
@@ -249,7 +252,7 @@ def choose(
         dead, units = dead_layer(model.dead_units_)
         filled = Use.of(model, held).filled
         rows.append((_(change.name), bounds[-1], f"{dead} / {units}", model.active_units_, filled))
-    return CHANGES[int(np.argmax(bounds))], rows
+    return tried[int(np.argmax(bounds))], rows
 
 
 def choice_table(report: Report, rows: list[tuple[Any, ...]], best: Change) -> None:
@@ -307,7 +310,7 @@ class Use:
         """Measure the codes of rows."""
         Z = model.transform(X).astype(np.float64)
         places = norm.cdf(Z[:, :2])
-        counts = np.histogram2d(*places.T, bins=CELLS, range=[[0, 1], [0, 1]])[0]
+        counts = np.histogram2d(places[:, 0], places[:, 1], bins=CELLS, range=[[0, 1], [0, 1]])[0]
         spread = Z.std(0)
         together = (Z[:, 0] - Z[:, 0].mean()) * (Z[:, 1] - Z[:, 1].mean())
         scale = max(float(spread[0] * spread[1]), 1e-12)
@@ -317,15 +320,37 @@ class Use:
         )
 
 
-def classes_in_grid(model: Autoencoder, X: Any, y: Any, n: int = 20) -> NDArray[np.float64]:
-    """Return how large a share of the grid over N(0, I) each class has, (classes,).
+class Decoded(NamedTuple):
+    """What a grid over N(0, I) is decoded to.
 
-    A decoded picture has the class of the picture of X that is nearest to it.
+    Parameters
+    ----------
+    shares
+        How large a share of the grid each class has, (classes,): a decoded picture has the class
+        of the training picture that is nearest to it.
+    different
+        How many different training pictures are the nearest to one of the grid.
+    places
+        Pictures in the grid.
     """
-    decoded = model.inverse_transform(latent.grid(model, n)).reshape(n * n, -1) / 255.0
+
+    shares: NDArray[np.float64]
+    different: int
+    places: int
+
+    @property
+    def classes(self) -> int:
+        """How many classes have a hundredth of the grid or more."""
+        return int((self.shares >= SEEN).sum())
+
+
+def decoded(model: Autoencoder, X: Any, y: Any, n: int = 20) -> Decoded:
+    """Compare the grid over N(0, I) with training pictures X of classes y."""
+    grid = model.inverse_transform(latent.grid(model, n)).reshape(n * n, -1) / 255.0
     flat = np.asarray(X).reshape(len(X), -1) / 255.0
-    distance = np.square(flat).sum(1) - 2 * decoded @ flat.T
-    return np.bincount(y[distance.argmin(1)], minlength=int(y.max()) + 1) / len(decoded)
+    nearest = (np.square(flat).sum(1) - 2 * grid @ flat.T).argmin(1)
+    shares = np.bincount(y[nearest], minlength=int(y.max()) + 1) / len(grid)
+    return Decoded(shares, len(np.unique(nearest)), len(grid))
 
 
 def code_classes(model: Autoencoder, X: Any, y: Any) -> float:
