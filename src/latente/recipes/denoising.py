@@ -497,6 +497,6 @@ RECIPE = Recipe(
         "the median leave, and does it have to know how strong the noise is?"
     ),
     rows=("M9",),
-    minutes=45,
+    minutes=48,
     run=run,
 )

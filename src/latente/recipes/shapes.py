@@ -349,6 +349,6 @@ RECIPE = Recipe(
         "same network draw when all of them do?"
     ),
     rows=("S4",),
-    minutes=55,
+    minutes=35,
     run=run,
 )

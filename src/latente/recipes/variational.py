@@ -271,6 +271,6 @@ RECIPE = Recipe(
         "courses' networks use?"
     ),
     rows=("M10",),
-    minutes=90,
+    minutes=85,
     run=run,
 )
