@@ -176,6 +176,8 @@ def cause(report: Report, X: Any) -> None:
     later = repair.first_steps(slow, X, steps * report.pick(SLOW, 2), 64, report.random_state)
     first = runs[_("as given")]
     early = slice(1, max(2, steps // 4))
+    free, plain = (runs[_(name)].dead[-1] for name in ("no KL term", "no KL term and no noise"))
+    alike = min(free, plain) >= first.dead[-1] / 2
     report.section("cause", _("Why the units die"))
     report.text(
         _(
@@ -193,18 +195,18 @@ def cause(report: Report, X: Any) -> None:
             n=early.stop,
         ),
         _(
-            "After {steps} steps {given} of 16 units are below zero for all shapes. It is not the "
-            "KL term: without it they are {free}. It is not the noise of the code either: without "
-            "both, {plain}. A rate of a tenth puts it off: {soon} after {steps} steps, {late} "
-            "after {more}. Units with a slope below zero come back: {leaky} with leaky "
-            "rectifiers, {elu} with exponential units, are below zero for all shapes after "
-            "{steps} steps, and they still learn there."
+            "After {steps} steps {given} of 16 units are below zero for all shapes. Without the KL "
+            "term they are {free}, without the noise of the code as well {plain}: {blame} At a "
+            "tenth of the rate they are {soon} after {steps} steps and {late} after {more}. Leaky "
+            "rectifiers and exponential units have a slope below zero, so that a unit learns there "
+            "too: {leaky} and {elu} are below zero for all shapes after {steps} steps."
         ).format(
             steps=steps,
             more=len(later.dead),
             given=first.dead[-1],
-            free=runs[_("no KL term")].dead[-1],
-            plain=runs[_("no KL term and no noise")].dead[-1],
+            free=free,
+            plain=plain,
+            blame=_("neither is the cause.") if alike else _("they have a part in it."),
             soon=later.dead[steps - 1],
             late=later.dead[-1],
             leaky=runs[_("leaky rectifiers")].dead[-1],
