@@ -423,9 +423,12 @@ def fitted_line(
     pictures.
     """
     output, target = applied(method, strength, noisy), clean / 255.0
-    gain, offset = np.polyfit(output.ravel(), target.ravel(), 1)
+    apart = output - output.mean()
+    variance = float(np.square(apart).mean())  # 0 where a method leaves nothing of the pictures
+    gain = float((apart * target).mean()) / variance if variance > 0 else 0.0
+    offset = float(target.mean() - gain * output.mean())
     psnr = metrics.psnr(target, (gain * output + offset).clip(0, 1))
-    return -float(psnr.mean()), float(gain), float(offset)
+    return -float(psnr.mean()), gain, offset
 
 
 def applied(method: Method, strength: float, noisy: Pictures) -> Floats:

@@ -3,9 +3,9 @@
 ::
 
     first steps   one batch at a time: by how much a layer's sums move, and which units stop firing
-    Watch         after each epoch of a fit: units that never fire, into the history
+    LayerWatch    after each epoch of a fit: units that never fire, into the history
     choose        short fits with one change each, compared on rows that none was trained on
-    Use, decoded  of a fitted model: how much of N(0, I) its codes fill, and what is decoded there
+    CodeUse       of a fitted model: how much of N(0, I) its codes fill, and what is decoded there
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def layer_sums(model: Model, x: Tensor) -> tuple[Tensor, Tensor]:
     return kept[0].float(), kept[1].float()
 
 
-class Watch:
+class LayerWatch:
     """A callback that writes into the history how many units of a layer never fire.
 
     "units that never fire": of the encoder's last dense layer, those whose activation is the same
@@ -250,7 +250,7 @@ def choose(
         )
         bounds.append(elbo(model, held))
         dead, units = dead_layer(model.dead_units_)
-        filled = Use.of(model, held).filled
+        filled = CodeUse.of(model, held).filled
         rows.append((_(change.name), bounds[-1], f"{dead} / {units}", model.active_units_, filled))
     return tried[int(np.argmax(bounds))], rows
 
@@ -291,7 +291,7 @@ def halves(model: Autoencoder) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class Use:
+class CodeUse:
     """How a model uses a code of two numbers whose prior is N(0, I).
 
     Parameters

@@ -14,7 +14,7 @@ from .. import figures
 from ..estimator import Autoencoder
 from . import repair
 from .language import _, mark
-from .repair import CONVOLUTIONAL, DECODER, ENCODER, Change, Use, Watch
+from .repair import CONVOLUTIONAL, DECODER, ENCODER, Change, CodeUse, LayerWatch
 from .report import Recipe, Report, compare
 
 N = 15_000
@@ -49,7 +49,7 @@ def run(report: Report) -> None:
 
 def fit(report: Report, name: str, keywords: Mapping[str, Any], data: Any) -> Autoencoder:
     """Train on all training shapes, units watched after each epoch."""
-    watch = Watch(data.X_test)
+    watch = LayerWatch(data.X_test)
     return report.fit(name, keywords, data.X, data="shapes", quick={"epochs": 2}, callbacks=watch)
 
 
@@ -100,7 +100,7 @@ def as_given(report: Report, model: Autoencoder, data: Any) -> None:
     """Show what the document's network and training come to."""
     last, (encoder, decoder) = model.history_[-1], repair.halves(model)
     dead, units = repair.dead_layer(model.dead_units_)
-    use = Use.of(model, data.X)
+    use = CodeUse.of(model, data.X)
     grid = repair.decoded(model, data.X, data.y)
     most = int(grid.shares.argmax())
     report.section("given", _("As the document has it"))
@@ -276,7 +276,7 @@ def mended(
     X, y, some = data.X, data.y, data.X_test[: report.pick(1000, 16)]
     for name, model in ((_("as given"), given), (_("repaired"), repaired)):
         dead, units = repair.dead_layer(model.dead_units_)
-        use, grid = Use.of(model, X), repair.decoded(model, X, y)
+        use, grid = CodeUse.of(model, X), repair.decoded(model, X, y)
         bound = repair.elbo(model, data.X_test)
         weighted = model.log_likelihood(some, samples=report.pick(100, 4), random_state=0).mean()
         found[name] = (bound, use.filled, grid.classes, dead)

@@ -15,7 +15,7 @@ from .. import figures
 from ..estimator import Autoencoder
 from . import repair
 from .language import _, mark
-from .repair import CONVOLUTIONAL, DECODER, ENCODER, Use, Watch
+from .repair import CONVOLUTIONAL, DECODER, ENCODER, CodeUse, LayerWatch
 from .report import Recipe, Report, compare
 
 TRAINING = {"batch_size": 128, "epochs": 30}
@@ -80,7 +80,7 @@ def trained(report: Report, name: str, given: Mapping[str, Any], X: Any) -> dict
             X,
             data="mnist",
             quick={"epochs": 2},
-            callbacks=Watch(X),
+            callbacks=LayerWatch(X),
         )
         for state, keywords in {"given": given, "repaired": best.of(given)}.items()
     }
@@ -157,7 +157,7 @@ def measure(report: Report, model: Autoencoder, X: Any, y: Any) -> Measures:
         figures_["kl"],
         f"{dead} / {units}",
         model.active_units_,
-        Use.of(model, X).filled,
+        CodeUse.of(model, X).filled,
         repair.code_classes(model, X, y),
     )
 
