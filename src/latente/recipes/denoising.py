@@ -483,7 +483,7 @@ def classical() -> list[Method]:
             lambda x, s: np.asarray(restoration.denoise_tv_chambolle(x, weight=s)),
             (0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2),
         ),
-        Method(mark("wavelets"), wavelets, (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7)),
+        Method(mark("wavelets"), wavelets, (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.45, 0.7)),
         Method(
             mark("median"),
             lambda x, s: np.asarray(median_filter(x, size=int(s))),
