@@ -14,7 +14,7 @@ from ..training.hardware import cores
 from .language import _, mark
 from .report import Recipe, Report
 
-MODEL = {
+MODEL: dict[str, Any] = {
     "latent_dim": 64,
     "network": "conv(channels=[16, 32], code_activation='relu')",
     "loss": "squared(reduction='mean')",
