@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ..data.space import Space
 from ..errors import ParameterError
@@ -54,49 +53,56 @@ class Structural(Loss):
 class StructuralModule(LossModule):
     """Dissimilarity and absolute error at each value."""
 
-    window: Tensor
+    down: Tensor
+    across: Tensor
 
     def __init__(self, part: Structural, space: Space, output_activation: str) -> None:
         super().__init__(part, space, activation(output_activation))
         low, high = space.bounds or (space.low, space.high)
         self.weight, self.span = float(part.weight), max(high - low, 1e-6)
-        offsets = torch.arange(-REACH, REACH + 1, dtype=torch.float32)
-        window = (-0.5 * (offsets / SPREAD).square()).softmax(0)
-        self.register_buffer("window", window, persistent=False)
+        _channels, height, width = space.shape
+        self.register_buffer("down", averages(height), persistent=False)
+        self.register_buffer("across", averages(width), persistent=False)
 
     def values(self, raw: Tensor, target: Tensor) -> Tensor:
         output = self.output(raw).float() / self.span
         target = target / self.span
-        unlike = 1 - similarity(output, target, self.window)
+        unlike = 1 - similarity(output, target, self.down, self.across)
         return self.weight * unlike + (1 - self.weight) * (output - target).abs()
 
 
-def similarity(x: Tensor, y: Tensor, window: Tensor) -> Tensor:
+def similarity(x: Tensor, y: Tensor, down: Tensor, across: Tensor) -> Tensor:
     """Return the structural similarity at each pixel of pictures whose values span 1.
 
     Parameters
     ----------
     x, y
-        Shape (n, c, h, w); beyond the edge they go on as at the edge.
-    window
-        Weights of the neighbours along an axis.
+        Shape (n, c, h, w).
+    down, across
+        As `averages` returns them for h and w.
     """
     first, second = (k**2 for k in STABILISERS)
     planes = torch.stack([x, y, x * x, y * y, x * y])
-    mean_x, mean_y, square_x, square_y, product = around(planes.flatten(0, 2), window).view_as(
-        planes
-    )
+    mean_x, mean_y, square_x, square_y, product = down @ planes @ across.T
     variances = (square_x - mean_x**2) + (square_y - mean_y**2)
     contrast = (2 * (product - mean_x * mean_y) + second) / (variances + second)
     return (2 * mean_x * mean_y + first) / (mean_x**2 + mean_y**2 + first) * contrast
 
 
-def around(planes: Tensor, window: Tensor) -> Tensor:
-    """Return weighted means of the neighbourhood of each pixel, (m, h, w) as the planes."""
-    reach = len(window) // 2
-    padded = functional.pad(planes[:, None], (reach,) * 4, mode="replicate")
-    rows = functional.conv2d(padded, window.view(1, 1, 1, -1))
-    return functional.conv2d(rows, window.view(1, 1, -1, 1))[:, 0]
+def averages(n: int) -> Tensor:
+    """Return the matrix (n, n) that takes n values to the weighted means of their neighbourhoods.
+
+    Beyond the ends the values go on as at the ends. On planes of some hundred pixels a side, two
+    products with such matrices are many times faster than a convolution with its gradient.
+    """
+    places, matrix = torch.arange(n), torch.zeros(n, n)
+    offsets = torch.arange(-REACH, REACH + 1)
+    for offset, weight in zip(
+        offsets, (-0.5 * (offsets / SPREAD).square()).softmax(0), strict=True
+    ):
+        neighbours = (places + offset).clamp(0, n - 1)
+        matrix.index_put_((places, neighbours), weight.expand(n), accumulate=True)
+    return matrix
 
 
 def require_pictures(name: str, space: Space, channels: int | None = None) -> None:
