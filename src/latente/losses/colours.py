@@ -111,7 +111,7 @@ class ColoursModule(LossModule):
         raw = torch.cat([brightness, scores], 1)
         spare = self.per_value * CHANNELS - raw.shape[1]
         raw = nn.functional.pad(raw, (0, 0, 0, 0, 0, spare))
-        return raw.unflatten(1, (self.per_value, CHANNELS))
+        return raw.view(len(x), self.per_value, CHANNELS, *x.shape[2:])
 
     def values(self, raw: Tensor, target: Tensor) -> Tensor:
         brightness, scores = self._parts(raw)

@@ -86,7 +86,9 @@ def similarity(x: Tensor, y: Tensor, down: Tensor, across: Tensor) -> Tensor:
     mean_x, mean_y, square_x, square_y, product = down @ planes @ across.T
     variances = (square_x - mean_x**2) + (square_y - mean_y**2)
     contrast = (2 * (product - mean_x * mean_y) + second) / (variances + second)
-    return (2 * mean_x * mean_y + first) / (mean_x**2 + mean_y**2 + first) * contrast
+    light = (2 * mean_x * mean_y + first) / (mean_x**2 + mean_y**2 + first)
+    alike: Tensor = light * contrast
+    return alike
 
 
 def averages(n: int) -> Tensor:

@@ -128,7 +128,7 @@ def alignment(report: Report, data: Dataset) -> Pictures:
             "anywhere, most numbers say where they stand. Each face is moved, turned and scaled "
             "until it agrees best with the mean of all, which is made symmetric, and the mean is "
             "taken anew: no label is needed, and the eyes come to lie at one place."
-        ).format(n=len(X), people=len(np.unique(data.y)), height=SIZE[0], width=SIZE[1])
+        ).format(n=len(X), people=len(np.unique(np.asarray(data.y))), height=SIZE[0], width=SIZE[1])
     )
     shown = np.linspace(0, len(X) - 1, 9).astype(int)
     before, after = (
@@ -404,7 +404,7 @@ def components(train: Pictures, test: Pictures) -> Pictures:
     few = len(rows) < rows.shape[1]
     pca = PCA(min(CODE, *rows.shape), svd_solver="full" if few else "covariance_eigh")
     back = pca.fit(rows).inverse_transform(pca.transform(held))
-    return np.rint(back.clip(0, 1) * 255).astype(np.uint8).reshape(test.shape)
+    return np.asarray(np.rint(back.clip(0, 1) * 255), np.uint8).reshape(test.shape)
 
 
 def judge(X: Any, worn: NDArray[np.bool_]) -> Judge:

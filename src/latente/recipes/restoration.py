@@ -305,7 +305,7 @@ def applied(
     """Return all pictures as a classical method restores them."""
     pairs = zip(damaged / 255, changed, strict=True)
     restored = np.stack([method.run(x, where, **option) for x, where in pairs])
-    return np.rint(restored.clip(0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(restored.clip(0, 1) * 255), np.uint8)
 
 
 def non_local_means(x: Floats, where: Any, h: float, patch: int, distance: int) -> Floats:
