@@ -103,7 +103,9 @@ class ColoursModule(LossModule):
     def output(self, raw: Tensor) -> Tensor:
         brightness, scores = self._parts(raw)
         chances = (scores / self.temperature).softmax(1)
-        return painted(brightness, torch.einsum("nkhw,kc->nchw", chances, self.places))
+        with torch.autocast(raw.device.type, enabled=False):
+            tint = torch.einsum("nkhw,kc->nchw", chances, self.places)
+        return painted(brightness, tint)
 
     def inverse(self, x: Tensor) -> Tensor:
         brightness, tint = separated(x)

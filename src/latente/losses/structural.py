@@ -83,7 +83,8 @@ def similarity(x: Tensor, y: Tensor, down: Tensor, across: Tensor) -> Tensor:
     """
     first, second = (k**2 for k in STABILISERS)
     planes = torch.stack([x, y, x * x, y * y, x * y])
-    mean_x, mean_y, square_x, square_y, product = down @ planes @ across.T
+    with torch.autocast(x.device.type, enabled=False):  # a variance is a small difference
+        mean_x, mean_y, square_x, square_y, product = down @ planes @ across.T
     variances = (square_x - mean_x**2) + (square_y - mean_y**2)
     contrast = (2 * (product - mean_x * mean_y) + second) / (variances + second)
     light = (2 * mean_x * mean_y + first) / (mean_x**2 + mean_y**2 + first)
