@@ -17,7 +17,7 @@ from .structural import require_pictures
 CHANNELS = 3
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in a picture's brightness (ITU-R BT.601)."""
-PALEST = 0.35
+PALEST = 0.3
 """Distance from grey, in the plane of blue and red less brightness, of the strongest tints."""
 GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
 BRIGHTNESS = 0.03
@@ -52,7 +52,7 @@ class Colours(Loss):
         "sum" or "mean", as for every loss.
     """
 
-    tints: int = 41
+    tints: int = 71
     balance: float = 0.5
     temperature: float = 0.4
 

@@ -41,12 +41,11 @@ TRAINING = {
 WATERMARK = {**TRAINING, "corruption": "watermark", "loss": "absolute", "epochs": 40}
 ERASED = {
     **TRAINING,
-    "network": f"conv(channels=[12, 24, 48, 64], code='vector', residual=True, {SKIPPING})",
-    "latent_dim": 64,
+    "network": f"conv(channels=[12, 24, 48, 64, 64], code='spatial', residual=True, {SKIPPING})",
     "corruption": "erase(share=0.25, mask_channel=True)",
     "epochs": 60,
 }
-"""A vector code sees the whole picture at once, also around a large hole (Pathak et al., 2016)."""
+"""A stage more: the innermost map sees the whole face around a large hole."""
 FILLED_BY = {"squared": mark("squared error"), "structural": mark("structural loss")}
 GREY_TO_COLOUR = {**TRAINING, "corruption": "grayscale", "batch_size": 32, "epochs": 20}
 COLOURED_BY: dict[str, tuple[str, dict[str, Any]]] = {
@@ -159,9 +158,9 @@ def missing_parts(report: Report) -> None:
     report.text(
         _(
             "Boxes at random places, together a quarter of each picture, are erased; all methods "
-            "are told where. Beside its skips the network has a code of the whole picture, so that "
-            "one side of a face tells of the other. The squared error asks for the mean of all "
-            "that may have been there, which is smooth; the structural loss asks for contrast."
+            "are told where. Each value of the network's innermost map sees the whole face, so "
+            "that one side tells of the other. The squared error asks for the mean of all that may "
+            "have been there, which is smooth; the structural loss asks for contrast."
         )
     )
     score = scores(report, X_test, found)
