@@ -24,6 +24,7 @@ from latente.data.space import Space
 from latente.losses import LOSSES
 from latente.losses.base import Loss, LossModule
 from latente.losses.bernoulli import cross_entropy
+from latente.losses.colours import painted, separated, spiral
 
 
 def pair(n: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -186,8 +187,6 @@ def test_a_loss_of_pictures_is_a_sum_over_values_and_least_at_the_target(name: s
 
 def test_colours_come_back_from_their_tints() -> None:
     """Colours of tints on the spiral are exact; x̂ keeps the brightness of any."""
-    from latente.losses.colours import painted, separated, spiral
-
     x = pictures(2)
     grey, tint = separated(x)
     assert torch.allclose(painted(grey, tint), x, atol=1e-5)
@@ -196,8 +195,8 @@ def test_colours_come_back_from_their_tints() -> None:
     back = loss.output(loss.inverse(pale))
     assert torch.allclose(separated(back)[0], separated(pale)[0], atol=1e-4)
     assert float((back - pale).abs().max()) < 0.2
-    apart = torch.cdist(spiral(41), spiral(41)) + torch.eye(41)
-    assert float(apart.min()) > 0.04
+    apart = torch.cdist(spiral(71), spiral(71)) + torch.eye(71)
+    assert float(apart.min()) > 0.03
 
 
 def test_rare_tints_count_more_the_more_they_are_balanced() -> None:
@@ -247,3 +246,15 @@ def test_the_structural_loss_is_as_exact_where_the_network_is_not() -> None:
     exact = loss(a, b)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.allclose(loss(a, b), exact, rtol=1e-4)
+
+
+def test_a_lower_temperature_leaves_the_likeliest_tint() -> None:
+    raw = torch.zeros(1, Colours().tints // 3 + 1, 3, 1, 1)
+    raw.view(-1)[0] = 0.5  # brightness
+    raw.view(-1)[31] = 1.0  # of the tints, the one of place 30 is a little likelier
+
+    def tint(temperature: float) -> torch.Tensor:
+        loss = module(Colours(temperature=temperature), (3, 1, 1))
+        return separated(loss.output(raw))[1].flatten() - spiral(71)[30]
+
+    assert float(tint(0.02).norm()) < 0.01 < 0.1 < float(tint(1.0).norm())

@@ -12,7 +12,7 @@ import torch
 from latente import MissingExtra, datasets
 from latente.recipes import restoration
 from latente.recipes.alignment import Placement, place
-from latente.recipes.faces import components, glasses_in, varied
+from latente.recipes.faces import beyond_chance, components, glasses_in, varied
 
 
 def masks(n: int) -> torch.Tensor:
@@ -94,3 +94,11 @@ def test_colourfulness_is_the_distance_from_grey() -> None:
     strong[..., 0] = 255
     assert restoration.chroma(grey) == pytest.approx(0, abs=1e-6)
     assert 0.1 < restoration.chroma(red) < restoration.chroma(strong)
+
+
+def test_a_gain_counts_where_most_people_have_it() -> None:
+    whom = np.repeat([1, 2, 3, 4], 5)
+    theirs = np.linspace(20, 30, 20)
+    assert beyond_chance(theirs + 0.1 * whom, theirs, whom)
+    assert not beyond_chance(theirs + np.where(whom == 1, 2.0, -0.1), theirs, whom)
+    assert not beyond_chance(theirs, theirs, whom)

@@ -47,15 +47,14 @@ ERASED = {
 }
 """A stage more: the innermost map sees the whole face around a large hole."""
 FILLED_BY = {"squared": mark("squared error"), "structural": mark("structural loss")}
-GREY_TO_COLOUR = {**TRAINING, "corruption": "grayscale", "batch_size": 32, "epochs": 20}
+GREY_TO_COLOUR = {**TRAINING, "corruption": "grayscale", "batch_size": 32, "epochs": 12}
 COLOURED_BY: dict[str, tuple[str, dict[str, Any]]] = {
     "squared": (mark("squared error"), {"loss": "squared"}),
     "tints": (
         mark("choice of tints"),
         {
-            "loss": "colours",
-            "network": f"conv(channels=[16, 32, 64], code='spatial', {SKIPPING})",
-            "learning_rate": 0.002,
+            "loss": "colours(balance=0.8, temperature=0.7)",
+            "network": f"conv(channels=[16, 32, 64, 64], code='spatial', {SKIPPING})",
         },
     ),
 }
@@ -189,17 +188,18 @@ def colours(report: Report) -> None:
     """Give grey photographs their colours back."""
     X, X_test = photographs(report)
     found: Found = {}
+    both = np.concatenate([X, X[:, :, ::-1]])
     for key, (name, settings) in COLOURED_BY.items():
         keywords = {**GREY_TO_COLOUR, **settings}
-        model = report.fit(f"colour-{key}", keywords, X, data="cifar10", quick=QUICK)
+        model = report.fit(f"colour-{key}", keywords, both, data="cifar10", quick=QUICK)
         grey, _changed = spoilt(model, X_test, 1)
         found = found or {_("grey"): grey}
         found[_("autoencoder, {loss}").format(loss=_(name))] = model.reconstruct(grey)
     report.section("colours", _("Grey to colour"))
     report.text(
         _(
-            "{n} photographs of 32×32 pixels are learned from, {tested} others are coloured. What "
-            "a grey was cannot be known: the squared error asks for the mean of all colours that "
+            "{n} photographs of 32×32 pixels and their mirror images are learned from, {tested} "
+            "others are coloured. What a grey was cannot be known: the squared error asks for the mean of all colours that "
             "it may have had, and that is a pale brown. The choice of tints counts rare tints as "
             "much as common ones: it gives bolder colours, and is further off where it is wrong. "
             "Colourfulness is the mean distance from grey, beside that of the true colours."
