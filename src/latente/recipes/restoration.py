@@ -199,9 +199,10 @@ def colours(report: Report) -> None:
     report.text(
         _(
             "{n} photographs of 32×32 pixels and their mirror images are learned from, {tested} "
-            "others are coloured. What a grey was cannot be known: the squared error asks for the mean of all colours that "
-            "it may have had, and that is a pale brown. The choice of tints counts rare tints as "
-            "much as common ones: it gives bolder colours, and is further off where it is wrong. "
+            "others are coloured. What a grey was cannot be known: the squared error asks for the "
+            "mean of all colours that it may have had, and that is a pale brown. The choice of "
+            "tints counts rare tints nearly as much as common ones: it gives bolder colours, and "
+            "is further off where it is wrong. "
             "Colourfulness is the mean distance from grey, beside that of the true colours."
         ).format(n=f"{len(X):,}", tested=len(X_test))
     )
