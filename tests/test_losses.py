@@ -232,8 +232,8 @@ def test_colours_of_grey_pictures_are_refused_and_coloured_ones_learned() -> Non
     X = np.clip(grey[..., None] + tint, 0, 1).astype(np.float32)
     ae = Autoencoder(
         network="conv(channels=[8], code=spatial, down=pool, skips=True)",
-        loss="colours(tints=20)", corruption=Grayscale(), epochs=25, batch_size=16, learning_rate=0.02,
-        scaling="none", random_state=0, validation_fraction=0,
+        loss="colours(tints=20)", corruption=Grayscale(), epochs=25, batch_size=16,
+        learning_rate=0.02, scaling="none", random_state=0, validation_fraction=0,
     ).fit(X)  # fmt: skip
     back = ae.reconstruct(X)
     chroma = [np.ptp(pictures, axis=-1).mean() for pictures in (back, X)]
