@@ -225,7 +225,7 @@ def compared(report: Report, people: People, results: dict[str, Pictures]) -> No
         _("{ours:.2f} dB by the squared error, {pca:.2f} dB by PCA of the same copies").format(
             ours=decibels[0].mean(), pca=decibels[1].mean()
         ),
-        "surpassed" if beyond_chance(*decibels, whom) else "not reached",
+        "surpassed" if beyond_chance(decibels[0], decibels[1], whom) else "not reached",
     )
     report.claim(
         "M13",
@@ -234,7 +234,7 @@ def compared(report: Report, people: People, results: dict[str, Pictures]) -> No
         _("SSIM {ours:.3f} by the structural loss, {pca:.3f} by PCA of the same copies").format(
             ours=similar[0].mean(), pca=similar[1].mean()
         ),
-        "surpassed" if beyond_chance(*similar, whom) else "not reached",
+        "surpassed" if beyond_chance(similar[0], similar[1], whom) else "not reached",
     )
 
 
