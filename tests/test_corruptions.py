@@ -106,6 +106,26 @@ def test_salt_and_pepper_come_in_equal_parts(rate: float) -> None:
     assert float((spiced == 1).float().mean()) == pytest.approx(rate / 2, abs=0.01)
 
 
+@pytest.mark.parametrize("shape", [(400, 900), (400, 1, 30, 30)])
+@pytest.mark.parametrize(
+    "part", [GaussianNoise(std=(0.1, 0.5)), Mask(rate=(0.1, 0.5)), SaltAndPepper(rate=(0.1, 0.5))]
+)
+def test_a_range_draws_a_level_for_each_sample(part: Corruption, shape: tuple[int, ...]) -> None:
+    x = torch.full(shape, 0.5)
+    changed = (corrupt(x, part, seeded(), (0, 1) if hasattr(part, "rate") else None) - x).flatten(1)
+    levels = (changed != 0).float().mean(1) if hasattr(part, "rate") else changed.std(1)
+    assert 0.03 < float(levels.min()) < 0.15
+    assert 0.45 < float(levels.max()) < 0.57
+    assert float(levels.mean()) == pytest.approx(0.3, abs=0.03)
+    assert torch.equal(corrupt(x, part, seeded()), corrupt(x, part, seeded()))
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("std", (0.5, 0.1)), ("std", -1), ("std", (1, 2, 3))])
+def test_a_range_that_is_none_is_named(name: str, wrong: object) -> None:
+    with pytest.raises(ParameterError, match=f"{name}=.*lowest and highest"):
+        GaussianNoise(**{name: wrong})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("name", ["mask", "salt_and_pepper"])
 def test_a_colour_pixel_changes_in_all_its_channels(name: str) -> None:
     x = torch.full((16, 3, 8, 8), 0.5)

@@ -290,10 +290,16 @@ def ends(value: Range) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def draw(value: Range, x: Tensor, generator: Generator) -> Tensor:
-    """Draw a number of a range for each sample of a batch, shape (n, 1, 1, 1)."""
+def draw(value: Range, x: Tensor, generator: Generator, axes: int = 4) -> Tensor:
+    """Draw a number of a range for each sample of a batch, (n, 1, 1, 1) or with other axes."""
     low, high = ends(value)
-    return uniform((len(x), 1, 1, 1), x, generator) * (high - low) + low
+    return uniform((len(x), *(1,) * (axes - 1)), x, generator) * (high - low) + low
+
+
+def level(value: Range, x: Tensor, generator: Generator) -> float | Tensor:
+    """Return the number itself, or where it is a range one drawn for each sample, (n, 1, ...)."""
+    low, high = ends(value)
+    return low if low == high else draw(value, x, generator, x.dim())
 
 
 def uniform(shape: Shape, x: Tensor, generator: Generator) -> Tensor:

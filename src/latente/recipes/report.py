@@ -215,6 +215,7 @@ class Report:
         *,
         data: str,
         quick: Mapping[str, Any] | None = None,
+        callbacks: Any = None,
         **more: Any,
     ) -> Autoencoder:
         """Return a fitted autoencoder, and note how it was fitted and how long it took.
@@ -231,6 +232,9 @@ class Report:
             Name of the data set, for the code that is shown.
         quick
             Keywords that take the place of others in a quick run; two epochs if not given.
+        callbacks
+            As for `Autoencoder`; they may only look, and write what they see into the history,
+            since a model that is kept is not fitted again because of them.
         more
             As `Autoencoder.fit` takes it: target, validation, sample_weight.
         """
@@ -244,9 +248,9 @@ class Report:
         if model is None:
             self.progress(_("fitting {name}").format(name=name))
             begun = time.perf_counter()
-            model = Autoencoder(**given, verbose=self.verbose).fit(X, **more)
+            model = Autoencoder(**given, verbose=self.verbose, callbacks=callbacks).fit(X, **more)
             seconds = time.perf_counter() - begun
-            model.set_params(verbose=0)
+            model.set_params(verbose=0, callbacks=None)
             path.parent.mkdir(parents=True, exist_ok=True)
             model.save(path)
             write_json(note, {"key": key, "seconds": seconds})
