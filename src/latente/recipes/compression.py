@@ -235,7 +235,7 @@ def describe(
     )
     rows = [[label, change(value)] for label, value in rates.items()]
     head = (_("beside"), _("bytes for the same quality (BD-rate)"))
-    report.table(_("What the autoencoder takes"), head, rows)
+    report.table(_("What the autoencoder needs"), head, rows)
     shown = []
     for decibels in DECIBELS:
         sizes = [at(points, decibels) for points in curves.values()]
