@@ -269,6 +269,7 @@ ELSEWHERE = {
     ("conv", "trim"): "pictures of 28×28, test_networks",
     ("vector_quantized", "restart"): "a codebook far from the codes, test_quantized",
     ("watermark", "picture"): "a picture in a file, test_restoration",
+    ("colours", "temperature"): "what is made of the chances of tints, test_losses",
     ("plateau", "factor"): "a loss that no longer falls, torch's own",
     ("plateau", "patience"): "a loss that no longer falls, torch's own",
     ("bold_driver", "cut"): "a loss that rises, test_schedules",

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-from latente import Bernoulli, GaussianLikelihood, Huber, ParameterError
+from latente import (
+    Autoencoder,
+    Bernoulli,
+    Colours,
+    GaussianLikelihood,
+    Grayscale,
+    Huber,
+    ParameterError,
+    Structural,
+    metrics,
+)
 from latente.data.space import Space
 from latente.losses import LOSSES
 from latente.losses.base import Loss, LossModule
 from latente.losses.bernoulli import cross_entropy
+from latente.losses.colours import painted, separated, spiral
 
 
 def pair(n: int = 5) -> tuple[torch.Tensor, torch.Tensor]:
@@ -30,7 +42,8 @@ def raw_of(loss: LossModule, x: torch.Tensor) -> torch.Tensor:
     return raw if loss.per_value == 1 else raw[:, None].repeat(1, loss.per_value, 1, 1)
 
 
-PLAIN = [name for name in LOSSES if name != "categorical"]
+OF_PICTURES = ("structural", "colours")
+PLAIN = [name for name in LOSSES if name not in ("categorical", *OF_PICTURES)]
 
 
 @pytest.mark.parametrize("name", PLAIN)
@@ -133,3 +146,118 @@ def test_the_bernoulli_loss_refuses_other_activations_and_values() -> None:
         module(Bernoulli(), activation="tanh")
     with pytest.raises(ParameterError, match="needs values from 0 to 1"):
         Bernoulli().build(Space(shape=(3,), layout="rows", low=-1.0, high=2.0))
+
+
+def pictures(seed: int, channels: int = 3, side: int = 24) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(4, channels, side, side, generator=generator)
+
+
+def test_the_structural_loss_holds_the_measures_similarity() -> None:
+    a, b = pictures(0), 0.5 * pictures(0) + 0.5 * pictures(1)
+    values = module(Structural(weight=1.0), a.shape[1:], "identity").values(a, b)
+    inside = values[..., 5:-5, 5:-5].mean((1, 2, 3)).numpy()
+    wanted = 1 - metrics.ssim(a.movedim(1, 3), b.movedim(1, 3))
+    assert np.allclose(inside, wanted, atol=1e-5)
+    absolute = module(Structural(weight=0.0), a.shape[1:], "identity").values(a, b)
+    assert torch.allclose(absolute, (a - b).abs())
+
+
+def test_the_structural_loss_is_the_same_in_every_scale() -> None:
+    a, b = pictures(0, 1), pictures(1, 1)
+    bytes_ = Space(shape=(1, 24, 24), layout="pictures", low=0.0, high=255.0, bounds=(0.0, 255.0))
+    unit = module(Structural(), (1, 24, 24), "identity")(a, b)
+    assert torch.allclose(Structural().build(bytes_, "identity")(255 * a, 255 * b), unit, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", OF_PICTURES)
+def test_a_loss_of_pictures_is_a_sum_over_values_and_least_at_the_target(name: str) -> None:
+    target = pictures(0)
+    loss = module(LOSSES[name](), target.shape[1:]).eval()
+    at = loss.inverse(target)
+    assert loss(at, target).shape == (4,)
+    assert torch.allclose(loss.values(at, target).flatten(1).sum(1), loss(at, target), rtol=1e-5)
+    other = loss.inverse(pictures(1))
+    assert bool((loss(at, target) < loss(other, target)).all())
+    mean = module(LOSSES[name](reduction="mean"), target.shape[1:]).eval()
+    assert torch.allclose(mean(other, target), loss(other, target) / target[0].numel())
+    with pytest.raises(ParameterError, match="but the targets are rows"):
+        LOSSES[name]().build(Space.of_shape((6,), bounds=(0.0, 1.0)))
+
+
+def test_colours_come_back_from_their_tints() -> None:
+    """Colours of tints on the spiral are exact; x̂ keeps the brightness of any."""
+    x = pictures(2)
+    grey, tint = separated(x)
+    assert torch.allclose(painted(grey, tint), x, atol=1e-5)
+    loss = module(Colours(temperature=0.05), x.shape[1:])
+    pale = 0.4 + 0.2 * x
+    back = loss.output(loss.inverse(pale))
+    assert torch.allclose(separated(back)[0], separated(pale)[0], atol=1e-4)
+    assert float((back - pale).abs().max()) < 0.2
+    apart = torch.cdist(spiral(71), spiral(71)) + torch.eye(71)
+    assert float(apart.min()) > 0.03
+
+
+def test_rare_tints_count_more_the_more_they_are_balanced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a picture with one red pixel of 64, that pixel's part in the loss."""
+    monkeypatch.setattr("latente.losses.colours.MEMORY", 0.5)
+    brown = torch.tensor([0.5, 0.45, 0.4]).view(1, 3, 1, 1).expand(1, 3, 8, 8).clone()
+    red = brown.clone()
+    red[:, :, :1, :1] = torch.tensor([0.9, 0.1, 0.1]).view(1, 3, 1, 1)
+
+    def share(balance: float) -> float:
+        loss = module(Colours(balance=balance), (3, 8, 8)).train()
+        raw = torch.zeros(1, loss.per_value, 3, 8, 8, requires_grad=True)
+        for _ in range(20):
+            values = loss.values(raw, red)
+        tints = values[:, 1].detach()
+        return float(tints[0, 0, 0] / tints.sum())
+
+    assert share(0.0) == pytest.approx(1 / 64, rel=0.01)
+    assert share(1.0) > 1.1 * share(0.5) > 3 * share(0.0)
+
+
+def test_colours_of_grey_pictures_are_refused_and_coloured_ones_learned() -> None:
+    with pytest.raises(ParameterError, match="3 channels"):
+        module(Colours(), (1, 8, 8))
+    with pytest.raises(ParameterError, match="output_activation='tanh'"):
+        module(Colours(), (3, 8, 8), "tanh")
+    side = np.linspace(0, 1, 8)
+    dark = np.random.default_rng(0).random((64, 1, 1)) < 0.5
+    grey = np.where(dark, 0.2, 0.7) + 0.1 * side[:, None] * side
+    tint = np.where(dark[..., None], [-0.1, 0.0, 0.15], [0.25, -0.08, -0.15])
+    X = np.clip(grey[..., None] + tint, 0, 1).astype(np.float32)
+    ae = Autoencoder(
+        network="conv(channels=[8], code=spatial, down=pool, skips=True)",
+        loss="colours(tints=20)", corruption=Grayscale(), epochs=25, batch_size=16,
+        learning_rate=0.02, scaling="none", random_state=0, validation_fraction=0,
+    ).fit(X)  # fmt: skip
+    back = ae.reconstruct(X)
+    chroma = [np.ptp(pictures, axis=-1).mean() for pictures in (back, X)]
+    assert chroma[0] > 0.6 * chroma[1]
+    assert float(np.abs(back - X).mean()) < 0.08
+
+
+def test_the_structural_loss_is_as_exact_where_the_network_is_not() -> None:
+    """Variances of small contrast would vanish in bfloat16's eight bits."""
+    a = 0.6 + 0.02 * pictures(0, 1)
+    b = 0.6 + 0.02 * pictures(1, 1)
+    loss = module(Structural(weight=1.0), (1, 24, 24), "identity")
+    exact = loss(a, b)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.allclose(loss(a, b), exact, rtol=1e-4)
+
+
+def test_a_lower_temperature_leaves_the_likeliest_tint() -> None:
+    raw = torch.zeros(1, Colours().tints // 3 + 1, 3, 1, 1)
+    raw.view(-1)[0] = 0.5  # brightness
+    raw.view(-1)[31] = 1.0  # of the tints, the one of place 30 is a little likelier
+
+    def tint(temperature: float) -> torch.Tensor:
+        loss = module(Colours(temperature=temperature), (3, 1, 1))
+        return separated(loss.output(raw))[1].flatten() - spiral(71)[30]
+
+    assert float(tint(0.02).norm()) < 0.01 < 0.1 < float(tint(1.0).norm())

@@ -1,6 +1,6 @@
-"""Draw the README's picture and those of the guide from data that is bundled.
+"""Draw the README's picture, of MNIST too, and those of the guide, of bundled data.
 
-python docs/images/make.py
+LATENTE_DATA=folder python docs/images/make.py
 """
 
 from __future__ import annotations
@@ -24,58 +24,63 @@ from sklearn.datasets import load_wine
 from latente import AnomalyDetector, Autoencoder, Study, datasets, figures
 from latente.figures.style import LIGHT, canvas, panel
 
-COLUMNS = 10
+COLUMNS = 8
+COLOURS = 200
 IMAGES = Path(__file__).parent
 
 
 def strip(axes: Axes, title: str, pictures: NDArray[Any]) -> None:
-    """Draw pictures side by side under a title."""
-    side = pictures.shape[1]
-    sheet = np.full((side, COLUMNS * (side + 1) - 1), np.nan)
-    for i, picture in enumerate(pictures[:COLUMNS]):
-        sheet[:, i * (side + 1) : i * (side + 1) + side] = picture
-    axes.imshow(sheet, cmap="gray_r", vmin=0, vmax=16, interpolation="nearest")
+    """Draw pictures side by side under a title, ink on paper."""
+    high, wide = pictures.shape[1:]
+    sheet = np.full((high, len(pictures) * (wide + 2) - 2), np.nan)
+    for i, picture in enumerate(pictures):
+        sheet[:, i * (wide + 2) : i * (wide + 2) + wide] = picture
+    axes.imshow(sheet, cmap="gray_r", interpolation="nearest", aspect="auto")
     axes.set_title(title, loc="left", fontsize=10, color=LIGHT.ink, pad=4)
     axes.set_axis_off()
 
 
-def demo() -> None:
-    """Train three autoencoders and draw what they do."""
-    digits = datasets.load("digits")
-    X, X_test, y_test = digits.X, digits.X_test, digits.y_test
-    noisy = X_test + np.random.default_rng(0).normal(0, 5, X_test.shape)
-    noisy = noisy.clip(0, 16).astype(np.float32)
-    plain = Autoencoder(16, epochs=80, random_state=0).fit(X)
-    denoiser = Autoencoder(24, corruption="gaussian_noise(std=0.3)", epochs=80, random_state=0)
-    denoiser.fit(X)
-    generator = Autoencoder(2, bottleneck="gaussian(beta=0.3)", epochs=150, random_state=0).fit(X)
+def readme() -> None:
+    """Train on some thousand digits of MNIST, on shapes and on a font, and draw what comes out."""
+    mnist, shapes = datasets.load("mnist"), datasets.load("shapes", n=3000)
+    X, X_test, y_test = mnist.X[:15000], mnist.X_test[:400], mnist.y_test[:400]
+    plane = Autoencoder(2, bottleneck="gaussian", loss="bernoulli", random_state=0).fit(X)
+    rng = np.random.default_rng(0)
+    noisy = np.clip(X_test[:COLUMNS] + rng.normal(0, 100, X_test[:COLUMNS].shape), 0, 255)
+    network = "conv(channels=[16, 32, 64], down='pool', code='spatial', skips=True)"
+    denoiser = Autoencoder(network=network, corruption="gaussian_noise(std=0.4)", epochs=4)
+    denoiser.set_params(random_state=0, batch_size=128, learning_rate=0.003).fit(X)
+    generator = Autoencoder(10, bottleneck="gaussian", loss="bernoulli", random_state=0).fit(X)
+    compressor = Autoencoder(16, random_state=0).fit(shapes.X)
+    kept = shapes.X_test[:COLUMNS]
 
-    figure = canvas(11, 4.6)
-    Z = generator.transform(X_test)
-    axes = panel(figure, 0.2, 0.2, 4.2, 4.1)
-    for digit in range(10):
-        at = Z[y_test == digit]
-        axes.scatter(at[:, 0], at[:, 1], s=14, color=LIGHT.colours[digit], alpha=0.8, linewidths=0)
-        x, y = np.median(at, axis=0)
-        axes.text(
-            x, y, str(digit), fontsize=13, weight="bold", color=LIGHT.ink, ha="center", va="center"
-        )
-    axes.set_title("The latent map: digits it never saw", loc="left", fontsize=10, color=LIGHT.ink)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_color(LIGHT.muted)
-        spine.set_linewidth(0.5)
+    figure = canvas(11.4, 6.1)
+    drawn = io.BytesIO()
+    figures.latent_map(plane, X_test[:220], y_test[:220]).savefig(drawn, dpi=192)
+    axes = panel(figure, 0.1, 0.15, 5.8, 5.5)
+    axes.imshow(Image.open(drawn))
+    axes.set_title(
+        "Two numbers a digit: where held-out digits lie", loc="left", fontsize=10, color=LIGHT.ink
+    )
+    axes.set_axis_off()
     strips = {
-        "Held-out digits": X_test,
-        "through a code of 16 numbers and back": plain.reconstruct(X_test),
-        "with noise": noisy,
-        "noise removed": denoiser.reconstruct(noisy),
-        "digits that nobody wrote": generator.sample(COLUMNS, random_state=3),
+        "digits with noise": noisy,
+        "noise removed": denoiser.reconstruct(noisy.astype(np.uint8)),
+        "digits that nobody wrote": generator.sample(COLUMNS, random_state=5),
+        "shapes": kept,
+        "after a code of 16 numbers": compressor.reconstruct(kept),
     }
     for i, (title, pictures) in enumerate(strips.items()):
-        strip(panel(figure, 4.8, 3.65 - 0.87 * i, 6.0, 0.6), title, pictures)
-    figure.savefig(IMAGES / "demo.png", dpi=110)
+        strip(panel(figure, 6.0, 4.98 - 1.18 * i, 5.2, 0.72), title, pictures)
+    figure.savefig(IMAGES / "readme.png", dpi=96)
+
+
+def save(figure: Figure, path: Path, dpi: int) -> None:
+    """Write a figure with a palette of few colours: a page is read over the net."""
+    figure.savefig(path, dpi=dpi)
+    with Image.open(path) as picture:
+        few = picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
 
 
 def defects() -> None:
@@ -113,11 +118,7 @@ def guide() -> None:
         "sequences": series(),
     }
     for name, figure in drawn.items():
-        path = IMAGES / f"guide-{name}.png"
-        figure.savefig(path, dpi=110)
-        with Image.open(path) as picture:
-            few = picture.convert("RGB").quantize(64, dither=Image.Dither.NONE)
-        few.save(path, optimize=True)
+        save(figure, IMAGES / f"guide-{name}.png", 110)
     with TemporaryDirectory() as folder:
         model = Path(folder, "digits.safetensors")
         plain.save(model)
@@ -231,7 +232,7 @@ def settings() -> None:
 
 
 if __name__ == "__main__":
-    demo()
+    readme()
     defects()
     guide()
     settings()

@@ -17,4 +17,6 @@ LOSSES: Table[Loss] = Table(
     bernoulli="losses.bernoulli.Bernoulli",
     gaussian="losses.gaussian.GaussianLikelihood",
     categorical="losses.categorical.Categorical",
+    structural="losses.structural.Structural",
+    colours="losses.colours.Colours",
 )

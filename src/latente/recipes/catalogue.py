@@ -103,6 +103,8 @@ RECIPES = Recipes(
         "compression": "compression",
         "search": "search",
         "anomalies": "anomalies",
+        "restoration": "restoration",
+        "faces": "faces",
         "features": "features",
         "dimension": "dimension",
     }
