@@ -216,7 +216,7 @@ def three_models(report: Report, mnist: Dataset, model: Autoencoder) -> None:
             "reconstruct mnist -m dense-32.safetensors -o same.npy --split test",
         )
     )
-    report.add(page.code_pair(python, shell))
+    report.code_pair(python, shell)
     report.claim(
         "M2",
         "B",
