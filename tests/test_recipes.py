@@ -41,6 +41,11 @@ def test_every_recipe_runs_quickly_and_writes_its_page(name: str, folder: Path) 
     assert html.count("<section") >= 2
 
 
+def test_every_row_of_the_courses_has_a_recipe() -> None:
+    covered = {row for recipe in recipes.RECIPES.values() for row in recipe.rows}
+    assert covered == set(recipes.ROWS)
+
+
 def test_an_index_lists_what_was_run(folder: Path) -> None:
     recipes.run("font", folder, quick=True)
     html = recipes.write_index(folder).read_text("utf-8")

@@ -16,6 +16,7 @@ from ..anomaly.detector import AnomalyDetector
 from ..data.dataset import Dataset
 from ..errors import FileError
 from ..metrics import Numbers, mse
+from .baselines import flat
 from .language import _, mark
 from .report import Recipe, Report
 
@@ -197,11 +198,6 @@ def detector_scores(report: Report, X: Any, X_test: Any) -> Numbers:
     """Return the scores of the package's own detector, higher for anomalies."""
     detector = AnomalyDetector(random_state=report.random_state).fit(flat(X) / 255)
     return -np.asarray(detector.score_samples(flat(X_test) / 255))
-
-
-def flat(X: Any) -> Numbers:
-    """Return samples as rows of float64 numbers."""
-    return np.asarray(X, dtype=np.float64).reshape(len(X), -1)
 
 
 def percent(share: float) -> str:

@@ -66,9 +66,14 @@ class PrincipalComponents:
         }
 
 
+def flat(X: Any) -> Numbers:
+    """Return samples as rows of float64 numbers, (n, values)."""
+    return np.asarray(X, dtype=np.float64).reshape(len(X), -1)
+
+
 def unit(X: NDArray[np.uint8]) -> Numbers:
     """Return pictures of bytes as rows, (n, values), white being 1."""
-    return np.asarray(X, dtype=np.float64).reshape(len(X), -1) / WHITE
+    return flat(X) / WHITE
 
 
 def accuracy(codes: Any, y: Any, test_codes: Any, test_y: Any) -> float:

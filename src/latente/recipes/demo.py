@@ -26,6 +26,7 @@ from ..figures.mosaic import spread
 from ..figures.pictures import corrupted
 from ..figures.style import decibels, percent, signed
 from ..metrics import Numbers, agreement, mse, psnr
+from .baselines import flat
 from .language import _, mark
 from .report import Recipe, Report, drawn
 
@@ -598,11 +599,6 @@ def pca(data: Dataset, components: int, X: Any = None) -> Numbers:
     model = PCA(components, svd_solver="full").fit(flat(data.X))
     X = data.X_test if X is None else X
     return np.asarray(model.inverse_transform(model.transform(flat(X))))
-
-
-def flat(X: Any) -> Numbers:
-    """Return samples as rows of float64 numbers."""
-    return np.asarray(X, dtype=np.float64).reshape(len(X), -1)
 
 
 RECIPE = Recipe(
