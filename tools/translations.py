@@ -23,15 +23,22 @@ from latente.storage.files import atomic
 
 RECIPES = LOCALE.parent
 HEADER = "# Words of the recipes of latente.\n#"
-DROPPED = tuple(
-    f'"{name}' for name in ("Project", "Report", "POT", "PO-", "Last", "Language-Team", "Generated")
-)
-"""Lines of a catalogue's head that hold dates, and names of people that there are none of."""
+KEPT = ("Language", "Plural-Forms", "MIME-Version", "Content-Type", "Content-Transfer-Encoding")
+
+
+class Words(Catalog):
+    """A catalogue whose head holds no dates and no names: the same words give the same files."""
+
+    @property
+    def mime_headers(self) -> list[tuple[str, str]]:
+        """Return the lines of the head that say how to read the catalogue, and an end of line."""
+        *lines, (name, last) = (each for each in super().mime_headers if each[0] in KEPT)
+        return [*lines, (name, f"{last}\n")]
 
 
 def collected() -> Catalog:
     """Return the words of all recipes."""
-    catalogue = Catalog(project="latente", charset="utf-8", header_comment=HEADER)
+    catalogue = Catalog()
     found = extract_from_dir(
         RECIPES, method_map=[("**.py", "python")], keywords={"_": None, "mark": None}
     )
@@ -49,17 +56,22 @@ def read(language: str) -> Catalog:
     """Return the catalogue of a language as it is; an empty one where there is none."""
     path = path_of(language)
     if not path.exists():
-        return Catalog(locale=language, project="latente", header_comment=HEADER)
+        return Catalog(locale=language)
     with path.open("rb") as file:
         return read_po(file, locale=language)
 
 
-def updated(language: str) -> Catalog:
+def updated(language: str) -> Words:
     """Return the catalogue of a language with the words of today; none is guessed."""
-    catalogue, words = read(language), collected()
-    catalogue.update(words, no_fuzzy_matching=True)
-    catalogue.obsolete.clear()
-    catalogue.fuzzy = False
+    known = read(language)
+    catalogue = Words(locale=language, charset="utf-8", header_comment=HEADER, fuzzy=False)
+    for message in collected():
+        if message.id:
+            before = known.get(message.id)
+            if before is not None:
+                message.string = before.string
+                message.flags |= before.flags & {"fuzzy"}
+            catalogue[message.id] = message
     return catalogue
 
 
@@ -76,9 +88,7 @@ def as_text(catalogue: Catalog) -> bytes:
         message.locations = sorted({(name, 0) for name, _ in message.locations})
     buffer = io.BytesIO()
     write_po(buffer, catalogue, width=100, include_lineno=False)
-    head, blank, words = buffer.getvalue().decode().partition("\n\n")
-    kept = [line for line in head.splitlines(keepends=True) if not line.startswith(DROPPED)]
-    return "".join([*kept, blank, words]).encode()
+    return buffer.getvalue()
 
 
 def main() -> None:

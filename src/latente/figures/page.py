@@ -100,6 +100,10 @@ class Page:
         Paragraphs at the foot; marked up as in `text`.
     language
         Of its text, as a tag such as "en".
+    contents
+        What the list of sections is called, for screen readers.
+    copy
+        What the buttons beside code say, before and after they have copied it.
     """
 
     title: str
@@ -109,6 +113,8 @@ class Page:
     introduction: Sequence[Markup] = ()
     footer: Sequence[str] = ()
     language: str = "en"
+    contents: str = "Sections"
+    copy: tuple[str, str] = ("Copy", "Copied")
 
     def html(self) -> str:
         """Return the page as a whole HTML document."""
@@ -183,9 +189,19 @@ def code(source: str, language: str = "python") -> Markup:
     return _part("code", source.strip(), language)
 
 
-def code_pair(python: str, shell: str) -> Markup:
-    """Return the same work as Python and as shell commands, side by side."""
-    return _part("code_pair", python.strip(), shell.strip())
+def code_pair(
+    python: str, shell: str, titles: tuple[str, str] = ("In Python", "On the command line")
+) -> Markup:
+    """Return the same work as Python and as shell commands, side by side.
+
+    Parameters
+    ----------
+    python, shell
+        What to run.
+    titles
+        What stands above each.
+    """
+    return _part("code_pair", python.strip(), shell.strip(), titles)
 
 
 def columns(*parts: Markup) -> Markup:

@@ -233,9 +233,9 @@ def describe(
         figures.curves(lines, xlabel=_("bytes a picture"), ylabel=_("PSNR, dB"), log="x"),
         _("Quality in decibels against bytes a picture, by way to compress."),
     )
-    rows = [[label, change(value)] for label, value in rates.items()]
+    rows = [[_(label), change(value)] for label, value in rates.items()]
     head = (_("beside"), _("bytes for the same quality (BD-rate)"))
-    report.table(_("What the autoencoder takes"), head, rows)
+    report.table(_("What the autoencoder needs"), head, rows)
     shown = []
     for decibels in DECIBELS:
         sizes = [at(points, decibels) for points in curves.values()]

@@ -111,7 +111,7 @@ def pooled(report: Report, mnist: Dataset, X: NDArray[Any]) -> None:
         _("network"), _("code"), _("parameters"), _("epochs"), _("seconds an epoch"),
         _("test BCE"), _("test MSE"), _("PSNR, dB"),
     )  # fmt: skip
-    report.table(_("Figures a pixel, of test pictures"), head, rows)
+    report.table(_("Figures per pixel, on test pictures"), head, rows)
     pooled_pictures(report, mnist, models)
     report.claim(
         "M7",

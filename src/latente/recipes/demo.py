@@ -453,7 +453,7 @@ def next_steps(folder: str | Path) -> list[tuple[str, str]]:
 def drawing(report: Report, calls: list[str], commands: list[str]) -> None:
     """Add the code and the commands that draw figures of the model before."""
     python = "# " + _("with the model from above") + "\n" + page.python_figures(calls)
-    report.add(page.code_pair(python, page.shell_commands(commands)))
+    report.code_pair(python, page.shell_commands(commands))
 
 
 def share(value: float) -> str:

@@ -161,7 +161,7 @@ def run(report: Report) -> None:
             "For each kind and level their strength, and the line that brings what they return to "
             "grey levels, are the best for {tuned} training digits. BM3D is not among them: the "
             "package `bm3d` may not be used commercially, OpenCV's wheels leave its own out, and "
-            "`pybm3d` is for Python versions that have ended."
+            "`pybm3d` is for versions of Python that are no longer maintained."
         ).format(n=len(clean), tuned=report.pick(TUNED, 2)),
         _(
             "The autoencoders see noisy digits and are trained to give the clean ones. One is "

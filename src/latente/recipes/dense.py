@@ -126,7 +126,7 @@ def compared(
     head = (
         _("network"), _("training"), _("parameters"), _("test BCE"), _("test MSE"), _("PSNR, dB"),
     )  # fmt: skip
-    report.table(_("Figures a pixel, of test pictures"), head, rows)
+    report.table(_("Figures per pixel, on test pictures"), head, rows)
     lines = {
         name: [record["per_pixel"] for record in found[name].model.history_] for name in MODELS
     }
@@ -216,7 +216,7 @@ def three_models(report: Report, mnist: Dataset, model: Autoencoder) -> None:
             "reconstruct mnist -m dense-32.safetensors -o same.npy --split test",
         )
     )
-    report.add(page.code_pair(python, shell))
+    report.code_pair(python, shell)
     report.claim(
         "M2",
         "B",

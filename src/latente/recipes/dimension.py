@@ -204,10 +204,10 @@ def data(report: Report) -> float:
     report.section("data", _("What data need"))
     report.text(
         _(
-            "Two estimates of how many numbers a sample really has: TwoNN looks at the two nearest "
-            "neighbours of each sample, maximum likelihood at twenty. Both are too low where the "
-            "dimension is high and samples are few. Principal components span flat space; the "
-            "surface of the data is curved, so more of them are needed."
+            "Two estimates of how many numbers a sample really needs: TwoNN looks at the two "
+            "nearest neighbours of each sample, maximum likelihood at twenty. Both are too low "
+            "where the dimension is high and samples are few. Principal components span flat "
+            "space; the surface of the data is curved, so more of them are needed."
         )
     )
     report.table(

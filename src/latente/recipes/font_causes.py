@@ -102,8 +102,8 @@ def by_training(report: Report, X: Any) -> dict[str, Pixels]:
     report.text(
         _(
             "*Is it the training?* In part. As given, {given} of {of} pixels are wrong on average; "
-            "in the best of these ways, {best}, {least} are, and never fewer than {never} in any. "
-            "One glyph for all, each pixel as it is in most glyphs, has {blank} wrong pixels."
+            "in the best of these ways ({best}), {least}; in none of them fewer than {never}. One "
+            "glyph for all, each pixel as it is in most glyphs, has {blank} wrong pixels."
         ).format(
             given=f"{np.mean(found['given']):.0f}", of=f"{X.size:,}", best=_(chosen[best][0]),
             least=f"{np.mean(found[best]):.0f}", blank=most_common(X),

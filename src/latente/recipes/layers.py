@@ -166,7 +166,7 @@ def in_network(report: Report, X: Any, name: str) -> tuple[int, int, int]:
         "from latente import Autoencoder\n\n"
         f'model = Autoencoder.load("{name}.safetensors")\nprint(model.summary())'
     )
-    report.add(page.code_pair(python, shell))
+    report.code_pair(python, shell)
     rows: list[tuple[Any, ...]] = []
     titles = {"encoder": _("Encoder"), "bottleneck": _("Code"), "decoder": _("Decoder")}
     for section, count in summary.sections.items():

@@ -101,7 +101,7 @@ def tied_weights(report: Report, mnist: Dataset, X: NDArray[Any]) -> None:
         _("weights"), _("code activation"), _("loss"), _("parameters"), _("test BCE"),
         _("test MSE"), _("PSNR, dB"),
     )  # fmt: skip
-    report.table(_("784-32-784, figures a pixel, of test pictures"), head, rows)
+    report.table(_("784-32-784, figures per pixel, on test pictures"), head, rows)
     others = {_("tied"): tied_model.reconstruct(mnist.X_test)}
     report.picture(
         figures.reconstructions(free, mnist.X_test, 12, beside=others),
@@ -215,9 +215,10 @@ def over_epochs(report: Report, X: NDArray[Any], pca: PrincipalComponents) -> No
     report.text(
         _(
             "At a constant rate the points are one training, looked at after more and more "
-            "epochs; each of its steps still moves the weights by noise. With one cycle each point "
-            "is a training that ends there, its rate at nothing. After {epochs} epochs the angle "
-            "is {constant:.2f}° at a constant rate, and {cycle:.2f}° with one cycle."
+            "epochs; the noise of the batches still moves the weights at each step. With one cycle "
+            "each point is a training that ends there, with its rate down to zero. After {epochs} "
+            "epochs the angle is {constant:.2f}° at a constant rate, and {cycle:.2f}° with one "
+            "cycle."
         ).format(
             epochs=lengths[-1],
             constant=lines[_("constant rate")][-1],

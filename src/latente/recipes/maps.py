@@ -225,7 +225,7 @@ def grids(
     ]
     report.table(
         _(
-            "Grey is the share of the ink that is neither black nor white: 0 of a clear picture. "
+            "Grey is the share of the ink that is neither black nor white: 0 for a clear picture. "
             "The distance is the root mean squared difference of a pixel from the most similar "
             "of {n} training digits."
         ).format(n=f"{len(known):,}"),

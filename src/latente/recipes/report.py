@@ -330,7 +330,11 @@ class Report:
         noted = self.fits[model]
         python = page.python_fit(noted["keywords"], calls, noted["data"])
         shell = page.shell_fit(model, noted["keywords"], commands, noted["data"])
-        self.add(page.code_pair(python, shell))
+        self.code_pair(python, shell)
+
+    def code_pair(self, python: str, shell: str) -> None:
+        """Add the same work as Python and as shell commands, side by side."""
+        self.add(code_pair(python, shell))
 
     def claim(self, row: str, document: str, says: str, found: str, verdict: str) -> None:
         """Set what a document says beside what came out; a quick run says nothing about it.
@@ -385,6 +389,11 @@ def drawn(figure: Figure, alt: str, caption: str = "", *, wide: bool = True) -> 
     """
     vector = len(page.svg(figure, alt)) <= LARGEST_SVG
     return page.picture(figure, alt, caption, wide=wide, vector=vector)
+
+
+def code_pair(python: str, shell: str) -> Markup:
+    """Return the same work as Python and as shell commands, for a page in any language."""
+    return page.code_pair(python, shell, (_("In Python"), _("On the command line")))
 
 
 def written(value: Any) -> str:

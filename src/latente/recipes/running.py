@@ -25,7 +25,7 @@ from ..training.hardware import processor
 from ..version import __version__
 from .catalogue import RECIPES, ROWS
 from .language import _, mark, speaking
-from .report import DOCUMENTS, VERDICTS, Progress, Report, write_json, written
+from .report import DOCUMENTS, VERDICTS, Progress, Report, code_pair, write_json, written
 
 Record = dict[str, Any]
 
@@ -138,7 +138,13 @@ def document(report: Report, record: Record, language: str) -> page.Page:
         introduction=introduction,
         footer=footer(record),
         language=language,
+        **page_words(),
     )
+
+
+def page_words() -> dict[str, Any]:
+    """Return what every page says of itself, in the present language."""
+    return {"contents": _("Sections"), "copy": (_("Copy"), _("Copied"))}
 
 
 def claims_table(report: Report) -> Any:
@@ -168,7 +174,7 @@ def repeating(report: Report) -> page.Section:
     name = report.recipe.name
     quick, python = (" --quick", ", quick=True") if report.quick else ("", "")
     parts = [
-        page.code_pair(
+        code_pair(
             f'from latente import recipes\n\nrecipes.run("{name}", "pages"{python})',
             f"latente recipe run {name}{quick} -o pages",
         )
@@ -255,6 +261,7 @@ def write_index(folder: str | Path, language: str = "en") -> Path:
                 "Five courses describe autoencoders; each of their experiments is repeated here."
             ),
             language=language,
+            **page_words(),
         ).html()
     page.write(folder / "index.html", html)
     return folder / "index.html"

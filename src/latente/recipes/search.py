@@ -75,9 +75,9 @@ def digits(report: Report) -> None:
     report.section("digits", _("Digits"))
     report.text(
         _(
-            "{n} digits are searched, asked with {queries} test digits; a hit is right if it is "
-            "the same digit. The model, {name} by {metric} distance, was chosen among {of} on a "
-            "part of the training digits."
+            "{n} digits are searched, and {queries} test digits are the queries; a hit is right if "
+            "it is the same digit. The model, {name} by {metric} distance, was chosen among {of} "
+            "on a part of the training digits."
         ).format(
             n=f"{len(whole.X):,}",
             queries=f"{len(whole.queries):,}",
@@ -116,7 +116,8 @@ def faces(report: Report) -> None:
         _(
             "Pictures 1 to 7 of each person, {height}×{width}, are learned from and searched; "
             "pictures 8 to 10 are the queries; a hit is right if it shows the same person. The "
-            "model, {name} by {metric} distance, was chosen on pictures 1 to 5 asked with 6 and 7."
+            "model, {name} by {metric} distance, was chosen on pictures 1 to 5, with 6 and 7 as "
+            "queries."
         ).format(height=SIZE[0], width=SIZE[1], name=name, metric=metric)
     )
     precision_table(report, found, 7)

@@ -156,8 +156,8 @@ def as_given(report: Report, model: Autoencoder, data: Any) -> None:
         "A",
         _("the network generates circles, squares, triangles and stars over N(0, I)"),
         _(
-            "as given: {seen} of the 4 kinds are seen in the grid, {share:.0%} of it is one; "
-            "{dead} of {units} units are dead"
+            "as given: {seen} of the 4 kinds are seen in the grid, one of them in {share:.0%} of "
+            "it; {dead} of {units} units are dead"
         ).format(seen=grid.classes, share=grid.shares[most], dead=dead, units=units),
         "confirmed" if grid.classes == len(KINDS) else "refuted",
     )
@@ -295,6 +295,7 @@ def mended(
     )  # fmt: skip
     report.table(_("As given and repaired, on test shapes"), head, rows)
     (before, after), encoder_decoder = found.values(), repair.halves(repaired)
+    what = _(change.name)
     report.text(
         _(
             "{what}, {epochs} epochs in batches of 64, and {encoder:,} + {decoder:,} parameters as "
@@ -302,7 +303,7 @@ def mended(
             "{filled:.0%} of N(0, I) instead of {was:.0%}. The log-likelihood is estimated with "
             "100 codes a shape, for {n} of them."
         ).format(
-            what=_(change.name).capitalize(),
+            what=what[:1].upper() + what[1:],
             epochs=repaired.epochs_,
             encoder=encoder_decoder[0],
             decoder=encoder_decoder[1],

@@ -124,7 +124,7 @@ def curve(report: Report, found: list[SparseCode], chosen: SparseCode) -> None:
     rows = [(f"{each.price:g}", each.bce, each.activity, each.active, each.norm) for each in found]
     head = (
         _("price"), _("test BCE"), _("mean activity"), _("active of 32"),
-        _("length of a decoder's weights"),
+        _("length of the decoder's weights"),
     )  # fmt: skip
     report.table(_("What becomes of the code"), head, rows)
     priced = found[1:]
@@ -147,10 +147,10 @@ def curve(report: Report, found: list[SparseCode], chosen: SparseCode) -> None:
     )
     report.text(
         _(
-            "Mean activity alone says little: a code of half the size with a decoder of "
-            "twice the weights gives the same pictures at half the price. The last column "
-            "shows how much of that happens. The number of active code numbers does not change "
-            "with such a scale, so it is the better measure."
+            "Mean activity alone says little: numbers half as large, with weights of the decoder "
+            "twice as large, give the same pictures at half the price. The last column shows how "
+            "much of that happens. The number of active code numbers does not change with such a "
+            "scale, so it is the better measure."
         )
     )
     lower, loss = chosen.activity / free.activity, chosen.bce / free.bce
