@@ -86,6 +86,21 @@ def kinds_of_pictures(report: Report) -> None:
         _("Area under the ROC curve by method, one value for each digit taken as normal."),
         _("Area under the ROC curve, mean and spread over the digits; 0.5 is chance."),
     )
+    judge(report, areas, float(np.mean(detected)), float(np.mean(alarms)))
+
+
+def judge(report: Report, areas: dict[str, list[float]], detected: float, alarms: float) -> None:
+    """Add the table of the methods, what lies beyond the threshold, and the claims.
+
+    Parameters
+    ----------
+    report
+        Of the recipe.
+    areas
+        Area under the ROC curve by method, one for each digit.
+    detected, alarms
+        Shares of other digits, and of the normal one, whose error is beyond the threshold.
+    """
     rows = [[name, float(np.mean(values)), min(values)] for name, values in areas.items()]
     head = (_("method"), _("mean area under the ROC curve"), _("least"))
     report.table(_("How well each method tells the other digits"), head, rows)
@@ -96,14 +111,14 @@ def kinds_of_pictures(report: Report) -> None:
             "test pictures are false alarms."
         ).format(
             rate=percent(RATE),
-            detected=percent(float(np.mean(detected))),
-            alarms=percent(float(np.mean(alarms))),
+            detected=percent(detected),
+            alarms=percent(alarms),
         )
     )
     ours = float(np.mean(areas[_("reconstruction error")]))
     report.figures |= {
-        "detected beyond the threshold": float(np.mean(detected)),
-        "false alarms": float(np.mean(alarms)),
+        "detected beyond the threshold": detected,
+        "false alarms": alarms,
         **{f"area, {name}": float(np.mean(values)) for name, values in areas.items()},
     }
     report.claim(
@@ -112,8 +127,8 @@ def kinds_of_pictures(report: Report) -> None:
         _("what is unlike the training pictures is reconstructed badly"),
         _("area under the ROC curve {ours:.3f}; {detected} found at {alarms} false alarms").format(
             ours=ours,
-            detected=percent(float(np.mean(detected))),
-            alarms=percent(float(np.mean(alarms))),
+            detected=percent(detected),
+            alarms=percent(alarms),
         ),
         "confirmed" if ours > 0.9 else "not reached",
     )

@@ -238,10 +238,10 @@ class Report:
         more
             As `Autoencoder.fit` takes it: target, validation, sample_weight.
         """
-        given = {"random_state": self.random_state, **keywords}
+        given = dict(keywords)
+        given.setdefault("random_state", self.random_state)
         if self.quick:
             given |= {"epochs": 2} if quick is None else quick
-        given = {key: given[key] for key in (*keywords, "random_state") if key in given} | given
         path = self.folder / f"{name}.safetensors"
         key = _fingerprint(given, X, more)
         model, note = None if self.fresh else _kept(path, key), path.with_suffix(".json")
