@@ -189,8 +189,7 @@ function listenToKeys(session, tabs) {
     else if (event.key === "?") openHelp();
     else if (/^[1-9]$/.test(event.key)) tabs.choose(Number(event.key) - 1);
     else if (event.key === "m" || event.key === "M") switchMap(session);
-    else if (!session.maps.some((map) => map.hasFocus()) || event.defaultPrevented) return;
-    else session.maps.find((map) => map.hasFocus()).key(event);
+    else (session.maps.find((map) => map.hasFocus()) ?? session.maps[state.get("model")])?.key(event);
   });
 }
 

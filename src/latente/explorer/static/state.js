@@ -32,12 +32,16 @@ const WHOLES = {
   write: (values) => values.join(","),
   read: (text) => (text === "" ? [] : text.split(",").map(whole)),
 };
+/** Places [x, y]; [x, y, id] where one stands on a row. */
 const PLACES = {
-  write: (places) => places.map((place) => place.map(short).join(",")).join(";"),
+  write: (places) =>
+    places.map(([x, y, ...id]) => [short(x), short(y), ...id].join(",")).join(";"),
   read: (text) =>
     text.split(";").filter(Boolean).map((place) => {
       const values = numbers(place);
-      if (values.length !== 2) throw new RangeError(place);
+      const [, , id] = values;
+      if (values.length < 2 || values.length > 3) throw new RangeError(place);
+      if (id !== undefined && (id < 0 || !Number.isInteger(id))) throw new RangeError(place);
       return values;
     }),
 };

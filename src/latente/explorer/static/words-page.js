@@ -27,6 +27,7 @@ register({
     "panel.damage": "Damage",
     "panel.arithmetic": "Arithmetic",
     "panel.walk": "Walk",
+    "panel.selected": "Sample",
     "panel.learning": "Learning",
     "map.label": "Map of codes: {name}. Arrow keys move the pointer, Enter pins, plus and minus zoom.",
     "map.color": "Colour",
@@ -129,6 +130,7 @@ register({
     "panel.damage": "Dañar",
     "panel.arithmetic": "Aritmética",
     "panel.walk": "Recorrido",
+    "panel.selected": "Muestra",
     "panel.learning": "Aprendizaje",
     "map.label":
       "Mapa de códigos: {name}. Las flechas mueven el puntero, Intro lo fija, más y menos amplían.",
@@ -234,6 +236,7 @@ register({
     "panel.damage": "Danificar",
     "panel.arithmetic": "Aritmética",
     "panel.walk": "Percurso",
+    "panel.selected": "Amostra",
     "panel.learning": "Aprendizado",
     "map.label":
       "Mapa de códigos: {name}. As setas movem o ponteiro, Enter fixa, mais e menos ampliam.",
