@@ -31,7 +31,7 @@ export function freshId(name) {
 
 /** A button with words on it. */
 export function button(words, onclick, properties = {}) {
-  return element("button", { type: "button", onclick, ...properties }, words);
+  return element("button.button", { type: "button", onclick, ...properties }, words);
 }
 
 /**
@@ -44,7 +44,7 @@ export function button(words, onclick, properties = {}) {
 export function slider({ label, low, high, step = "any", value, words = String, oninput }) {
   const id = freshId("slider");
   const output = element("output", { for: id });
-  const input = element("input", { type: "range", id, min: low, max: high, step, value });
+  const input = element("input.slider", { type: "range", id, min: low, max: high, step, value });
   const say = () => {
     const text = words(Number(input.value));
     output.textContent = text;
@@ -68,7 +68,7 @@ export function slider({ label, low, high, step = "any", value, words = String, 
     say();
   };
   const name = element("label", { htmlFor: id }, label);
-  return { element: element("div.slider", {}, name, input, output), input, output, set, say };
+  return { element: element("div.control", {}, name, output, input), input, output, set, say };
 }
 
 /** Arrows move a slider without steps by a hundredth of its way. */
@@ -80,7 +80,7 @@ function fineStep(key, step) {
 /** A choice among a few, with its label. */
 export function choice(label, options, value, onchange) {
   const id = freshId("choice");
-  const select = element("select", { id, onchange: () => onchange(select.value) });
+  const select = element("select.field.small", { id, onchange: () => onchange(select.value) });
   for (const [key, words] of options) select.append(element("option", { value: key }, words));
   select.value = value;
   return {
@@ -99,7 +99,7 @@ export function tickbox(label, checked, onchange) {
 
 /** A paragraph in which a panel says what is going on; screen readers say it too. */
 export function status() {
-  return element("p.panel-status", { role: "status" });
+  return element("p.note.panel-status", { role: "status" });
 }
 
 /** Offer a file for download. */

@@ -21,7 +21,7 @@ export class SampleFigure {
     this.canvas = element("canvas", { role: "img" });
     this.text = element("p.sample-text", { hidden: true });
     this.readout = element("p.readout", { role: "status", hidden: true });
-    this.more = element("button.quiet", { type: "button", hidden: true, onclick: () => this.toggle() });
+    this.more = element("button.button.quiet", { type: "button", hidden: true, onclick: () => this.toggle() });
     this.caption = element("figcaption", live ? { role: "status" } : {}, caption);
     this.element = element(
       "figure.sample", {}, this.canvas, this.text, this.readout, this.more, this.caption,
@@ -193,7 +193,7 @@ export function legend(session, drawn, beside) {
   const { kind } = session.info.data;
   if (kind === "pictures") return null;
   return element(
-    "p.legend", {},
+    "p.legend-marks", {},
     element(`span.mark.${kind === "rows" ? "bar" : "stroke"}`), element("span", {}, drawn),
     element(`span.mark.${kind === "rows" ? "tick" : "dashes"}`), element("span", {}, beside),
   );

@@ -73,12 +73,12 @@ export class Panel {
   /** What to do with an error: say it. */
   failed(error) {
     this.status.textContent = error.message;
-    this.status.classList.add("wrong");
+    this.status.classList.add("warn");
   }
 
   say(words = "") {
     this.status.textContent = words;
-    this.status.classList.remove("wrong");
+    this.status.classList.remove("warn");
   }
 
   /** Put marks on the map of a model, none on the others. */

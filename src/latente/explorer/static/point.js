@@ -9,6 +9,7 @@ import { nearness, sign } from "./nearness.js";
 import { Panel, shown } from "./panel.js";
 import { pinName } from "./path.js";
 import { Latest } from "./request.js";
+import { sampleOf } from "./sample.js";
 import { number } from "./words.js";
 
 /** Pins there may be. */
@@ -35,11 +36,6 @@ class Point extends Panel {
       (row, asked) => this.showNearest(row, asked),
       (error) => this.failed(error),
     );
-    this.others = new Latest(
-      ({ models, id }) => Promise.all(models.map((model) => this.rows.one(model, id))),
-      (rows) => this.showOthers(rows),
-      (error) => this.failed(error),
-    );
     session.state.on("hover", (hover) => hover && this.point(hover));
     session.state.on("click", (click) => click && this.clicked(click));
     session.state.on("escape", () => this.escape());
@@ -53,21 +49,14 @@ class Point extends Panel {
     this.near = this.keep(new SampleFigure(session, { size: 132, caption: this.t("point.nearest.none") }));
     this.sign = sign(session);
     this.pair = element("div.figures", {}, this.here.element, this.near.element);
-    this.also = [];
-    for (let i = 1; i < session.info.models.length; i += 1) {
-      const figure = this.keep(new SampleFigure(session, { size: 132 }));
-      figure.element.hidden = true;
-      this.also.push(figure);
-      this.pair.append(figure.element);
-    }
-    this.live = element("p.visually-hidden", { role: "status" });
+    this.live = element("p.unseen", { role: "status" });
     this.restChoice = choice(this.t("point.rest"), [
       ["mean", this.t("point.rest.mean")], ["sample", this.t("point.rest.sample")],
     ], this.rest, (value) => {
       this.rest = value;
       if (this.place) this.line.ask(this.place);
     });
-    this.walk = element("button.link", { type: "button", hidden: true, onclick: () => this.state.set("panel", "walk") });
+    this.walk = element("button.button", { type: "button", hidden: true, onclick: () => this.state.set("panel", "walk") });
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
     this.root.append(this.pair, this.sign.element, this.live);
     if (words) this.root.append(words);
@@ -121,7 +110,6 @@ class Point extends Panel {
     this.status.textContent = "";
     this.draw();
     this.nearest.ask({ model: place.model, id });
-    this.askOthers(place.model, id);
   }
 
   draw() {
@@ -129,7 +117,7 @@ class Point extends Panel {
     const distance = answer.distance.data[0];
     const near = this.session.info.models[place.model].near;
     const level = nearness(answer.inside.data[0], distance, near);
-    const sample = this.rows.sample(answer, "decoded", 0);
+    const sample = sampleOf(this.data, answer, "decoded");
     const beside = this.row?.id === id ? this.row.original : null;
     this.here.show(sample, {
       beside,
@@ -159,22 +147,6 @@ class Point extends Panel {
     const first = labels.find(([, words]) => words !== "–");
     if (this.row !== row || !first) return;
     this.near.show(row.original, { caption: `${caption} · ${first[0]} ${first[1]}` });
-  }
-
-  /** The other models' reconstructions of the same sample. */
-  askOthers(model, id) {
-    const models = this.session.info.models.map((_, i) => i).filter((i) => i !== model);
-    this.otherModels = models;
-    if (models.length) this.others.ask({ models, id });
-  }
-
-  showOthers(rows) {
-    rows.forEach((row, i) => {
-      const { name } = this.session.info.models[this.otherModels[i]];
-      this.also[i].element.hidden = false;
-      const caption = this.t("point.other", { name, id: String(row.id) });
-      this.also[i].show(row.decoded, { beside: row.original, caption });
-    });
   }
 
   clicked({ model, x, y, id }) {
