@@ -5,7 +5,8 @@ import { HttpBackend } from "./backend.js";
 import { Compare } from "./compare.js";
 import { Legend } from "./legend.js";
 import { LatentMap } from "./map.js";
-import { PANELS, createPoint } from "./panels.js";
+import { PANELS } from "./panels.js";
+import { create as createPoint } from "./point.js";
 import { State } from "./state.js";
 import { isDark, setTheme } from "./theme.js";
 import { LANGUAGES, ownLanguage, setLanguage, t, translate } from "./words.js";
@@ -115,7 +116,10 @@ class Tabs {
     tab.dataset.name = name;
     tab.setAttribute("role", "tab");
     tab.setAttribute("aria-controls", `panel-${name}`);
-    tab.onclick = () => state.set("panel", name);
+    tab.onclick = () => {
+      state.set("panel", name);
+      openSheet(true);
+    };
     tab.onkeydown = (event) => this.#move(event, name);
     return tab;
   }
@@ -136,6 +140,12 @@ class Tabs {
       tab.title = `${index + 1}`;
     });
   }
+}
+
+/** At phone width: show or hide the panel under the tabs. */
+function openSheet(open) {
+  byId("side").toggleAttribute("data-closed", !open);
+  byId("sheet").setAttribute("aria-expanded", String(open));
 }
 
 /* Head and help */
@@ -210,7 +220,7 @@ async function start(backend) {
   if (info.models.length > 1) session.compare = new Compare(session);
   describe(info);
   state.on("lang", () => describe(info));
-  if (createPoint) createPoint(session, byId("point"));
+  createPoint(session, byId("point"));
   const tabs = new Tabs(session);
   listenToKeys(session, tabs);
   byId("skip").onclick = (event) => {
@@ -242,8 +252,6 @@ byId("theme").onclick = () => state.set("theme", isDark() ? "light" : "dark");
 byId("help").onclick = openHelp;
 byId("trouble-again").onclick = () => again?.();
 byId("trouble-dismiss").onclick = settle;
-byId("sheet").onclick = () => {
-  const closed = byId("side").toggleAttribute("data-closed");
-  byId("sheet").setAttribute("aria-expanded", String(!closed));
-};
+byId("sheet").onclick = () => openSheet(byId("side").hasAttribute("data-closed"));
+openSheet(false);
 attempt(chooseBackend());

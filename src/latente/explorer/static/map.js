@@ -436,7 +436,7 @@ export class LatentMap {
     if (this.#move) this.#advance(time);
     const ratio = window.devicePixelRatio || 1;
     const { paper, ink, dark } = colours();
-    const tint = [...channels(dark ? "#bcd2ea" : ink).map((value) => value / 255), dark ? 0.05 : 0.04];
+    const tint = [...channels(dark ? "#bcd2ea" : ink).map((value) => value / 255), dark ? 0.045 : 0.05];
     this.painter.draw(this.camera, {
       ...this.#dots(), ratio, tint: this.#shows("shade") && !this.#move ? tint : null, paper,
     });
@@ -463,8 +463,8 @@ export class LatentMap {
   #dots() {
     const { width, height, closeness } = this.camera;
     const room = Math.sqrt((width * height) / Math.max(this.painter.shown, 1));
-    const size = Math.min(Math.max(0.5 * room, 2), 7) * Math.min(Math.max(closeness, 1) ** 0.35, 3);
-    return { size: Math.min(size, 12), alpha: this.n > 40000 && closeness < 3 ? 0.55 : 0.78 };
+    const size = Math.min(Math.max(0.62 * room, 2.4), 8) * Math.min(Math.max(closeness, 1) ** 0.35, 3);
+    return { size: Math.min(size, 13), alpha: this.n > 40000 && closeness < 3 ? 0.55 : 0.78 };
   }
 
   #drawOverlay(ratio) {
@@ -508,7 +508,10 @@ export class LatentMap {
     state.on("lang", () => this.#label() ?? this.draw());
     state.on("escape", () => this.#escape());
     onTheme(() => this.#paint());
-    this.overlay.addEventListener("focus", () => this.draw());
+    this.overlay.addEventListener("focus", () => {
+      state.set("model", this.model);
+      this.draw();
+    });
     this.overlay.addEventListener("blur", () => this.draw());
     this.pointer = new Pointer(this.overlay, {
       hover: (x, y, by) => this.#hover(...this.place(x, y), by),
@@ -526,7 +529,6 @@ export class LatentMap {
   #hover(x, y, by) {
     if (by !== "keys") this.#cross = null;
     const id = this.sampleAt(x, y, by === "touch" ? REACH_TOUCH : REACH);
-    this.session.state.set("model", this.model);
     this.session.state.set("hover", { model: this.model, x, y, id, by });
   }
 

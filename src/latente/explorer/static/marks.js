@@ -3,7 +3,7 @@
 import { blend, colours } from "./theme.js";
 import { number } from "./words.js";
 
-const FONT = '-apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif';
+const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif';
 const TICK_ROOM = 90;
 
 /** Round steps of 1, 2 or 5 between which there is room for numbers. */
@@ -37,7 +37,7 @@ export function drawAxes(context, camera, names) {
   const style = { color: muted, halo: paper };
   context.strokeStyle = line;
   context.lineWidth = 1;
-  context.globalAlpha = 0.55;
+  context.globalAlpha = 0.4;
   context.beginPath();
   for (const x of ticks(left, right, by)) {
     const at = Math.round(camera.screen(x, 0)[0]) + 0.5;

@@ -5,16 +5,22 @@
  * name is its word (`panel.NAME`) and what the address says. `applies` says for what it is.
  */
 
-const found = (path) => import(path).then((module) => module.create).catch(() => null);
+import { create as arithmetic } from "./arithmetic.js";
+import { create as damage } from "./damage.js";
+import { create as dims } from "./dims.js";
+import { create as draw } from "./drawing.js";
+import { create as learning } from "./learning.js";
+import { create as selected } from "./selected.js";
+import { create as walk } from "./walk.js";
 
-export const createPoint = await found("./point.js");
+const always = () => true;
 
 export const PANELS = [
-  { name: "learning", create: await found("./learning.js"), applies: (info) => Boolean(info.learning) },
-  { name: "walk", create: await found("./walk.js"), applies: () => true },
-  { name: "selected", create: await found("./selected.js"), applies: () => true },
-  { name: "dims", create: await found("./dims.js"), applies: () => true },
-  { name: "draw", create: await found("./drawing.js"), applies: () => true },
-  { name: "damage", create: await found("./damage.js"), applies: ({ damages }) => damages.length > 0 },
-  { name: "arithmetic", create: await found("./arithmetic.js"), applies: () => true },
-].filter(({ create }) => create);
+  { name: "learning", create: learning, applies: (info) => Boolean(info.learning) },
+  { name: "walk", create: walk, applies: always },
+  { name: "selected", create: selected, applies: always },
+  { name: "dims", create: dims, applies: always },
+  { name: "draw", create: draw, applies: always },
+  { name: "damage", create: damage, applies: ({ damages }) => damages.length > 0 },
+  { name: "arithmetic", create: arithmetic, applies: always },
+];

@@ -24,7 +24,7 @@ const POINTS = [
     if (part > 0.5 && !chosen) paint *= 0.22;
   }`,
   `#version 300 es
-  precision mediump float;
+  precision highp float;
   in vec4 paint;
   uniform float size;
   uniform float alpha;

@@ -9,7 +9,7 @@ const AT_ONCE = 2;
 const TILE = 40;
 const APART = 46;
 const MOST_SHOWN = 260;
-const CROWD = 9;
+const CROWD = 14;
 
 /** Pictures of rows, by blocks of 1024; the blocks that were used last are kept. */
 export class Thumbnails {
