@@ -8,15 +8,20 @@ import { Latest, settled } from "./request.js";
 import { sampleOf } from "./sample.js";
 import { vectorOf } from "./samples.js";
 import { Strip } from "./strip.js";
-import { number, percent } from "./words.js";
+import { number } from "./words.js";
 
 const FIRST = 12;
 const CELLS = 5;
 const REST = 120;
 
-/** The mean code, number by number in the order of the code. */
-export function meanCode(dims) {
-  const code = new Array(dims.length).fill(0);
+/**
+ * The mean code, number by number in the order of the code.
+ *
+ * @param {{dim: number, mean: number}[]} dims
+ * @param {ArrayLike<number>} rest the numbers that have no entry in `dims`
+ */
+export function meanCode(dims, rest = new Array(dims.length).fill(0)) {
+  const code = Array.from(rest);
   for (const { dim, mean } of dims) code[dim] = mean;
   return code;
 }
@@ -25,8 +30,8 @@ export function meanCode(dims) {
  * A random code: each number from a normal distribution with its mean and as wide as its training
  * codes, whose low and high ends lie about two standard deviations from the middle.
  */
-export function randomCode(dims, random = Math.random) {
-  const code = new Array(dims.length).fill(0);
+export function randomCode(dims, rest = new Array(dims.length).fill(0), random = Math.random) {
+  const code = Array.from(rest);
   for (const { dim, low, high, mean } of dims) code[dim] = mean + normal(random) * ((high - low) / 4);
   return code;
 }
@@ -56,7 +61,22 @@ class Dims extends Panel {
   /** The present code: that of the address if it fits the model, the mean otherwise. */
   get code() {
     const code = this.state.get("dims");
-    return code?.length === this.about.latent ? code : meanCode(this.about.dims);
+    return code?.length === this.about.latent ? code : meanCode(this.about.dims, this.middle);
+  }
+
+  /** What stands for the numbers of long codes that `dims` leaves out: 0 until it is known. */
+  get middle() {
+    return this.middles?.get(this.model) ?? new Array(this.about.latent).fill(0);
+  }
+
+  /** Codes longer than `dims` start from what the middle of the map stands for. */
+  async findMiddle() {
+    const { model, about } = this;
+    if (about.dims.length >= about.latent || this.middles?.has(model)) return;
+    const [left, right, bottom, top] = about.map.limits;
+    const at = [[(left + right) / 2, (bottom + top) / 2]];
+    const answer = await this.session.backend.decode({ model, at });
+    this.middles = (this.middles ?? new Map()).set(model, vectorOf(answer.codes, 0));
   }
 
   shownDims() {
@@ -69,9 +89,9 @@ class Dims extends Panel {
     this.near = this.keep(new SampleFigure(session, { size: 132 }));
     this.sign = sign(session);
     this.fromSample = button("", () => this.startFromSample());
-    const reset = button(this.t("dims.reset"), () => this.set(meanCode(this.about.dims)));
+    const reset = button(this.t("dims.reset"), () => this.set(meanCode(this.about.dims, this.middle)));
     const random = this.about.generative
-      ? button(this.t("dims.random"), () => this.set(randomCode(this.about.dims))) : null;
+      ? button(this.t("dims.random"), () => this.set(randomCode(this.about.dims, this.middle))) : null;
     this.rowsList = element("ol.dims");
     this.rest = button("", () => this.showRest(), { className: "button quiet" });
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
@@ -101,7 +121,7 @@ class Dims extends Panel {
     const strip = this.keep(new Strip(this.session, {
       tallest: 52, onpick: (cell) => this.move(dim, low + ((high - low) * cell) / (CELLS - 1)),
     }));
-    const share = element("span.effect", { title: this.t("dims.effect.title") }, this.t("dims.effect", { share: percent(effect) }));
+    const share = element("span.effect", { title: this.t("dims.effect.title") }, this.t("dims.effect", { effect }));
     this.rowsList.append(element("li", {}, control.element, share, strip.canvas));
     this.controls.push({ dim, low, high, strip, ...control });
   }
@@ -120,7 +140,7 @@ class Dims extends Panel {
 
   refresh() {
     this.offerSample();
-    this.take();
+    this.findMiddle().then(() => this.take(), (error) => this.failed(error));
   }
 
   unmark() {

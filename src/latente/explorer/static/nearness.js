@@ -24,8 +24,8 @@ const SHAPES = {
 export function nearness(inside, distance, near) {
   if (inside < 0.65) return "dense";
   if (inside < 0.875) return "middle";
-  if (inside < 0.975) return "sparse";
-  return distance === null || distance <= near ? "edge" : "hole";
+  if (distance !== null && distance > near) return "hole";
+  return inside < 0.975 ? "sparse" : "edge";
 }
 
 /** The sign's element; `show(level)` changes it, null hides it. */

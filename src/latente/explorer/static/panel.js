@@ -1,4 +1,5 @@
 /** What all panels share: they are built anew in another language, and draw only while seen. */
+import "./words-panels.js";
 import { status } from "./controls.js";
 import { samplesOf } from "./samples.js";
 

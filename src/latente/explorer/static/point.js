@@ -85,7 +85,19 @@ class Point extends Panel {
   restart() {
     this.answer = null;
     this.offerRest();
+    this.replacePins().catch((error) => this.failed(error));
     if (this.seen) this.refresh();
+  }
+
+  /** Pins of rows move to where another model puts these; those of places alone belong to one map. */
+  async replacePins() {
+    const { model } = this;
+    const ids = this.state.get("pins").filter((pin) => pin.length > 2).map((pin) => pin[2]);
+    this.state.set("pins", []);
+    const rows = await this.rows.many(model, ids);
+    if (model !== this.model || !rows.length) return;
+    const placed = rows.map(({ id, point: [x, y] }) => [x, y, id]);
+    this.state.set("pins", [...placed, ...this.state.get("pins")].slice(0, MOST));
   }
 
   point(place) {
@@ -154,11 +166,9 @@ class Point extends Panel {
     if (onSample) this.state.set("sample", id);
     const panel = this.state.get("panel");
     if (onSample && panel !== null && panel !== "walk") return;
-    if (model !== this.model) {
-      this.state.set("pins", []);
-      this.state.set("model", model);
-    }
-    const pins = withPin(this.state.get("pins"), onSample ? [x, y, id] : [x, y]);
+    if (model !== this.model) this.state.set("model", model);
+    const pin = onSample ? [...this.session.maps[model].pointOf(id), id] : [x, y];
+    const pins = withPin(this.state.get("pins"), pin);
     this.state.set("pins", pins);
     this.say(pins.length >= MOST ? this.t("walk.most", { n: MOST }) : this.t("point.set", { name: pinName(pins.length - 1) }));
   }

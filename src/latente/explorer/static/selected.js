@@ -75,29 +75,12 @@ class Selected extends Panel {
   chosen() {
     const id = this.state.get("sample");
     const there = id !== null && id < this.session.info.n;
-    this.markChosen(there ? id : null);
     if (!this.seen) return;
     this.input.value = there ? id : "";
     this.hint.hidden = there;
     this.body.hidden = !there;
     if (there) this.line.ask({ model: this.model, id });
     else this.line.cancel();
-  }
-
-  /** A ring around the chosen sample on every map. */
-  async markChosen(id) {
-    (this.session.maps ?? []).forEach(async (map, model) => {
-      if (id === null) {
-        map?.mark("sample", []);
-        return;
-      }
-      try {
-        const { point } = await this.rows.one(model, id);
-        if (this.state.get("sample") === id) map?.mark("sample", [{ kind: "ring", x: point[0], y: point[1], label: `${id}` }]);
-      } catch (error) {
-        this.failed(error);
-      }
-    });
   }
 
   async showRow(row) {
