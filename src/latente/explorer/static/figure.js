@@ -12,21 +12,22 @@ import { number } from "./words.js";
 export class SampleFigure {
   /**
    * @param {object} session
-   * @param {{caption?: string, size?: number, live?: boolean}} options size is the greatest height
-   *     of a picture, in CSS pixels; a live figure's caption is said when it changes
+   * @param {{caption?: string, size?: number, columns?: number}} options size is the greatest
+   *     height of a picture, in CSS pixels; columns are those of a row that are shown first
    */
-  constructor(session, { caption = "", size = 140, live = false } = {}) {
+  constructor(session, { caption = "", size = 140, columns = FIRST_COLUMNS } = {}) {
     this.session = session;
     this.size = size;
     this.canvas = element("canvas", { role: "img" });
     this.text = element("p.sample-text", { hidden: true });
     this.readout = element("p.readout", { role: "status", hidden: true });
     this.more = element("button.button.quiet", { type: "button", hidden: true, onclick: () => this.toggle() });
-    this.caption = element("figcaption", live ? { role: "status" } : {}, caption);
+    this.caption = element("figcaption", {}, caption);
     this.element = element(
       "figure.sample", {}, this.canvas, this.text, this.readout, this.more, this.caption,
     );
-    this.limit = FIRST_COLUMNS;
+    this.columns = columns;
+    this.limit = columns;
     this.name = caption;
     this.listen();
     this.offTheme = onTheme(() => this.redraw());
@@ -114,13 +115,13 @@ export class SampleFigure {
   /** Rows of many columns show some first; a button shows all. */
   offerRest() {
     const count = this.sample.values.length;
-    this.more.hidden = count <= FIRST_COLUMNS || this.element.clientWidth < 150;
+    this.more.hidden = count <= this.columns || this.element.clientWidth < 150;
     const key = this.limit < count ? "sample.all" : "sample.fewer";
     this.more.textContent = this.session.t(key, { count });
   }
 
   toggle() {
-    this.limit = this.limit > FIRST_COLUMNS ? FIRST_COLUMNS : this.sample.values.length;
+    this.limit = this.limit > this.columns ? this.columns : this.sample.values.length;
     this.redraw();
   }
 

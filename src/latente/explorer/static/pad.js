@@ -5,7 +5,7 @@ import { draw } from "./sample.js";
 import { number } from "./words.js";
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const SIDE = 224;
+const SIDE = 196;
 const TRIED = 16;
 
 export class Pad {
@@ -39,11 +39,12 @@ export class Pad {
       this.shown = { width: width * fit, height: height * fit };
     }
     this.sheet = element("div.sheet", {}, this.canvas, this.pointer);
-    this.element = element("div.pad-whole", {}, this.sheet, this.tools(), this.files());
+    this.element = this.sheet;
+    this.tools = [this.pens(), this.files()];
     this.listen();
   }
 
-  tools() {
+  pens() {
     this.pencil = button(this.t("draw.pencil"), () => this.choose("pencil"));
     this.eraser = button(this.t("draw.eraser"), () => this.choose("eraser"));
     const most = Math.max(4, Math.round(Math.min(...this.panel.data.shape.slice(0, 2)) / 4));
