@@ -65,7 +65,7 @@ class Point extends Panel {
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
     this.root.append(this.whole, this.sign.element, this.live);
     if (words) this.root.append(words);
-    this.root.append(this.restChoice.element, this.walk);
+    this.root.append(element("div.row", {}, this.restChoice.element, this.walk));
     this.offerRest();
     this.offerWalk();
   }
@@ -174,7 +174,7 @@ class Point extends Panel {
     this.near.show(row.original);
     this.draw();
     if (row.labels) return;
-    row.labels = await this.rows.labels(row.id, number).catch(() => []);
+    row.labels = await this.rows.classes(row.id).catch(() => []);
     if (this.row === row && this.answer?.id === row.id) this.showFacts(this.answer.place, row.id, row);
   }
 
