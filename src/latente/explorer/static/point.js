@@ -12,6 +12,7 @@ import { Latest } from "./request.js";
 import { sampleOf } from "./sample.js";
 import { number } from "./words.js";
 
+const NARROW = matchMedia("(max-width: 860px)");
 /** Pins there may be. */
 const MOST = 26;
 
@@ -46,7 +47,7 @@ class Point extends Panel {
   build() {
     const { session } = this;
     const pictures = this.data.kind === "pictures";
-    this.here = this.keep(new SampleFigure(session, { size: 104, columns: 6, caption: this.t("point.decoded") }));
+    this.here = this.keep(new SampleFigure(session, { size: 104, columns: NARROW.matches ? 3 : 6, caption: this.t("point.decoded") }));
     this.near = this.keep(new SampleFigure(session, { size: 104, caption: this.t("point.nearest") }));
     this.sign = sign(session);
     this.facts = element("dl.point-facts");
