@@ -22,7 +22,8 @@ export function chosenColumn(info, model, name) {
   if (name === PLAIN) return null;
   const columns = columnsOf(info, model);
   return columns.find((column) => column.name === name)
-    ?? columns.find(({ kind }) => kind === "class") ?? columns[0] ?? null;
+    ?? columns.find(({ kind }) => kind === "class")
+    ?? columns.find((column) => column.name === "reconstruction error") ?? columns[0] ?? null;
 }
 
 /** The column of classes that may be switched off: the one that is shown, else the first. */
