@@ -42,10 +42,12 @@ class Damage extends Panel {
   build() {
     const { session } = this;
     const pictures = this.data.kind === "pictures";
-    const figure = (key) => this.keep(new SampleFigure(session, { size: 112, caption: this.t(key) }));
+    const options = pictures ? { size: 112 } : { size: 112, columns: 6 };
+    const figure = (key) => this.keep(new SampleFigure(session, { ...options, caption: this.t(key) }));
     this.original = figure("damage.original");
     this.broken = figure("damage.damaged");
     this.restored = figure("damage.restored");
+    this.original.element.hidden = !pictures;
     const figures = element(
       `div.figures${pictures ? ".three" : ".one"}`, {},
       this.original.element, this.broken.element, this.restored.element,

@@ -3,7 +3,7 @@
  */
 import { element } from "./controls.js";
 import {
-  BAR_HEIGHT, FIRST_COLUMNS, aspect, columnOrder, describe, draw, lengthOf,
+  BAR_HEIGHT, FIRST_COLUMNS, aspect, columnOrder, describe, draw, lengthOf, valueWords,
 } from "./sample.js";
 import { onTheme } from "./theme.js";
 import { number } from "./words.js";
@@ -174,15 +174,14 @@ export class SampleFigure {
   valuesAt(current) {
     const { sample, beside, session } = this;
     const { t, info } = session;
-    const write = number;
     if (sample.kind === "row") {
-      const name = info.data.features?.[current] ?? current;
-      const values = { name, value: write(sample.values[current]) };
-      if (!beside) return t("sample.value", values);
-      return t("sample.values", { ...values, original: write(beside.values[current]) });
+      const name = info.data.features?.[current] ?? String(current);
+      const write = ({ values }) => valueWords(info.data, current, values[current]);
+      if (!beside) return t("sample.value", { name, value: write(sample) });
+      return t("sample.values", { name, value: write(sample), original: write(beside) });
     }
     const of = ({ values, channels }) =>
-      Array.from({ length: Math.min(channels, 6) }, (_, c) => write(values[current * channels + c] ?? NaN));
+      Array.from({ length: Math.min(channels, 6) }, (_, c) => number(values[current * channels + c] ?? NaN));
     const values = { name: t("sample.step", { step: current }), value: of(sample).join(" · ") };
     if (!beside) return t("sample.value", values);
     return t("sample.values", { ...values, original: of(beside).join(" · ") });
@@ -195,7 +194,7 @@ export function legend(session, drawn, beside) {
   if (kind === "pictures") return null;
   return element(
     "p.legend-marks", {},
-    element(`span.mark.${kind === "rows" ? "bar" : "stroke"}`), element("span", {}, drawn),
-    element(`span.mark.${kind === "rows" ? "tick" : "dashes"}`), element("span", {}, beside),
+    element(`span.mark-${kind === "rows" ? "bar" : "stroke"}`), element("span", {}, drawn),
+    element(`span.mark-${kind === "rows" ? "tick" : "dashes"}`), element("span", {}, beside),
   );
 }

@@ -60,6 +60,7 @@ export class Pad {
     const id = freshId("ink");
     this.ink = element("input.ink", { type: "color", id });
     const colour = element("span.row", {}, element("label", { htmlFor: id }, this.t("draw.colour")), this.ink);
+    colour.hidden = this.panel.data.channels < 3;
     this.choose("pencil");
     return element(
       "div.stack", {}, element("div.row", {}, this.pencil, this.eraser, colour, clear, invert), width.element,
@@ -75,7 +76,7 @@ export class Pad {
     });
     this.fromSample = button("", () => this.panel.startFromSample());
     const open = button(this.t("draw.file"), () => input.click());
-    return element("div.row", {}, open, this.fromSample, input, element("span.note", {}, this.t("draw.drop")));
+    return element("div.row", {}, open, this.fromSample, input);
   }
 
   choose(tool) {

@@ -12,6 +12,7 @@ import { Latest } from "./request.js";
 import { sampleOf } from "./sample.js";
 import { number } from "./words.js";
 
+const NARROW = matchMedia("(max-width: 860px)");
 /** Pins there may be. */
 const MOST = 26;
 
@@ -46,7 +47,7 @@ class Point extends Panel {
   build() {
     const { session } = this;
     const pictures = this.data.kind === "pictures";
-    this.here = this.keep(new SampleFigure(session, { size: 104, columns: 6, caption: this.t("point.decoded") }));
+    this.here = this.keep(new SampleFigure(session, { size: 104, columns: NARROW.matches ? 3 : 6, caption: this.t("point.decoded") }));
     this.near = this.keep(new SampleFigure(session, { size: 104, caption: this.t("point.nearest") }));
     this.sign = sign(session);
     this.facts = element("dl.point-facts");
@@ -65,7 +66,7 @@ class Point extends Panel {
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
     this.root.append(this.whole, this.sign.element, this.live);
     if (words) this.root.append(words);
-    this.root.append(this.restChoice.element, this.walk);
+    this.root.append(element("div.row", {}, this.restChoice.element, this.walk));
     this.offerRest();
     this.offerWalk();
   }
@@ -174,7 +175,7 @@ class Point extends Panel {
     this.near.show(row.original);
     this.draw();
     if (row.labels) return;
-    row.labels = await this.rows.labels(row.id, number).catch(() => []);
+    row.labels = await this.rows.classes(row.id).catch(() => []);
     if (this.row === row && this.answer?.id === row.id) this.showFacts(this.answer.place, row.id, row);
   }
 

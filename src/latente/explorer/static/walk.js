@@ -57,8 +57,9 @@ class Walk extends Panel {
     });
     this.play = button(this.t("walk.play"), () => this.toggle(), { className: "button primary" });
     this.strip = this.keep(new Strip(session, { onpick: (i) => this.go(shares(this.shownFrames.length)[i]) }));
+    const pictures = this.data.kind === "pictures";
     this.way = element(
-      "div.way", {}, element("div.beside", {}, this.figure.element, element(
+      "div.way", {}, element(`div.beside${pictures ? "" : ".values"}`, {}, this.figure.element, element(
         "div.stack", {}, this.play, this.speed(), this.bounce(), this.sign.element,
       )), this.slider.element, this.strip.canvas, this.exports(),
     );
