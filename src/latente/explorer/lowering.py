@@ -183,12 +183,12 @@ class Lowering:
         constants = {number: each for number, each in constants.items() if number in needed}
         return Program(shape, value.shape[1:], sizes, constants, kept, result)
 
-    def _stored(self) -> dict[str, Tensor]:
-        """Return the weights by the names that the graph has for them."""
+    def _stored(self) -> dict[str, Any]:
+        """Return the weights, and what else is given to the graph, by its names for them."""
         signature, everything = self.exported.graph_signature, dict(self.exported.constants)
         everything |= self.exported.state_dict
         return {
-            spec.arg.name: everything[spec.target].detach()
+            spec.arg.name: everything[spec.target]
             for spec in signature.input_specs
             if spec.target is not None
         }
