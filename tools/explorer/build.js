@@ -22,6 +22,12 @@ const LIBRARIES = [
       "setAttribInfoBufferFromArray", "setBuffersAndAttributes", "setTextureFromArray", "setUniforms",
     ],
   },
+  {
+    file: "gifenc",
+    library: "gifenc",
+    licence: "LICENSE.md",
+    uses: ["GIFEncoder", "applyPalette", "quantize"],
+  },
 ];
 
 for (const { file, library, licence, uses } of LIBRARIES) {
@@ -33,6 +39,7 @@ for (const { file, library, licence, uses } of LIBRARIES) {
     minify: true,
     format: "esm",
     target: "es2022",
+    mainFields: ["module", "main"],
     legalComments: "none",
     banner: { js: `/* ${library} ${version}, licence ${license}: see ${file}.LICENSE.txt */` },
     outfile: `${VENDOR}${file}.js`,

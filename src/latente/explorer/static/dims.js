@@ -85,8 +85,10 @@ class Dims extends Panel {
 
   build() {
     const { session } = this;
-    this.figure = this.keep(new SampleFigure(session, { size: 132, caption: this.t("dims.code") }));
-    this.near = this.keep(new SampleFigure(session, { size: 132 }));
+    this.figure = this.keep(new SampleFigure(session, { size: 104, caption: this.t("dims.code") }));
+    this.near = this.keep(new SampleFigure(session, { size: 104 }));
+    const pictures = this.data.kind === "pictures";
+    this.near.element.hidden = !pictures;
     this.sign = sign(session);
     this.fromSample = button("", () => this.startFromSample());
     const reset = button(this.t("dims.reset"), () => this.set(meanCode(this.about.dims, this.middle)));
@@ -96,9 +98,10 @@ class Dims extends Panel {
     this.rest = button("", () => this.showRest(), { className: "button quiet" });
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
     this.root.append(
-      element("div.figures", {}, this.figure.element, this.near.element), this.sign.element,
-      ...[words].filter(Boolean),
-      element("div.row", {}, reset, this.fromSample, random),
+      element(
+        `div.point-${pictures ? "pictures" : "values"}`, {}, this.figure.element, this.near.element,
+        element("div.stack", {}, reset, this.fromSample, random),
+      ), this.sign.element, ...[words].filter(Boolean),
       element("p.note", {}, this.t("dims.order")), this.rowsList, this.rest,
     );
     this.controls = [];
@@ -121,8 +124,9 @@ class Dims extends Panel {
     const strip = this.keep(new Strip(this.session, {
       tallest: 52, onpick: (cell) => this.move(dim, low + ((high - low) * cell) / (CELLS - 1)),
     }));
-    const share = element("span.effect", { title: this.t("dims.effect.title") }, this.t("dims.effect", { effect }));
-    this.rowsList.append(element("li", {}, control.element, share, strip.canvas));
+    const words = element("span.effect", { title: this.t("dims.effect.title") }, this.t("dims.effect", { effect }));
+    control.element.querySelector("label").append(" ", words);
+    this.rowsList.append(element("li", {}, control.element, strip.canvas));
     this.controls.push({ dim, low, high, strip, ...control });
   }
 

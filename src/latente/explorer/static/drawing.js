@@ -56,13 +56,16 @@ class Drawing extends Panel {
     this.code = element("p.note", {});
     const words = legend(session, this.t("draw.decoded"), this.t("draw.yours"));
     this.result = element(
-      "div.result", { hidden: true }, this.restored.element,
-      element("div.stack", {}, this.score, this.code, ...[words].filter(Boolean)),
+      "div.result", { hidden: true }, this.restored.element, ...[words].filter(Boolean), this.score, this.code,
     );
     this.similarTitle = element("h3", { hidden: true }, this.t("draw.similar"));
     this.similar = element("ul.similar");
     this.hint = element("p.note", {}, this.t(`draw.hint.${this.kind}`));
-    this.root.append(this.hint, this.editor.element, this.result, this.similarTitle, this.similar);
+    const tools = this.editor.tools ?? [];
+    this.root.append(
+      this.hint, element(`div.${this.pictures ? "easel" : "stack"}`, {}, this.editor.element, this.result),
+      ...tools, this.similarTitle, this.similar,
+    );
     this.offerSample();
   }
 

@@ -63,19 +63,35 @@ export class RowEditor {
   }
 
   addColumn(i) {
+    const control = this.panel.data.levels?.[i] ? this.levelChoice(i) : this.numberSlider(i);
+    this.put(control, i);
+    this.controls.push(control);
+    this.list.append(element("li", {}, control.element));
+  }
+
+  numberSlider(i) {
     const { features, low, high } = this.panel.data;
-    const control = slider({
+    return slider({
       label: features?.[i] ?? String(i), low: low?.[i] ?? 0, high: high?.[i] ?? 1, value: this.values[i],
       words: number, oninput: (value) => this.set(i, value),
     });
-    this.put(control, i);
-    this.controls.push(control);
-    this.list.append(element("li", { }, control.element));
+  }
+
+  /** A column of text is chosen among its texts. */
+  levelChoice(i) {
+    const { features, levels } = this.panel.data;
+    const options = levels[i].map((word, at) => [String(at), word]);
+    const made = choice(features?.[i] ?? String(i), options, "", (value) => this.set(i, Number(value)));
+    return { ...made, choose: (value) => { made.select.value = String(value); } };
   }
 
   /** A value beyond the usual limits of its column widens the slider. */
   put(control, i) {
     const value = this.values[i];
+    if (control.choose) {
+      control.choose(value);
+      return;
+    }
     if (Number.isNaN(value)) {
       control.output.textContent = this.panel.t("draw.missing");
       return;

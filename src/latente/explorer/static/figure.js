@@ -3,7 +3,7 @@
  */
 import { element } from "./controls.js";
 import {
-  BAR_HEIGHT, FIRST_COLUMNS, aspect, columnOrder, describe, draw, lengthOf,
+  BAR_HEIGHT, FIRST_COLUMNS, aspect, columnOrder, describe, draw, lengthOf, valueWords,
 } from "./sample.js";
 import { onTheme } from "./theme.js";
 import { number } from "./words.js";
@@ -12,21 +12,22 @@ import { number } from "./words.js";
 export class SampleFigure {
   /**
    * @param {object} session
-   * @param {{caption?: string, size?: number, live?: boolean}} options size is the greatest height
-   *     of a picture, in CSS pixels; a live figure's caption is said when it changes
+   * @param {{caption?: string, size?: number, columns?: number}} options size is the greatest
+   *     height of a picture, in CSS pixels; columns are those of a row that are shown first
    */
-  constructor(session, { caption = "", size = 140, live = false } = {}) {
+  constructor(session, { caption = "", size = 140, columns = FIRST_COLUMNS } = {}) {
     this.session = session;
     this.size = size;
     this.canvas = element("canvas", { role: "img" });
     this.text = element("p.sample-text", { hidden: true });
     this.readout = element("p.readout", { role: "status", hidden: true });
     this.more = element("button.button.quiet", { type: "button", hidden: true, onclick: () => this.toggle() });
-    this.caption = element("figcaption", live ? { role: "status" } : {}, caption);
+    this.caption = element("figcaption", {}, caption);
     this.element = element(
       "figure.sample", {}, this.canvas, this.text, this.readout, this.more, this.caption,
     );
-    this.limit = FIRST_COLUMNS;
+    this.columns = columns;
+    this.limit = columns;
     this.name = caption;
     this.listen();
     this.offTheme = onTheme(() => this.redraw());
@@ -114,13 +115,13 @@ export class SampleFigure {
   /** Rows of many columns show some first; a button shows all. */
   offerRest() {
     const count = this.sample.values.length;
-    this.more.hidden = count <= FIRST_COLUMNS || this.element.clientWidth < 150;
+    this.more.hidden = count <= this.columns || this.element.clientWidth < 150;
     const key = this.limit < count ? "sample.all" : "sample.fewer";
     this.more.textContent = this.session.t(key, { count });
   }
 
   toggle() {
-    this.limit = this.limit > FIRST_COLUMNS ? FIRST_COLUMNS : this.sample.values.length;
+    this.limit = this.limit > this.columns ? this.columns : this.sample.values.length;
     this.redraw();
   }
 
@@ -173,15 +174,14 @@ export class SampleFigure {
   valuesAt(current) {
     const { sample, beside, session } = this;
     const { t, info } = session;
-    const write = number;
     if (sample.kind === "row") {
-      const name = info.data.features?.[current] ?? current;
-      const values = { name, value: write(sample.values[current]) };
-      if (!beside) return t("sample.value", values);
-      return t("sample.values", { ...values, original: write(beside.values[current]) });
+      const name = info.data.features?.[current] ?? String(current);
+      const write = ({ values }) => valueWords(info.data, current, values[current]);
+      if (!beside) return t("sample.value", { name, value: write(sample) });
+      return t("sample.values", { name, value: write(sample), original: write(beside) });
     }
     const of = ({ values, channels }) =>
-      Array.from({ length: Math.min(channels, 6) }, (_, c) => write(values[current * channels + c] ?? NaN));
+      Array.from({ length: Math.min(channels, 6) }, (_, c) => number(values[current * channels + c] ?? NaN));
     const values = { name: t("sample.step", { step: current }), value: of(sample).join(" · ") };
     if (!beside) return t("sample.value", values);
     return t("sample.values", { ...values, original: of(beside).join(" · ") });
@@ -194,7 +194,7 @@ export function legend(session, drawn, beside) {
   if (kind === "pictures") return null;
   return element(
     "p.legend-marks", {},
-    element(`span.mark.${kind === "rows" ? "bar" : "stroke"}`), element("span", {}, drawn),
-    element(`span.mark.${kind === "rows" ? "tick" : "dashes"}`), element("span", {}, beside),
+    element(`span.mark-${kind === "rows" ? "bar" : "stroke"}`), element("span", {}, drawn),
+    element(`span.mark-${kind === "rows" ? "tick" : "dashes"}`), element("span", {}, beside),
   );
 }

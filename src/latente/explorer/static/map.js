@@ -8,7 +8,7 @@ import {
 import { Grid, inside } from "./nearest.js";
 import { PointsGL, PointsPlain } from "./points.js";
 import { Pointer } from "./pointer.js";
-import { calm, channels, classColour, colours, onTheme } from "./theme.js";
+import { blend, calm, channels, classColour, colours, hex, onTheme } from "./theme.js";
 import { Thumbnails, choose, drawThumbnails } from "./thumbnails.js";
 import { percent, t } from "./words.js";
 
@@ -435,10 +435,10 @@ export class LatentMap {
     this.#frame = 0;
     if (this.#move) this.#advance(time);
     const ratio = window.devicePixelRatio || 1;
-    const { paper, ink, dark } = colours();
-    const tint = [...channels(dark ? "#bcd2ea" : ink).map((value) => value / 255), dark ? 0.045 : 0.05];
+    const { dark } = colours();
+    const tint = [...channels(dark ? "#a9c4e6" : "#4a6a94").map((value) => value / 255), dark ? 0.05 : 0.065];
     this.painter.draw(this.camera, {
-      ...this.#dots(), ratio, tint: this.#shows("shade") && !this.#move ? tint : null, paper,
+      ...this.#dots(), ratio, tint: this.#shows("shade") && !this.#move ? tint : null,
     });
     this.#drawOverlay(ratio);
     this.session.onFrame?.(this, time);
@@ -486,10 +486,11 @@ export class LatentMap {
   #drawPictures() {
     const ids = choose(this.#points(), this.camera, (id) => this.#visible(id));
     if (ids.length === 0) return;
-    const palette = this.colors.palette().map(([red, green, blue]) => `rgb(${red} ${green} ${blue})`);
+    const { ink } = this.session.info.data;
+    const palette = this.colors.palette().map(hex).map((color) => ink ? blend(color, colours().ink, 0.3) : color);
     const indices = this.colors.indices();
     drawThumbnails(this.context, this.camera, this.points, ids, this.thumbnails,
-      (id) => palette[indices[id]]);
+      (id) => palette[indices[id]], ink);
   }
 
   /* What mouse, touch and keys do */

@@ -5,7 +5,7 @@ import { draw } from "./sample.js";
 import { number } from "./words.js";
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const SIDE = 224;
+const SIDE = 196;
 const TRIED = 16;
 
 export class Pad {
@@ -39,11 +39,12 @@ export class Pad {
       this.shown = { width: width * fit, height: height * fit };
     }
     this.sheet = element("div.sheet", {}, this.canvas, this.pointer);
-    this.element = element("div.pad-whole", {}, this.sheet, this.tools(), this.files());
+    this.element = this.sheet;
+    this.tools = [this.pens(), this.files()];
     this.listen();
   }
 
-  tools() {
+  pens() {
     this.pencil = button(this.t("draw.pencil"), () => this.choose("pencil"));
     this.eraser = button(this.t("draw.eraser"), () => this.choose("eraser"));
     const most = Math.max(4, Math.round(Math.min(...this.panel.data.shape.slice(0, 2)) / 4));
@@ -59,6 +60,7 @@ export class Pad {
     const id = freshId("ink");
     this.ink = element("input.ink", { type: "color", id });
     const colour = element("span.row", {}, element("label", { htmlFor: id }, this.t("draw.colour")), this.ink);
+    colour.hidden = this.panel.data.channels < 3;
     this.choose("pencil");
     return element(
       "div.stack", {}, element("div.row", {}, this.pencil, this.eraser, colour, clear, invert), width.element,
@@ -74,7 +76,7 @@ export class Pad {
     });
     this.fromSample = button("", () => this.panel.startFromSample());
     const open = button(this.t("draw.file"), () => input.click());
-    return element("div.row", {}, open, this.fromSample, input, element("span.note", {}, this.t("draw.drop")));
+    return element("div.row", {}, open, this.fromSample, input);
   }
 
   choose(tool) {

@@ -63,6 +63,7 @@ export class Panel {
 
   show() {
     this.seen = true;
+    if (this.root.parentElement) this.root.parentElement.scrollTop = 0;
     this.refresh();
   }
 

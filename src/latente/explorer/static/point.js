@@ -33,22 +33,27 @@ class Point extends Panel {
     );
     this.nearest = new Latest(
       ({ model, id }) => this.rows.one(model, id),
-      (row, asked) => this.showNearest(row, asked),
+      (row) => this.showNearest(row),
       (error) => this.failed(error),
     );
     session.state.on("hover", (hover) => hover && this.point(hover));
     session.state.on("click", (click) => click && this.clicked(click));
     session.state.on("escape", () => this.escape());
-    session.state.on("pins", () => this.offerWalk());
+    session.state.on(["pins", "panel"], () => this.offerWalk());
     session.state.on("model", () => this.restart());
   }
 
   build() {
     const { session } = this;
-    this.here = this.keep(new SampleFigure(session, { size: 132, caption: this.t("point.empty") }));
-    this.near = this.keep(new SampleFigure(session, { size: 132, caption: this.t("point.nearest.none") }));
+    const pictures = this.data.kind === "pictures";
+    this.here = this.keep(new SampleFigure(session, { size: 104, columns: 6, caption: this.t("point.decoded") }));
+    this.near = this.keep(new SampleFigure(session, { size: 104, caption: this.t("point.nearest") }));
     this.sign = sign(session);
-    this.pair = element("div.figures", {}, this.here.element, this.near.element);
+    this.facts = element("dl.point-facts");
+    this.near.element.hidden = !pictures;
+    this.whole = element(
+      `div.point-${pictures ? "pictures" : "values"}`, {}, this.here.element, this.near.element, this.facts,
+    );
     this.live = element("p.unseen", { role: "status" });
     this.restChoice = choice(this.t("point.rest"), [
       ["mean", this.t("point.rest.mean")], ["sample", this.t("point.rest.sample")],
@@ -58,9 +63,9 @@ class Point extends Panel {
     });
     this.walk = element("button.button", { type: "button", hidden: true, onclick: () => this.state.set("panel", "walk") });
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
-    this.root.append(this.pair, this.sign.element, this.live);
+    this.root.append(this.whole, this.sign.element, this.live);
     if (words) this.root.append(words);
-    this.root.append(this.restChoice.element, this.walk);
+    this.root.append(element("div.row", {}, this.restChoice.element, this.walk));
     this.offerRest();
     this.offerWalk();
   }
@@ -76,9 +81,14 @@ class Point extends Panel {
     this.restChoice.element.hidden = about.map.kind !== "pca" || about.latent <= 2;
   }
 
+  /** Whether the panel of pins is shown: it is the first unless a fit is watched. */
+  get walking() {
+    return (this.state.get("panel") ?? (this.session.info.learning ? "learning" : "walk")) === "walk";
+  }
+
   offerWalk() {
     const n = this.state.get("pins").length;
-    this.walk.hidden = n === 0 || this.state.get("panel") === "walk";
+    this.walk.hidden = n === 0 || this.walking;
     this.walk.textContent = this.t(n > 1 ? "point.walk" : "point.pinned", { n });
   }
 
@@ -126,18 +136,27 @@ class Point extends Panel {
 
   draw() {
     const { answer, place, id } = this.answer;
-    const distance = answer.distance.data[0];
-    const near = this.session.info.models[place.model].near;
-    const level = nearness(answer.inside.data[0], distance, near);
-    const sample = sampleOf(this.data, answer, "decoded");
-    const beside = this.row?.id === id ? this.row.original : null;
-    this.here.show(sample, {
-      beside,
-      caption: this.t(place.first ? "point.middle" : "point.here", { x: number(place.x), y: number(place.y) }),
-    });
+    this.distance = answer.distance.data[0];
+    const { near } = this.session.info.models[place.model];
+    const level = nearness(answer.inside.data[0], this.distance, near);
+    const known = this.row?.id === id ? this.row : null;
+    this.here.show(sampleOf(this.data, answer, "decoded"), { beside: known?.original ?? null });
     this.sign.show(level);
-    this.distance = distance;
+    this.showFacts(place, id, known);
     this.tell(level, id);
+  }
+
+  showFacts(place, id, row) {
+    const at = this.t("walk.place", { x: number(place.x), y: number(place.y) });
+    const facts = [
+      [this.t(place.first ? "point.middle" : "point.at"), at],
+      [this.t("point.sample"), String(id)],
+      ...(row?.labels ?? []).slice(0, 1),
+      [this.t("point.distance"), number(this.distance)],
+    ];
+    this.facts.replaceChildren(...facts.flatMap(([name, value]) => [
+      element("dt", {}, name), element("dd", {}, value),
+    ]));
   }
 
   /** Said to screen readers once the pointer rests; a map crossed quickly stays silent. */
@@ -150,22 +169,19 @@ class Point extends Panel {
     }, 600);
   }
 
-  async showNearest(row, { model, id }) {
+  async showNearest(row) {
     this.row = row;
-    const caption = this.t("point.nearest", { id: String(id), distance: this.distance });
-    this.near.show(row.original, { caption });
-    if (this.data.kind !== "pictures" && this.answer?.id === id) this.draw();
-    const labels = await this.rows.labels(id, number).catch(() => []);
-    const first = labels.find(([, words]) => words !== "–");
-    if (this.row !== row || !first) return;
-    this.near.show(row.original, { caption: `${caption} · ${first[0]} ${first[1]}` });
+    this.near.show(row.original);
+    this.draw();
+    if (row.labels) return;
+    row.labels = await this.rows.classes(row.id).catch(() => []);
+    if (this.row === row && this.answer?.id === row.id) this.showFacts(this.answer.place, row.id, row);
   }
 
   clicked({ model, x, y, id }) {
     const onSample = id !== null && id !== undefined;
     if (onSample) this.state.set("sample", id);
-    const panel = this.state.get("panel");
-    if (onSample && panel !== null && panel !== "walk") return;
+    if (onSample && !this.walking) return;
     if (model !== this.model) this.state.set("model", model);
     const pin = onSample ? [...this.session.maps[model].pointOf(id), id] : [x, y];
     const pins = withPin(this.state.get("pins"), pin);

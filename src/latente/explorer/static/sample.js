@@ -63,6 +63,13 @@ export function share(value, low, high) {
   return Math.min(Math.max((value - low) / (high - low), 0), 1);
 }
 
+/** A column's value in words: the text it stands for where the column is of text. */
+export function valueWords(data, column, value) {
+  const levels = data.levels?.[column];
+  if (!levels || Number.isNaN(value)) return number(value);
+  return String(levels[Math.min(Math.max(Math.round(value), 0), levels.length - 1)]);
+}
+
 /** The columns of a row in the order they are shown: the most different first if they are many. */
 export function columnOrder(values, beside, low, high, many = FIRST_COLUMNS) {
   const order = Array.from(values, (_, i) => i);
@@ -157,6 +164,8 @@ function paintPicture(context, width, height, sample) {
 }
 
 function limits(data, sample, beside, index) {
+  const levels = data.levels?.[index];
+  if (levels) return [-1, levels.length - 1];
   const [low, high] = [data.low?.[index], data.high?.[index]];
   if (Number.isFinite(low) && Number.isFinite(high) && high > low) return [low, high];
   const values = [sample.values[index], beside?.values[index]].filter(Number.isFinite);
@@ -190,7 +199,7 @@ function paintNamedBars(context, width, height, sample, options) {
     bar(context, track, middle, step, share(sample.values[column], low, high), colours);
     if (beside) tick(context, track, middle, step, share(beside.values[column], low, high), colours);
     context.fillStyle = colours.ink;
-    const text = number(sample.values[column]);
+    const text = valueWords(data, column, sample.values[column]);
     fillShort(context, text, track.left + track.width + 8, middle, width - track.left - track.width - 8);
   });
 }
@@ -327,7 +336,8 @@ export function describe(sample, data, t) {
   if (sample.kind === "sequence") {
     return t("sample.sequence", { steps: lengthOf(sample), channels: sample.channels });
   }
-  const first = Array.from(sample.values.slice(0, 6), (value, i) => `${data.features?.[i] ?? i} ${number(value)}`);
+  const few = sample.values.slice(0, 6);
+  const first = Array.from(few, (value, i) => `${data.features?.[i] ?? i} ${valueWords(data, i, value)}`);
   const rest = sample.values.length - first.length;
   const words = t("sample.row", { values: first.join(", ") });
   return rest > 0 ? `${words} ${t("sample.more", { count: rest })}` : words;

@@ -70,6 +70,16 @@ class Samples {
     return this.columns.get(key);
   }
 
+  /** What the data say of a row's class: [[name, words]], empty where it has none. */
+  async classes(id) {
+    const columns = this.session.info.columns.filter(({ kind, model }) => kind === "class" && model === undefined);
+    const values = await Promise.all(columns.map(({ name }) => this.column(name, 0)));
+    return columns
+      .map(({ name, classes }, i) => [name, classes[values[i][id]]])
+      .filter(([, word]) => word !== undefined)
+      .map(([name, word]) => [name, String(word)]);
+  }
+
   /** What the columns of the data say of a row: [[name, words]]. */
   async labels(id, number) {
     const columns = this.session.info.columns.filter((column) => column.model === undefined);

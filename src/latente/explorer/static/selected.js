@@ -116,8 +116,8 @@ class Selected extends Panel {
 
 /** The first numbers of a code. */
 export function codeWords(code, most = 4) {
-  const first = Array.from(code.slice(0, most), (value) => number(value)).join("  ");
-  return code.length > most ? `${first} …` : first;
+  const first = Array.from(code.slice(0, most), (value) => number(value)).join(" · ");
+  return code.length > most ? `${first} · …` : first;
 }
 
 /** Fill an element with the chosen sample. */

@@ -76,7 +76,15 @@ export class Strip {
       if (i !== this.current) return;
       context.strokeStyle = colours().accent;
       context.lineWidth = MARK;
-      context.strokeRect(box.left - MARK / 2, box.top - MARK / 2, box.width + MARK, box.height + MARK);
+      const inner = sample.kind === "picture" ? fitted(box, aspect(sample)) : box;
+      const { left, top, width, height } = inner;
+      context.strokeRect(left - MARK / 2, top - MARK / 2, width + MARK, height + MARK);
     });
   }
+}
+
+/** The part of a box that something of a certain aspect fills. */
+function fitted({ left, top, width, height }, ratio) {
+  const [w, h] = [Math.min(width, height * ratio), Math.min(height, width / ratio)];
+  return { left: left + (width - w) / 2, top: top + (height - h) / 2, width: w, height: h };
 }

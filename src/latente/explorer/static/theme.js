@@ -37,6 +37,11 @@ const VIRIDIS = [
   "#dde318", "#fde725",
 ].map(channels);
 
+/** "#rrggbb" of red, green and blue from 0 to 255. */
+export function hex(values) {
+  return `#${values.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+}
+
 const listeners = new Set();
 const system = matchMedia("(prefers-color-scheme: dark)");
 let chosen = null;
@@ -72,8 +77,7 @@ export function classColour(index) {
 /** Mix two colours: `share` of the second. */
 export function blend(one, other, share) {
   const [from, to] = [channels(one), channels(other)];
-  const mixed = from.map((value, at) => Math.round(value + share * (to[at] - value)));
-  return `#${mixed.map((value) => value.toString(16).padStart(2, "0")).join("")}`;
+  return hex(from.map((value, at) => Math.round(value + share * (to[at] - value))));
 }
 
 /** The colour of a number from 0 (low) to 1 (high): [red, green, blue] from 0 to 255. */

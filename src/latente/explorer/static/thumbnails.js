@@ -1,6 +1,6 @@
 /** Small pictures at the points of a map, where these are far enough apart. */
 
-import { colours } from "./theme.js";
+import { channels, colours } from "./theme.js";
 
 const BLOCK = 1024;
 const COLUMNS = 32;
@@ -10,10 +10,12 @@ const TILE = 40;
 const APART = 46;
 const MOST_SHOWN = 260;
 const CROWD = 14;
+const MOST_INKED = 1000;
 
 /** Pictures of rows, by blocks of 1024; the blocks that were used last are kept. */
 export class Thumbnails {
   #blocks = new Map();
+  #inked = new Map();
   #waiting = [];
   #busy = 0;
   #none = false;
@@ -38,6 +40,16 @@ export class Thumbnails {
     const [width, height] = this.#cell(sheet, block);
     const at = id % BLOCK;
     return { sheet, x: (at % COLUMNS) * width, y: Math.floor(at / COLUMNS) * height, width, height };
+  }
+
+  /** A row's picture as ink: its grey levels are how much of the colour there is. */
+  inked(id, color, ratio) {
+    const key = `${id} ${color} ${ratio}`;
+    const inked = this.#inked.get(key) ?? ink(this.get(id), color, ratio);
+    this.#inked.delete(key);
+    this.#inked.set(key, inked);
+    if (this.#inked.size > MOST_INKED) this.#inked.delete(this.#inked.keys().next().value);
+    return inked;
   }
 
   #cell(sheet, block) {
@@ -79,6 +91,22 @@ export class Thumbnails {
     old?.close();
     this.#blocks.delete(oldest);
   }
+}
+
+function ink({ sheet, x, y, width, height }, color, ratio) {
+  const canvas = document.createElement("canvas");
+  const side = Math.round((TILE - 4) * ratio);
+  const larger = side / Math.max(width, height);
+  Object.assign(canvas, { width: Math.round(width * larger), height: Math.round(height * larger) });
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(sheet, x, y, width, height, 0, 0, canvas.width, canvas.height);
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  const [red, green, blue] = channels(color);
+  for (let at = 0; at < pixels.data.length; at += 4) {
+    pixels.data.set([red, green, blue, pixels.data[at]], at);
+  }
+  context.putImageData(pixels, 0, 0);
+  return canvas;
 }
 
 /**
@@ -130,24 +158,42 @@ function apart(ids, points, distance) {
   });
 }
 
-/** Draw pictures of rows at their points, framed in the points' colours. */
-export function drawThumbnails(context, camera, points, ids, thumbnails, colorOf) {
-  const { tile } = colours();
+/**
+ * Draw pictures of rows at their points, framed in the points' colours; pictures of ink are drawn in
+ * these colours instead.
+ *
+ * @param {(id: number) => string} colorOf A row's colour, "#rrggbb".
+ * @param {boolean} ink Whether pictures are of ink: grey ones, mostly low.
+ */
+export function drawThumbnails(context, camera, points, ids, thumbnails, colorOf, ink) {
+  const ratio = context.getTransform().a;
   context.imageSmoothingEnabled = true;
   for (const id of ids) {
     const picture = thumbnails.get(id);
     if (!picture) continue;
     const [across, down] = camera.screen(points[2 * id], points[2 * id + 1]);
-    const { sheet, x, y, width, height } = picture;
-    const larger = (TILE - 4) / Math.max(width, height);
-    const [w, h] = [width * larger, height * larger];
-    const [left, top] = [Math.round(across - w / 2), Math.round(down - h / 2)];
-    context.fillStyle = colorOf(id);
-    context.beginPath();
-    context.roundRect(left - 2, top - 2, w + 4, h + 4, 4);
-    context.fill();
-    context.fillStyle = tile;
-    context.fillRect(left, top, w, h);
-    context.drawImage(sheet, x, y, width, height, left, top, w, h);
+    const larger = (TILE - 4) / Math.max(picture.width, picture.height);
+    const [width, height] = [picture.width * larger, picture.height * larger];
+    const box = [Math.round(across - width / 2), Math.round(down - height / 2), width, height];
+    if (ink) drawInk(context, box, thumbnails.inked(id, colorOf(id), ratio));
+    else drawPhoto(context, box, picture, colorOf(id));
   }
+}
+
+function drawPhoto(context, [left, top, width, height], { sheet, x, y, ...cell }, color) {
+  context.fillStyle = color;
+  context.beginPath();
+  context.roundRect(left - 2, top - 2, width + 4, height + 4, 4);
+  context.fill();
+  context.drawImage(sheet, x, y, cell.width, cell.height, left, top, width, height);
+}
+
+function drawInk(context, [left, top, width, height], inked) {
+  context.fillStyle = colours().paper;
+  context.globalAlpha = 0.94;
+  context.beginPath();
+  context.roundRect(left - 2, top - 2, width + 4, height + 4, 6);
+  context.fill();
+  context.globalAlpha = 1;
+  context.drawImage(inked, left, top, width, height);
 }

@@ -49,7 +49,7 @@ class Walk extends Panel {
     this.list.setAttribute("aria-label", this.t("walk.pins"));
     this.pinSample = button(this.t("walk.pin.sample"), () => this.addSample());
     this.clear = button(this.t("walk.clear"), () => this.state.set("pins", []), { className: "button quiet" });
-    this.figure = this.keep(new SampleFigure(session, { size: 168 }));
+    this.figure = this.keep(new SampleFigure(session, { size: 140 }));
     this.sign = sign(session);
     this.slider = slider({
       label: this.t("walk.position"), low: 0, high: 1, value: this.share,
@@ -57,9 +57,11 @@ class Walk extends Panel {
     });
     this.play = button(this.t("walk.play"), () => this.toggle(), { className: "button primary" });
     this.strip = this.keep(new Strip(session, { onpick: (i) => this.go(shares(this.shownFrames.length)[i]) }));
+    const pictures = this.data.kind === "pictures";
     this.way = element(
-      "div.way", {}, this.figure.element, this.sign.element, this.slider.element, this.strip.canvas,
-      element("div.row", {}, this.play, this.speed(), this.bounce()), this.exports(),
+      "div.way", {}, element(`div.beside${pictures ? "" : ".values"}`, {}, this.figure.element, element(
+        "div.stack", {}, this.play, this.speed(), this.bounce(), this.sign.element,
+      )), this.slider.element, this.strip.canvas, this.exports(),
     );
     this.root.append(this.hint, this.list, element("div.row", {}, this.pinSample, this.clear), this.way);
   }
