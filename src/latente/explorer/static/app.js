@@ -210,9 +210,9 @@ function switchMap(session) {
 
 /* Start */
 
-async function start(backend) {
+/** Ask what there is to show, and make the parts of the page that show it. */
+async function open(backend) {
   const info = await backend.info();
-  settle();
   const session = { backend, info, state, t, maps: [], trouble };
   byId("maps").replaceChildren();
   session.maps = info.models.map((_, model) => new LatentMap(session, model, byId("maps")));
@@ -221,24 +221,31 @@ async function start(backend) {
   describe(info);
   state.on("lang", () => describe(info));
   createPoint(session, byId("point"));
-  const tabs = new Tabs(session);
-  listenToKeys(session, tabs);
+  listenToKeys(session, new Tabs(session));
   byId("skip").onclick = (event) => {
     event.preventDefault();
     session.maps[0].focus();
   };
   window.latente = session;
+  attempt(() => load(session));
+}
+
+/** Fetch what the maps show. */
+async function load(session) {
   await Promise.all([session.legend.load(), ...session.maps.map((map) => map.load())]);
   document.documentElement.dataset.ready = "true";
   performance.mark("latente:ready");
 }
 
-async function attempt(backend) {
-  byId("loading")?.removeAttribute("hidden");
+/** Take a step of the start; where it fails, say so, and offer to take it again. */
+async function attempt(step) {
+  byId("work").removeAttribute("data-empty");
+  settle();
   try {
-    await start(backend);
+    await step();
   } catch (error) {
-    trouble(error, () => attempt(backend));
+    byId("work").toggleAttribute("data-empty", !window.latente);
+    trouble(error, () => attempt(step));
     if (error.name !== "BackendError") throw error;
   }
 }
@@ -254,4 +261,5 @@ byId("trouble-again").onclick = () => again?.();
 byId("trouble-dismiss").onclick = settle;
 byId("sheet").onclick = () => openSheet(byId("side").hasAttribute("data-closed"));
 openSheet(false);
-attempt(chooseBackend());
+const backend = chooseBackend();
+attempt(() => open(backend));

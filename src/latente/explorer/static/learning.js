@@ -39,6 +39,7 @@ class Learning {
       Object.assign(document.createElement(tag), { className, ...parts });
     this.status = make("p", "note");
     this.status.setAttribute("role", "status");
+    this.heading = make("h2", "");
     this.chart = make("canvas", "learning-chart");
     this.chart.setAttribute("role", "img");
     this.legend = make("div", "row note");
@@ -49,7 +50,7 @@ class Learning {
     this.where = make("span", "note");
     const times = make("div", "learning-times");
     times.append(this.playing, this.latest, this.where);
-    this.element.append(this.status, this.chart, this.legend, this.slider, times);
+    this.element.append(this.heading, this.status, this.chart, this.legend, this.slider, times);
     this.draw();
   }
 
@@ -149,6 +150,7 @@ class Learning {
 
   draw() {
     const epoch = this.kept[this.#index];
+    this.heading.textContent = t("learning.loss");
     this.status.textContent = this.#statusWords();
     this.status.classList.toggle("warn", this.error !== null);
     this.slider.max = String(Math.max(this.kept.length - 1, 0));

@@ -3,7 +3,7 @@
 import { Camera, robustLimits } from "./camera.js";
 import { Coloring, chosenColumn, classColumn } from "./coloring.js";
 import {
-  centres, drawAxes, drawCrosshair, drawLasso, drawMarks, drawNames,
+  centres, drawAxes, drawCrosshair, drawGrid, drawLasso, drawMarks, drawNames,
 } from "./marks.js";
 import { Grid, inside } from "./nearest.js";
 import { PointsGL, PointsPlain } from "./points.js";
@@ -473,8 +473,9 @@ export class LatentMap {
     if (overlay.width !== width || overlay.height !== height) Object.assign(overlay, { width, height });
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, camera.width, camera.height);
-    if (this.#shows("grid")) drawAxes(context, camera, this.info.map.axes);
+    if (this.#shows("grid")) drawGrid(context, camera);
     if (this.thumbnails && this.#shows("pictures") && !this.#move) this.#drawPictures();
+    if (this.#shows("grid")) drawAxes(context, camera, this.info.map.axes);
     if (this.#shows("names") && !this.#move) {
       drawNames(context, camera, this.#names.map((name) => ({ ...name, color: classColour(name.index) })));
     }

@@ -29,13 +29,11 @@ function write(context, text, x, y, { color, halo, align = "left", size = 11, we
   context.fillText(text, x, y);
 }
 
-/** Draw a light grid, with numbers at the lower and left sides, and what the axes are. */
-export function drawAxes(context, camera, names) {
-  const { line, muted, paper } = colours();
+/** Draw a light grid. */
+export function drawGrid(context, camera) {
   const [left, right, bottom, top] = camera.limits();
   const by = step(camera.scale);
-  const style = { color: muted, halo: paper };
-  context.strokeStyle = line;
+  context.strokeStyle = colours().line;
   context.lineWidth = 1;
   context.globalAlpha = 0.4;
   context.beginPath();
@@ -51,6 +49,14 @@ export function drawAxes(context, camera, names) {
   }
   context.stroke();
   context.globalAlpha = 1;
+}
+
+/** Write the grid's numbers at the lower and left sides, and what the axes are. */
+export function drawAxes(context, camera, names) {
+  const { muted, paper } = colours();
+  const [left, right, bottom, top] = camera.limits();
+  const by = step(camera.scale);
+  const style = { color: muted, halo: paper };
   const size = camera.width < 500 ? 10 : 11;
   const text = (value) => number(Math.abs(value) < by / 1e6 ? 0 : value, 6);
   for (const x of ticks(left, right, by)) {

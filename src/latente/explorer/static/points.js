@@ -52,32 +52,57 @@ const SHADE = [
   uniform vec3 levels;
   uniform vec4 tint;
   out vec4 pixel;
-  // A cubic B-spline from four bilinear samples (Sigg and Hadwiger, 2005): even contours.
-  float smoothed(vec2 place) {
-    vec2 cells = vec2(textureSize(density, 0));
-    vec2 q = place * cells - 0.5;
-    vec2 f = fract(q);
-    vec2 base = q - f;
-    vec2 w0 = (1.0 - f) * (1.0 - f) * (1.0 - f) / 6.0;
-    vec2 w1 = (4.0 - 6.0 * f * f + 3.0 * f * f * f) / 6.0;
-    vec2 w3 = f * f * f / 6.0;
-    vec2 w2 = 1.0 - w0 - w1 - w3;
-    vec2 g0 = w0 + w1;
-    vec2 g1 = w2 + w3;
-    vec2 h0 = (base - 0.5 + w1 / g0) / cells;
-    vec2 h1 = (base + 1.5 + w3 / g1) / cells;
-    return g0.y * (g0.x * texture(density, h0).r + g1.x * texture(density, vec2(h1.x, h0.y)).r)
-      + g1.y * (g0.x * texture(density, vec2(h0.x, h1.y)).r + g1.x * texture(density, h1).r);
-  }
   void main() {
     if (any(lessThan(at, vec2(0))) || any(greaterThan(at, vec2(1)))) discard;
-    float value = smoothed(at);
+    float value = texture(density, at).r;
     float width = max(fwidth(value), 1e-6);
     vec3 over = clamp((value - levels) / width + 0.5, 0.0, 1.0);
     float shade = dot(over, vec3(1.0)) * tint.a;
     pixel = vec4(tint.rgb, 1) * shade;
   }`,
 ];
+
+const FINER = 4;
+
+/**
+ * A cubic B-spline over a density, at places four times as close: its contours are even, and the
+ * graphics processor has one value to look up for each pixel.
+ *
+ * @param {Float32Array} values Rows of the density.
+ * @param {number[]} shape Rows and columns.
+ */
+export function finer(values, [rows, columns]) {
+  const across = spread(values, rows, columns, 1, columns);
+  return spread(across, columns * FINER, rows, columns * FINER, 1);
+}
+
+/** Lines of a field, each made finer; they lie `apart`, and their values `step`, from each other. */
+function spread(values, lines, length, step, apart) {
+  const fine = new Float32Array(lines * length * FINER);
+  const clamp = (at) => Math.min(Math.max(at, 0), length - 1);
+  for (let part = 0; part < length * FINER; part++) {
+    const place = (part + 0.5) / FINER - 0.5;
+    const base = Math.floor(place);
+    const weights = spline(place - base);
+    for (let line = 0; line < lines; line++) {
+      let sum = 0;
+      for (let k = 0; k < 4; k++) sum += weights[k] * values[line * apart + clamp(base + k - 1) * step];
+      fine[step === 1 ? line * length * FINER + part : part * lines + line] = sum;
+    }
+  }
+  return fine;
+}
+
+/** The weights of four neighbours at a share of the way from the second to the third. */
+function spline(share) {
+  const rest = 1 - share;
+  return [
+    rest ** 3 / 6,
+    (4 - 6 * share ** 2 + 3 * share ** 3) / 6,
+    (4 - 6 * rest ** 2 + 3 * rest ** 3) / 6,
+    share ** 3 / 6,
+  ];
+}
 
 const ALL = 0;
 const REST = 1;
@@ -185,8 +210,8 @@ export class PointsGL {
     if (!density) return;
     const most = density.values.reduce((high, value) => Math.max(high, value), 1e-30);
     const texture = twgl.createTexture(gl, {
-      src: density.values.map((value) => value / most),
-      width: density.shape[1], height: density.shape[0],
+      src: finer(density.values, density.shape).map((value) => value / most),
+      width: density.shape[1] * FINER, height: density.shape[0] * FINER,
       internalFormat: gl.R16F, format: gl.RED, type: gl.FLOAT,
       min: gl.LINEAR, mag: gl.LINEAR, wrap: gl.CLAMP_TO_EDGE, auto: false,
     });
