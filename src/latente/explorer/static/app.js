@@ -15,8 +15,9 @@ const byId = (id) => document.getElementById(id);
 const state = new State();
 
 /** Choose where the answers come from: the server, or, in a page that was exported, the page. */
-function chooseBackend() {
-  return new HttpBackend();
+async function chooseBackend() {
+  const site = globalThis.LATENTE_SITE;
+  return site ? new (await import("./local.js")).LocalBackend(site) : new HttpBackend();
 }
 
 /* Language and theme */
@@ -261,5 +262,5 @@ byId("trouble-again").onclick = () => again?.();
 byId("trouble-dismiss").onclick = settle;
 byId("sheet").onclick = () => openSheet(byId("side").hasAttribute("data-closed"));
 openSheet(false);
-const backend = chooseBackend();
+const backend = await chooseBackend();
 attempt(() => open(backend));
