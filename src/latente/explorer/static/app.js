@@ -59,6 +59,17 @@ function settle() {
   byId("trouble").hidden = true;
 }
 
+/** Say when the server does not answer any more, and be quiet again when it does. */
+function watch(backend) {
+  let gone = false;
+  const ask = () => backend.info().catch(() => {});
+  backend.onReach = (reached) => {
+    if (reached && gone) settle();
+    if (!reached && !gone) trouble({ kind: "gone" }, ask);
+    gone = !reached;
+  };
+}
+
 /* Panels */
 
 /** Tabs, and under them the panel that was chosen; one is made when it is first shown. */
@@ -155,8 +166,14 @@ function describe(info) {
   const { data, n, split } = info;
   byId("title").textContent = info.title;
   document.title = `${info.title} · latente`;
-  const parts = [data.name, t("page.rows", { n }), t(`page.split.${split}`)];
-  byId("about").textContent = parts.filter((part) => part && !part.startsWith("page.")).join(" · ");
+  const site = info.export;
+  const rows = site && site.rows < site.of
+    ? t("page.rows.some", { rows: site.rows, of: site.of }) : t("page.rows", { n });
+  const known = t(`page.split.${split}`);
+  const parts = [data.name, rows, known.startsWith("page.") ? split : known];
+  byId("about").textContent = parts.filter(Boolean).join(" · ");
+  byId("notes").textContent = (site?.notes ?? []).join(" ");
+  byId("notes").hidden = !site?.notes?.length;
 }
 
 const KEYS = [
@@ -228,6 +245,7 @@ async function open(backend) {
     session.maps[0].focus();
   };
   window.latente = session;
+  watch(backend);
   attempt(() => load(session));
 }
 

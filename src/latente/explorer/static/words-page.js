@@ -5,7 +5,7 @@ import { register } from "./words.js";
 register({
   en: {
     "page.skip": "Go to the map",
-    "page.rows": "{n} samples",
+    "page.rows.some": "{rows} of {of} samples",
     "page.rows.one": "{n} sample",
     "page.rows.other": "{n} samples",
     "page.split.test": "held out from training",
@@ -98,7 +98,7 @@ register({
   },
   es: {
     "page.skip": "Ir al mapa",
-    "page.rows": "{n} muestras",
+    "page.rows.some": "{rows} de {of} muestras",
     "page.rows.one": "{n} muestra",
     "page.rows.other": "{n} muestras",
     "page.split.test": "no vistas en el entrenamiento",
@@ -194,7 +194,7 @@ register({
   },
   pt: {
     "page.skip": "Ir para o mapa",
-    "page.rows": "{n} amostras",
+    "page.rows.some": "{rows} de {of} amostras",
     "page.rows.one": "{n} amostra",
     "page.rows.other": "{n} amostras",
     "page.split.test": "não vistas no treino",
