@@ -1,0 +1,193 @@
+/**
+ * The server's answers: JSON and packed arrays over HTTP.
+ *
+ * Every method of a backend is asynchronous. Arrays come as `{name: {data, shape}, meta}` with typed
+ * arrays as data. What goes wrong is thrown as a `BackendError` with one sentence.
+ */
+
+/** What a backend could not do, in one sentence. */
+export class BackendError extends Error {
+  /**
+   * @param {string} sentence
+   * @param {"gone"|"wrong"} kind "gone": nobody answers; "wrong": the answer is that it cannot be done.
+   */
+  constructor(sentence, kind = "wrong") {
+    super(sentence);
+    this.name = "BackendError";
+    this.kind = kind;
+  }
+}
+
+const TYPES = { u1: Uint8Array, i4: Int32Array, u4: Uint32Array, f4: Float32Array };
+const ALIGNED = 8;
+
+/**
+ * Read packed arrays.
+ *
+ * @param {ArrayBuffer} buffer A length, JSON with the arrays' names and shapes, and the arrays.
+ * @returns {{meta: object, [name: string]: {data: any, shape: number[]}}}
+ */
+export function unpack(buffer) {
+  const length = new DataView(buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const arrays = { meta: head.meta ?? {} };
+  let start = 4 + length;
+  for (const { name, dtype, shape } of head.arrays) {
+    const Type = TYPES[dtype];
+    const size = shape.reduce((product, axis) => product * axis, 1);
+    arrays[name] = { data: new Type(buffer, start, size), shape };
+    start += Math.ceil((size * Type.BYTES_PER_ELEMENT) / ALIGNED) * ALIGNED;
+  }
+  return arrays;
+}
+
+/** The models and rows behind a server. */
+export class HttpBackend {
+  #pointers = new Map();
+  /** Called with `false` when nobody answers, and with `true` when somebody does. */
+  onReach = () => {};
+
+  /** @param {string} root Where the page lies; the API is beside it. */
+  constructor(root = new URL("./", document.baseURI).href) {
+    this.root = root;
+  }
+
+  /** What is shown: the rows, their columns, the models. */
+  async info() {
+    return (await this.#ask("api/info")).json();
+  }
+
+  /** Places of all rows on a model's map, now or after an epoch. */
+  points(model, epoch = null) {
+    return this.#arrays("api/points", { model, epoch });
+  }
+
+  /** A column's value for each row; a class as its number, NaN where there is none. */
+  column(name, model = 0) {
+    return this.#arrays("api/column", { name, model });
+  }
+
+  /** The density of training codes over a model's map. */
+  density(model) {
+    return this.#arrays("api/density", { model });
+  }
+
+  /** Small pictures of rows in 32 columns, or null where rows are not pictures. */
+  async thumbnails(first, count) {
+    const answer = await this.#ask("api/thumbnails", { query: { first, count }, missing: true });
+    return answer === null ? null : createImageBitmap(await answer.blob());
+  }
+
+  /** Rows by number: originals, decoded, codes, points, errors, scores. */
+  samples(model, ids) {
+    return this.#send("api/samples", { model, ids: Array.from(ids) });
+  }
+
+  /**
+   * Decode places on the map (`at`) or codes (`codes`).
+   *
+   * Of the requests with the same `pointer` one is under way and one waits: the newest. One that was
+   * overtaken gives null.
+   */
+  decode(request) {
+    const { pointer } = request;
+    if (pointer === undefined || pointer === null) return this.#send("api/decode", request);
+    return new Promise((resolve, reject) => {
+      const line = this.#pointers.get(pointer) ?? { busy: false, next: null };
+      this.#pointers.set(pointer, line);
+      line.next?.resolve(null);
+      line.next = { request, resolve, reject };
+      if (!line.busy) this.#advance(line);
+    });
+  }
+
+  async #advance(line) {
+    line.busy = true;
+    while (line.next) {
+      const { request, resolve, reject } = line.next;
+      line.next = null;
+      await this.#send("api/decode", request).then(resolve, reject);
+    }
+    line.busy = false;
+  }
+
+  /** Encode what is not among the rows: `{pixels}`, `{file}`, `{values}` or `{text}`. */
+  async encode(model, body) {
+    const { pixels, file, ...json } = body;
+    let init;
+    if (pixels) init = { body: pixels, type: "application/octet-stream" };
+    else if (file) init = { body: file, type: file.type || "image/png" };
+    else init = { body: JSON.stringify(json), type: "application/json" };
+    const answer = await this.#ask("api/encode", { query: { model }, ...init });
+    return unpack(await answer.arrayBuffer());
+  }
+
+  /** Damage a row or picture, and let the model restore it. */
+  damage(request) {
+    return this.#send("api/damage", request);
+  }
+
+  /** The direction from one group of rows to another in the space of codes. */
+  direction(model, withIds, withoutIds) {
+    return this.#send("api/direction", {
+      model, with: Array.from(withIds), without: Array.from(withoutIds),
+    });
+  }
+
+  /**
+   * Follow a fit.
+   *
+   * @param {{epoch?: (record: object, epoch: number) => void, done?: (end: object) => void,
+   *   failed?: (error: string) => void, trouble?: () => void}} handlers
+   * @returns {() => void} which stops following.
+   */
+  learning(handlers) {
+    const source = new EventSource(new URL("api/learning", this.root));
+    source.addEventListener("epoch", (event) => {
+      handlers.epoch?.(JSON.parse(event.data), Number(event.lastEventId));
+    });
+    source.addEventListener("done", (event) => {
+      source.close();
+      handlers.done?.(JSON.parse(event.data));
+    });
+    source.addEventListener("failed", (event) => {
+      source.close();
+      handlers.failed?.(JSON.parse(event.data).error);
+    });
+    source.onerror = () => handlers.trouble?.();
+    return () => source.close();
+  }
+
+  async #arrays(path, query) {
+    return unpack(await (await this.#ask(path, { query })).arrayBuffer());
+  }
+
+  async #send(path, value) {
+    const init = { body: JSON.stringify(value), type: "application/json" };
+    const answer = await this.#ask(path, init);
+    return answer.status === 204 ? null : unpack(await answer.arrayBuffer());
+  }
+
+  async #ask(path, { query = {}, body = null, type = null, missing = false } = {}) {
+    const address = new URL(path, this.root);
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== null && value !== undefined) address.searchParams.set(name, value);
+    }
+    let answer;
+    try {
+      answer = await fetch(address, {
+        method: body === null ? "GET" : "POST",
+        body,
+        headers: type === null ? {} : { "Content-Type": type },
+      });
+    } catch (error) {
+      this.onReach(false);
+      throw new BackendError(String(error.message ?? error), "gone");
+    }
+    this.onReach(true);
+    if (answer.ok) return answer;
+    if (missing && answer.status === 404) return null;
+    const { error } = await answer.json().catch(() => ({}));
+    throw new BackendError(error ?? `${answer.status} ${answer.statusText}`);
+  }
+}

@@ -1,0 +1,100 @@
+/** What all panels share: they are built anew in another language, and draw only while seen. */
+import "./words-panels.js";
+import { status } from "./controls.js";
+import { samplesOf } from "./samples.js";
+
+export class Panel {
+  /**
+   * @param {object} session `{backend, info, state, t, maps}`
+   * @param {HTMLElement} root which the panel fills
+   */
+  constructor(session, root) {
+    this.session = session;
+    this.root = root;
+    this.rows = samplesOf(session);
+    this.seen = false;
+    this.ends = [];
+    session.state.on("lang", () => this.rebuild());
+  }
+
+  get state() {
+    return this.session.state;
+  }
+
+  get data() {
+    return this.session.info.data;
+  }
+
+  /** Number of the active model, and what is known of it. */
+  get model() {
+    const model = this.state.get("model") ?? 0;
+    return model < this.session.info.models.length ? model : 0;
+  }
+
+  get about() {
+    return this.session.info.models[this.model];
+  }
+
+  t(key, values) {
+    return this.session.t(key, values);
+  }
+
+  /** Keep a figure or strip, which ends when the panel is built anew. */
+  keep(part) {
+    this.ends.push(part);
+    return part;
+  }
+
+  rebuild() {
+    for (const part of this.ends) part.end();
+    this.ends = [];
+    this.status = status();
+    this.root.replaceChildren();
+    this.root.classList.add("of-panels");
+    this.build();
+    this.root.append(this.status);
+    if (this.seen) this.refresh();
+  }
+
+  /** Call when a key of the state changes, while the panel is seen. */
+  when(keys, call) {
+    this.state.on(keys, () => this.seen && call());
+  }
+
+  show() {
+    this.seen = true;
+    if (this.root.parentElement) this.root.parentElement.scrollTop = 0;
+    this.refresh();
+  }
+
+  hide() {
+    this.seen = false;
+    this.unmark();
+  }
+
+  /** What to do with an error: say it. */
+  failed(error) {
+    this.status.textContent = error.message;
+    this.status.classList.add("warn");
+  }
+
+  say(words = "") {
+    this.status.textContent = words;
+    this.status.classList.remove("warn");
+  }
+
+  /** Put marks on the map of a model, none on the others. */
+  mark(layer, marks, model = this.model) {
+    (this.session.maps ?? []).forEach((map, i) => map?.mark(layer, i === model ? marks : []));
+  }
+
+  build() {}
+  refresh() {}
+  unmark() {}
+}
+
+/** The two methods that the page's table of panels asks for. */
+export function shown(panel) {
+  panel.rebuild();
+  return { show: () => panel.show(), hide: () => panel.hide() };
+}

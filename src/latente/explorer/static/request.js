@@ -1,0 +1,54 @@
+/**
+ * One request in flight, the newest next: what a person points at now matters, not what passed.
+ */
+export class Latest {
+  /**
+   * @param {(input: any) => Promise<any>} work asks for an answer; null is an answer superseded
+   * @param {(answer: any, input: any) => void} done is given each answer that is not null
+   * @param {(error: Error) => void} failed is given what went wrong
+   */
+  constructor(work, done, failed) {
+    this.work = work;
+    this.done = done;
+    this.failed = failed;
+    this.busy = false;
+    this.waiting = null;
+    this.round = 0;
+  }
+
+  /** Ask; an earlier input that still waits is dropped. */
+  ask(input) {
+    this.waiting = { input, round: this.round };
+    if (!this.busy) this.turn();
+  }
+
+  /** Drop what waits, and the answer of what is under way. */
+  cancel() {
+    this.waiting = null;
+    this.round += 1;
+  }
+
+  async turn() {
+    this.busy = true;
+    while (this.waiting) {
+      const { input, round } = this.waiting;
+      this.waiting = null;
+      try {
+        const answer = await this.work(input);
+        if (answer !== null && round === this.round) this.done(answer, input);
+      } catch (error) {
+        if (round === this.round) this.failed(error);
+      }
+    }
+    this.busy = false;
+  }
+}
+
+/** Call a function once nothing has asked for it during some milliseconds. */
+export function settled(call, milliseconds) {
+  let timer = 0;
+  return (...values) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => call(...values), milliseconds);
+  };
+}
