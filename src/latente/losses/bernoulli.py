@@ -57,10 +57,15 @@ class _CrossEntropy(torch.autograd.Function):
     Two passes over memory instead of torch's ten.
     """
 
+    generate_vmap_rule = True
+
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, target: Tensor) -> Tensor:
-        ctx.save_for_backward(logits, target)
+    def forward(logits: Tensor, target: Tensor) -> Tensor:
         return functional.softplus(logits).sub_(logits * target).sum(1)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(*inputs)
 
     @staticmethod
     @once_differentiable
