@@ -28,7 +28,7 @@ from ..bottlenecks.base import Moment
 from ..data.batches import Batches
 from ..model import Model
 from .hardware import is_small, one_thread
-from .loop import EXPLODED, LOOK_EVERY, RECENT, VALIDATION_STREAM, Trainer
+from .loop import EXPLODED, LOOK_EVERY, RECENT, Trainer
 from .state import Record
 
 STACKED = ("learning_rate", "optimizer", "random_state", "schedule", "weight_decay")
@@ -110,6 +110,21 @@ class _Run:
     scheduler: Any
     rates: list[float] = field(default_factory=list)
     """The learning rate at the end of each epoch."""
+
+
+def _recorded(function: Callable[..., Any], arguments: Sequence[Any]) -> Callable[..., Any]:
+    """Return what a function launches, for arguments of the same shapes."""
+    module = make_fx(lambda *given: function(*given))(*arguments)
+    operators = torch.ops.aten
+    shaping = (operators.expand.default, operators.view.default, operators._unsafe_view.default)
+    for node in module.graph.nodes:  # a third of all: shapes that vmap asks for, but are there
+        if node.target in shaping:
+            (before, *_) = node.args
+            if before.meta["tensor_meta"].shape == node.meta["tensor_meta"].shape:
+                node.replace_all_uses_with(before)
+                module.graph.erase_node(node)
+    module.recompile()
+    return module
 
 
 class Together:
@@ -266,7 +281,10 @@ class Together:
         key = (function.__name__, x.shape)
         with torch.no_grad():
             if key not in self.recorded:
-                self.recorded[key] = make_fx(lambda *given: function(*given))(*arguments)
+                try:
+                    self.recorded[key] = _recorded(function, arguments)
+                except RuntimeError as error:  # what vmap cannot do: random numbers
+                    raise NotStackable(str(error)) from error
             return self.recorded[key](*arguments)
 
     def check(self) -> None:
@@ -276,10 +294,7 @@ class Together:
         x, y = next(self._steps())
         before = {name: value.clone() for name, value in self.buffers.items()}
         self.objective.train()
-        try:
-            stacked = self._call(self._gradients, x, y, clock)[1][:, 0]
-        except RuntimeError as error:  # what vmap cannot do: random numbers, shapes by values
-            raise NotStackable(str(error)) from error
+        stacked = self._call(self._gradients, x, y, clock)[1][:, 0]
         for i, trainer in enumerate(self.trainers):
             trainer.model.network.seed(self.generator)
             trainer.model.train()
