@@ -384,6 +384,8 @@ class TestTogether:
             ({"corruption": "gaussian_noise"}, False),
             ({"optimizer": "lbfgs"}, False),
             ({"schedule": "cosine"}, True),
+            ({"verbose": 1}, True),
+            ({"verbose": 2}, False),
             ({"gradient_clip": 1.0}, False),
             ({"patience": 2}, False),
             ({"network": "dense(hidden=[30000])"}, False),

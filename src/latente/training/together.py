@@ -29,6 +29,7 @@ from ..data.batches import Batches
 from ..model import Model
 from .hardware import is_small, one_thread
 from .loop import EXPLODED, LOOK_EVERY, RECENT, Trainer
+from .progress import Progress
 from .state import Record
 
 STACKED = ("learning_rate", "optimizer", "random_state", "schedule", "weight_decay")
@@ -81,7 +82,7 @@ def is_stackable(trainer: Trainer, batches: Batches, validation: Batches | None)
         and (plan.patience is None or validation is None)
         and plan.gradient_clip is None
         and not plan.callbacks
-        and not plan.verbose
+        and plan.verbose in (0, 1)
         and len(groups) == 1
         and groups[0].learning_rate is None
         and {id(p) for p in groups[0].parameters} == learned
@@ -205,10 +206,12 @@ class Together:
             Rising, at most the epochs of the plans.
         """
         self.check()
+        verbose, epochs = self.trainers[0].plan.verbose, self.trainers[0].plan.epochs
         for stop in stops:
-            with self._threads():
+            with self._threads(), Progress(verbose, epochs, self.epoch) as progress:
                 while self.epoch < stop and not bool(self.bad.all()):
                     self._advance()
+                    progress.step(self.epoch)
                 self._look()
             self._leave()
             yield self.epoch
