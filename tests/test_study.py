@@ -346,6 +346,8 @@ class TestTogether:
         assert not can_fit_together(stackable(), ROWS)
         assert can_fit_together(stackable(validation_fraction=0.0), ROWS)
         assert alike([stackable(epochs=n) for n in (5, 6, 5)]) == [[0, 2], [1]]
+        optimizers = ("adam", "lbfgs", "sgd")
+        assert alike([stackable(optimizer=each) for each in optimizers]) == [[0, 2], [1]]
 
     @pytest.mark.parametrize("precision", ["float32", "bf16"])
     def test_precision_is_tried_first(

@@ -814,8 +814,10 @@ def alike(models: Sequence[Autoencoder]) -> list[list[int]]:
 
     stacks: dict[str, list[int]] = {}
     for i, model in enumerate(models):
-        params = model.get_params(deep=False).items()
-        shape = repr({name: value for name, value in params if name not in STACKED})
+        params = model.get_params(deep=False)
+        optimizer = resolve(params["optimizer"], FAMILIES["optimizer"], "optimizer")
+        shared = {name: value for name, value in params.items() if name not in STACKED}
+        shape = repr((optimizer.elementwise, shared))
         stacks.setdefault(shape, []).append(i)
     return list(stacks.values())
 

@@ -13,6 +13,7 @@ The kernels of a step are recorded once, and launched from the record without th
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -22,7 +23,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from ..bottlenecks.base import Moment
 from ..data.batches import Batches
@@ -44,6 +44,7 @@ CLOSE = 1e-3
 State = dict[str, Tensor]
 Setting = tuple[Any, ...]
 """Optimiser, learning rate, weight decay and schedule of a fit."""
+_recording = threading.Lock()  # torch's recorder looks into every call of a module meanwhile
 
 
 class NotStackable(RuntimeError):
@@ -115,7 +116,10 @@ class _Run:
 
 def _recorded(function: Callable[..., Any], arguments: Sequence[Any]) -> Callable[..., Any]:
     """Return what a function launches, for arguments of the same shapes."""
-    module = make_fx(lambda *given: function(*given))(*arguments)
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    with _recording:
+        module = make_fx(lambda *given: function(*given))(*arguments)
     operators = torch.ops.aten
     shaping = (operators.expand.default, operators.view.default, operators._unsafe_view.default)
     for node in module.graph.nodes:  # a third of all: shapes that vmap asks for, but are there
