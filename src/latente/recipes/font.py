@@ -217,6 +217,6 @@ RECIPE = Recipe(
         "nobody drew?"
     ),
     rows=("M1", "U1", "U2"),
-    minutes=35,
+    minutes=8,
     run=run,
 )
