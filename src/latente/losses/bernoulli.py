@@ -57,15 +57,10 @@ class _CrossEntropy(torch.autograd.Function):
     Two passes over memory instead of torch's ten.
     """
 
-    generate_vmap_rule = True
-
     @staticmethod
-    def forward(logits: Tensor, target: Tensor) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, target: Tensor) -> Tensor:
+        ctx.save_for_backward(logits, target)
         return functional.softplus(logits).sub_(logits * target).sum(1)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
-        ctx.save_for_backward(*inputs)
 
     @staticmethod
     @once_differentiable
@@ -89,5 +84,7 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     Tensor
         Shape (n,).
     """
+    if torch._C._are_functorch_transforms_active():  # stacks of models, which need torch's own
+        return (functional.softplus(logits.float()) - logits * target).sum(1)
     apply: Callable[[Tensor, Tensor], Tensor] = _CrossEntropy.apply
     return apply(logits.float(), target)
