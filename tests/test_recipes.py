@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latente import Autoencoder, Dense, FileError, ParameterError, datasets, recipes
+from latente import (
+    Autoencoder,
+    Dense,
+    FileError,
+    ParameterError,
+    TrainingWarning,
+    datasets,
+    recipes,
+)
 from latente.recipes import report as reports
 from latente.recipes.language import LANGUAGES, _, speaking
 from latente.recipes.report import Claim, Recipe, Report, compare, written
@@ -97,6 +105,16 @@ def test_a_model_that_was_fitted_alike_is_kept(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"none")
     fit(X=DIGITS.X[::-1])
     assert said[5:] == ["fitting model"]
+
+
+def test_a_fit_that_is_interrupted_is_not_kept(tmp_path: Path) -> None:
+    class Stop:
+        def on_epoch_end(self, state: Any) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.warns(TrainingWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
+        made(tmp_path).fit("a", KEYWORDS, DIGITS.X[:256], data="digits", quick={}, callbacks=Stop())
+    assert not list(tmp_path.rglob("a.safetensors"))
 
 
 def test_models_of_one_shape_are_fitted_at_once(tmp_path: Path) -> None:

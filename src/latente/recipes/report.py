@@ -280,6 +280,8 @@ class Report:
             if name not in models
         }
         for name, model, seconds in self._fitted(left, X, more):
+            if model.stopped_ == "interrupted":
+                raise KeyboardInterrupt  # what is not finished is not kept
             model.set_params(verbose=0, callbacks=None)
             self._path(name).parent.mkdir(parents=True, exist_ok=True)
             model.save(self._path(name))
