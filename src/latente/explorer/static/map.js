@@ -494,7 +494,8 @@ export class LatentMap {
   }
 
   #drawPictures() {
-    const ids = choose(this.#points(), this.camera, (id) => this.#visible(id));
+    const shown = (id) => this.#visible(id);
+    const ids = choose(this.#points(), this.camera, shown, this.thumbnails);
     if (ids.length === 0) return;
     const { ink } = this.session.info.data;
     const palette = this.colors.palette().map(hex).map((color) => ink ? blend(color, colours().ink, 0.3) : color);

@@ -4,7 +4,7 @@ import { channels, colours } from "./theme.js";
 
 const BLOCK = 1024;
 const COLUMNS = 32;
-const MOST_BLOCKS = 48;
+const MOST_BLOCKS = 32;
 const AT_ONCE = 2;
 const TILE = 40;
 const APART = 46;
@@ -72,6 +72,21 @@ export class Thumbnails {
     return inked;
   }
 
+  /** The order in which rows are chosen: those whose pictures are here, then by number. */
+  rank(id) {
+    return this.#blocks.get(Math.floor(id / BLOCK)) ? id : id + this.n;
+  }
+
+  /** Of rows those whose pictures can all be kept at once: of the blocks that are here, then of others. */
+  affordable(ids) {
+    const blocks = new Set(ids.map((id) => Math.floor(id / BLOCK)));
+    if (blocks.size <= MOST_BLOCKS) return ids;
+    const here = (block) => (this.#blocks.get(block) ? 0 : 1);
+    const order = [...blocks].sort((one, other) => here(one) - here(other) || one - other);
+    const kept = new Set(order.slice(0, MOST_BLOCKS));
+    return ids.filter((id) => kept.has(Math.floor(id / BLOCK)));
+  }
+
   #cell(sheet, block) {
     const rows = Math.ceil(Math.min(BLOCK, this.n - block * BLOCK) / COLUMNS);
     return [sheet.width / COLUMNS, sheet.height / rows];
@@ -136,26 +151,30 @@ function ink({ sheet, x, y, width, height }, color, ratio) {
  * @param {import("./nearest.js").Grid} grid
  * @param {import("./camera.js").Camera} camera
  * @param {(id: number) => boolean} counts Whether a row may be shown.
+ * @param {Thumbnails} thumbnails
  * @returns {number[]} None where points are too close together.
  */
-export function choose(grid, camera, counts) {
+export function choose(grid, camera, counts, thumbnails) {
   const limits = camera.limits();
   const places = (camera.width * camera.height) / (APART * APART);
   if (grid.count(limits) > CROWD * places) return [];
-  return firsts(grid, limits, netSide(camera.scale), counts).slice(0, MOST_SHOWN);
+  const rank = (id) => thumbnails.rank(id);
+  const ids = firsts(grid, limits, netSide(camera.scale), counts, rank);
+  return thumbnails.affordable(ids.slice(0, MOST_SHOWN));
 }
 
 const netSide = (scale) => APART / 2 ** (Math.round(Math.log2(scale) * 4) / 4);
 
-function firsts(grid, limits, side, counts) {
+function firsts(grid, limits, side, counts, rank) {
   const first = new Map();
   const wide = [limits[0] - side, limits[1] + side, limits[2] - side, limits[3] + side];
   grid.within(wide, (id, x, y) => {
     if (!counts(id)) return;
     const cell = Math.floor(x / side) * FAR + Math.floor(y / side);
-    if (!first.has(cell) || id < first.get(cell)) first.set(cell, id);
+    if (!first.has(cell) || rank(id) < rank(first.get(cell))) first.set(cell, id);
   });
-  return apart([...first.values()].sort((one, other) => one - other), grid.points, side * 0.8);
+  const ids = [...first.values()].sort((one, other) => rank(one) - rank(other));
+  return apart(ids, grid.points, side * 0.8);
 }
 
 /** Leave out what is too close to one before it. */
