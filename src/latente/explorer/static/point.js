@@ -42,6 +42,7 @@ class Point extends Panel {
     session.state.on("escape", () => this.escape());
     session.state.on(["pins", "panel"], () => this.offerWalk());
     session.state.on("model", () => this.restart());
+    this.when("sample", () => this.rest === "sample" && this.place && this.line.ask(this.place));
   }
 
   build() {
@@ -130,9 +131,19 @@ class Point extends Panel {
   decoded(answer, place) {
     const id = answer.nearest.data[0];
     this.answer = { answer, place, id };
-    this.status.textContent = "";
+    this.say();
     this.draw();
-    this.nearest.ask({ model: place.model, id });
+    const small = this.thumbnail(place.model, id);
+    if (small) this.showNearest(this.row?.id === id ? this.row : { id, original: small });
+    else this.nearest.ask({ model: place.model, id });
+  }
+
+  /** A row's picture from the map's small ones, if it is there and as large as the picture is. */
+  thumbnail(model, id) {
+    const small = this.session.maps[model]?.thumbnails?.get(id);
+    const [height, width] = this.data.shape;
+    if (!small || small.width !== width || small.height !== height) return null;
+    return { kind: "picture", ...small };
   }
 
   draw() {
@@ -173,7 +184,7 @@ class Point extends Panel {
   async showNearest(row) {
     this.row = row;
     this.near.show(row.original);
-    this.draw();
+    if (this.data.kind !== "pictures") this.draw();
     if (row.labels) return;
     row.labels = await this.rows.classes(row.id).catch(() => []);
     if (this.row === row && this.answer?.id === row.id) this.showFacts(this.answer.place, row.id, row);
@@ -187,7 +198,8 @@ class Point extends Panel {
     const pin = onSample ? [...this.session.maps[model].pointOf(id), id] : [x, y];
     const pins = withPin(this.state.get("pins"), pin);
     this.state.set("pins", pins);
-    this.say(pins.length >= MOST ? this.t("walk.most", { n: MOST }) : this.t("point.set", { name: pinName(pins.length - 1) }));
+    if (pins.length >= MOST) this.say(this.t("walk.most", { n: MOST }));
+    this.live.textContent = this.t("point.set", { name: pinName(pins.length - 1) });
   }
 
   /** Esc takes the last pin away. */
