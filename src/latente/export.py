@@ -257,7 +257,7 @@ def _write(module: nn.Module, examples: Tensor, path: Path, names: tuple[str, st
     weights = [*module.parameters(), *module.buffers()]
     size = sum(tensor.numel() * tensor.itemsize for tensor in weights)
     try:
-        with _quiet():
+        with quiet():
             program = _program(module, examples[:3], names)
             program.save(path, external_data=size > LARGEST_FILE)
             difference, largest = _difference(module, examples, path, names)
@@ -323,7 +323,7 @@ def _difference(
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Silence an exporter that tells of its steps, its deprecations and what is not installed."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

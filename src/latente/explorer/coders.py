@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..bottlenecks.base import Moment
 from ..data.arrays import as_codes
@@ -89,6 +89,10 @@ class Coder(ABC):
             Which pixels are missing, (m, 1, h, w), where `takes_mask`.
         """
 
+    def module(self) -> nn.Module:
+        """Return the module that holds what was learned; one without anything where none does."""
+        return nn.Identity()
+
     def takes_mask(self) -> bool:
         """Whether the model can be told which pixels are missing."""
         return False
@@ -134,6 +138,9 @@ class AutoencoderCoder(Coder):
 
     def facts(self) -> dict[str, Any]:
         return self._facts
+
+    def module(self) -> nn.Module:
+        return self.fitted.model
 
     def takes_mask(self) -> bool:
         return self.fitted.takes_mask

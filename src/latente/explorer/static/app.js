@@ -15,8 +15,9 @@ const byId = (id) => document.getElementById(id);
 const state = new State();
 
 /** Choose where the answers come from: the server, or, in a page that was exported, the page. */
-function chooseBackend() {
-  return new HttpBackend();
+async function chooseBackend() {
+  const site = globalThis.LATENTE_SITE;
+  return site ? new (await import("./local.js")).LocalBackend(site) : new HttpBackend();
 }
 
 /* Language and theme */
@@ -56,6 +57,17 @@ export function trouble(error, retry = null) {
 
 function settle() {
   byId("trouble").hidden = true;
+}
+
+/** Say when the server does not answer any more, and be quiet again when it does. */
+function watch(backend) {
+  let gone = false;
+  const ask = () => backend.info().catch(() => {});
+  backend.onReach = (reached) => {
+    if (reached && gone) settle();
+    if (!reached && !gone) trouble({ kind: "gone" }, ask);
+    gone = !reached;
+  };
 }
 
 /* Panels */
@@ -154,8 +166,14 @@ function describe(info) {
   const { data, n, split } = info;
   byId("title").textContent = info.title;
   document.title = `${info.title} · latente`;
-  const parts = [data.name, t("page.rows", { n }), t(`page.split.${split}`)];
-  byId("about").textContent = parts.filter((part) => part && !part.startsWith("page.")).join(" · ");
+  const site = info.export;
+  const rows = site && site.rows < site.of
+    ? t("page.rows.some", { rows: site.rows, of: site.of }) : t("page.rows", { n });
+  const known = t(`page.split.${split}`);
+  const parts = [data.name, rows, known.startsWith("page.") ? split : known];
+  byId("about").textContent = parts.filter(Boolean).join(" · ");
+  byId("notes").textContent = (site?.notes ?? []).join(" ");
+  byId("notes").hidden = !site?.notes?.length;
 }
 
 const KEYS = [
@@ -227,6 +245,7 @@ async function open(backend) {
     session.maps[0].focus();
   };
   window.latente = session;
+  watch(backend);
   attempt(() => load(session));
 }
 
@@ -261,5 +280,5 @@ byId("trouble-again").onclick = () => again?.();
 byId("trouble-dismiss").onclick = settle;
 byId("sheet").onclick = () => openSheet(byId("side").hasAttribute("data-closed"));
 openSheet(false);
-const backend = chooseBackend();
+const backend = await chooseBackend();
 attempt(() => open(backend));

@@ -44,6 +44,8 @@ export function unpack(buffer) {
 /** The models and rows behind a server. */
 export class HttpBackend {
   #pointers = new Map();
+  /** Called with `false` when nobody answers, and with `true` when somebody does. */
+  onReach = () => {};
 
   /** @param {string} root Where the page lies; the API is beside it. */
   constructor(root = new URL("./", document.baseURI).href) {
@@ -179,8 +181,10 @@ export class HttpBackend {
         headers: type === null ? {} : { "Content-Type": type },
       });
     } catch (error) {
+      this.onReach(false);
       throw new BackendError(String(error.message ?? error), "gone");
     }
+    this.onReach(true);
     if (answer.ok) return answer;
     if (missing && answer.status === 404) return null;
     const { error } = await answer.json().catch(() => ({}));

@@ -6,10 +6,15 @@ import { number, t } from "./words.js";
 const STEP = 450;
 const PAD = { left: 44, right: 10, top: 10, bottom: 22 };
 
-/** The losses that are drawn: those of training and of held-out rows, by their keys in a record. */
+/** What a record says that is no loss. */
+const NO_LOSS = new Set(["epoch", "learning_rate", "seconds", "samples_per_second"]);
+const HELD_OUT = "validation_";
+const TOTAL = "total";
+
+/** The curves of a term of the loss: in training, and on held-out rows. */
 const CURVES = [
-  { keys: ["loss", "total", "train_loss"], word: "learning.train", color: 0 },
-  { keys: ["validation_loss", "val_loss", "validation"], word: "learning.validation", color: 1 },
+  { before: "", word: "learning.train", color: 0 },
+  { before: HELD_OUT, word: "learning.validation", color: 1 },
 ];
 
 class Learning {
@@ -40,6 +45,9 @@ class Learning {
     this.status = make("p", "note");
     this.status.setAttribute("role", "status");
     this.heading = make("h2", "");
+    this.term = make("select", "field small", { onchange: () => this.draw() });
+    const head = make("div", "learning-head");
+    head.append(this.heading, this.term);
     this.chart = make("canvas", "learning-chart");
     this.chart.setAttribute("role", "img");
     this.legend = make("div", "row note");
@@ -50,7 +58,10 @@ class Learning {
     this.where = make("span", "note");
     const times = make("div", "learning-times");
     times.append(this.playing, this.latest, this.where);
-    this.element.append(this.heading, this.status, this.chart, this.legend, this.slider, times);
+    this.note = make("p", "note");
+    this.element.append(
+      head, this.status, this.chart, this.legend, this.slider, times, this.note,
+    );
     this.draw();
   }
 
@@ -151,6 +162,7 @@ class Learning {
   draw() {
     const epoch = this.kept[this.#index];
     this.heading.textContent = t("learning.loss");
+    this.#offerTerms();
     this.status.textContent = this.#statusWords();
     this.status.classList.toggle("warn", this.error !== null);
     this.slider.max = String(Math.max(this.kept.length - 1, 0));
@@ -161,7 +173,10 @@ class Learning {
     this.playing.textContent = t(this.#timer ? "learning.stop" : "learning.play");
     this.playing.disabled = this.kept.length < 2;
     this.latest.textContent = t("learning.latest");
-    this.latest.disabled = this.session.state.get("epoch") === null;
+    const latest = this.session.state.get("epoch") === null;
+    this.latest.disabled = latest;
+    this.note.textContent = latest ? "" : t("learning.decoder");
+    this.note.hidden = latest;
     this.where.textContent = epoch === undefined ? "" : t("learning.of", { epoch, epochs: this.total });
     this.#drawChart(epoch);
   }
@@ -175,15 +190,27 @@ class Learning {
     return t(this.#records.size ? "learning.running" : "learning.waiting");
   }
 
+  /** Offer the terms of the loss that the records hold. */
+  #offerTerms() {
+    const record = this.#records.values().next().value ?? {};
+    const terms = Object.keys(record)
+      .filter((key) => !NO_LOSS.has(key) && !key.startsWith(HELD_OUT));
+    this.term.hidden = terms.length < 2;
+    this.term.setAttribute("aria-label", t("learning.term"));
+    if (terms.length === this.term.options.length) return;
+    this.term.replaceChildren(...terms.map((term) => new Option(term.replaceAll("_", " "), term)));
+    if (terms.includes(TOTAL)) this.term.value = TOTAL;
+  }
+
   #curves() {
     const epochs = [...this.#records.keys()].sort((one, other) => one - other);
-    return CURVES.map(({ keys, word, color }) => ({
+    const term = this.term.value || TOTAL;
+    return CURVES.map(({ before, word, color }) => ({
       word,
       color: colours().classes[color],
-      points: epochs.map((epoch) => {
-        const record = this.#records.get(epoch);
-        return [epoch, Number(record[keys.find((key) => key in record)])];
-      }).filter(([, value]) => Number.isFinite(value)),
+      points: epochs
+        .map((epoch) => [epoch, this.#records.get(epoch)[before + term] ?? NaN])
+        .filter(([, value]) => Number.isFinite(value)),
     })).filter(({ points }) => points.length > 0);
   }
 

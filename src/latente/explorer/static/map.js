@@ -438,10 +438,17 @@ export class LatentMap {
     const { dark } = colours();
     const tint = [...channels(dark ? "#a9c4e6" : "#4a6a94").map((value) => value / 255), dark ? 0.05 : 0.065];
     this.painter.draw(this.camera, {
-      ...this.#dots(), ratio, tint: this.#shows("shade") && !this.#move ? tint : null,
+      ...this.#dots(), ratio, tint: this.#shadeFits() ? tint : null,
     });
     this.#drawOverlay(ratio);
     this.session.onFrame?.(this, time);
+  }
+
+  /** Whether there is a shade to show, and the points are those of the model whose density it is. */
+  #shadeFits() {
+    const { info, state } = this.session;
+    const last = !info.learning || (info.learning.done && state.get("epoch") === null);
+    return last && this.#shows("shade") && !this.#move;
   }
 
   #advance(time) {

@@ -5,7 +5,7 @@ import { register } from "./words.js";
 register({
   en: {
     "page.skip": "Go to the map",
-    "page.rows": "{n} samples",
+    "page.rows.some": "{rows} of {of} samples",
     "page.rows.one": "{n} sample",
     "page.rows.other": "{n} samples",
     "page.split.test": "held out from training",
@@ -70,6 +70,8 @@ register({
     "learning.latest": "Latest",
     "learning.loss": "Loss per epoch",
     "learning.chart": "Loss per epoch: {names}. Latest: {values}.",
+    "learning.decoder": "The decoder is that of the last epoch.",
+    "learning.term": "Term of the loss",
     "learning.train": "training",
     "learning.validation": "held out",
     "trouble.gone": "The explorer does not answer. Is it still running in the terminal?",
@@ -96,7 +98,7 @@ register({
   },
   es: {
     "page.skip": "Ir al mapa",
-    "page.rows": "{n} muestras",
+    "page.rows.some": "{rows} de {of} muestras",
     "page.rows.one": "{n} muestra",
     "page.rows.other": "{n} muestras",
     "page.split.test": "no vistas en el entrenamiento",
@@ -163,6 +165,8 @@ register({
     "learning.latest": "Última",
     "learning.loss": "Pérdida por época",
     "learning.chart": "Pérdida por época: {names}. Última: {values}.",
+    "learning.decoder": "El decodificador es el de la última época.",
+    "learning.term": "Término de la pérdida",
     "learning.train": "entrenamiento",
     "learning.validation": "reservadas",
     "trouble.gone": "El explorador no responde. ¿Sigue en marcha en la terminal?",
@@ -190,7 +194,7 @@ register({
   },
   pt: {
     "page.skip": "Ir para o mapa",
-    "page.rows": "{n} amostras",
+    "page.rows.some": "{rows} de {of} amostras",
     "page.rows.one": "{n} amostra",
     "page.rows.other": "{n} amostras",
     "page.split.test": "não vistas no treino",
@@ -256,6 +260,8 @@ register({
     "learning.latest": "Última",
     "learning.loss": "Perda por época",
     "learning.chart": "Perda por época: {names}. Última: {values}.",
+    "learning.decoder": "O decodificador é o da última época.",
+    "learning.term": "Termo da perda",
     "learning.train": "treino",
     "learning.validation": "reservadas",
     "trouble.gone": "O explorador não responde. Ele ainda está em execução no terminal?",
