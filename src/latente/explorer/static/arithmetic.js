@@ -50,6 +50,7 @@ class Arithmetic extends Panel {
 
   build() {
     const { session } = this;
+    this.striped = null;
     this.sides = Object.fromEntries(SIDES.map((side) => [side, this.side(side)]));
     this.swap = button(this.t("arithmetic.swap"), () => this.set({ with: this.groups.without, without: this.groups.with }));
     this.clear = button(this.t("arithmetic.clear"), () => this.set({ with: [], without: [] }), { className: "button quiet" });
@@ -91,7 +92,7 @@ class Arithmetic extends Panel {
   classChoice(side) {
     const columns = this.session.info.columns.filter(({ kind }) => kind === "class");
     if (!columns.length) return null;
-    const options = columns.flatMap(({ name, classes }) => classes.map((word, i) => [`${i} ${name}`, `${name}: ${word}`]));
+    const options = columns.flatMap(({ name, classes }) => classes.map((word, i) => [`${i} ${name}`, `${this.columnName(name)}: ${word}`]));
     const made = choice(this.t("arithmetic.class"), [["", this.t("arithmetic.choose")], ...options], "", (value) => {
       if (value) this.takeClass(side, value);
     });

@@ -73,6 +73,7 @@ class Point extends Panel {
   }
 
   refresh() {
+    if (this.row && this.answer) this.near.show(this.row.original);
     if (this.answer) this.draw();
     else this.point({ model: this.model, ...middle(this.about.map.limits), first: true });
   }
@@ -163,8 +164,8 @@ class Point extends Panel {
     const facts = [
       [this.t(place.first ? "point.middle" : "point.at"), at],
       [this.t("point.sample"), String(id)],
-      ...(row?.labels ?? []).slice(0, 1),
-      [this.t("point.distance"), number(this.distance)],
+      ...(row?.labels ?? []).slice(0, 1).map(([name, word]) => [this.columnName(name), word]),
+      [this.t("point.distance"), number(this.distance < 1e-6 ? 0 : this.distance)],
     ];
     this.facts.replaceChildren(...facts.flatMap(([name, value]) => [
       element("dt", {}, name), element("dd", {}, value),
