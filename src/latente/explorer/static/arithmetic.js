@@ -57,6 +57,8 @@ class Arithmetic extends Panel {
     this.separation = element("p.separation", { role: "status" });
     this.figure = this.keep(new SampleFigure(session, { size: 132, caption: this.t("arithmetic.before") }));
     this.after = this.keep(new SampleFigure(session, { size: 132 }));
+    const pictures = this.data.kind === "pictures";
+    this.figure.element.hidden = !pictures;
     this.sign = sign(session);
     this.slider = slider({
       label: this.t("arithmetic.amount"), low: -MOST, high: MOST, step: 0.05, value: this.amount,
@@ -66,7 +68,8 @@ class Arithmetic extends Panel {
     const words = legend(session, this.t("arithmetic.moved"), this.t("arithmetic.before"));
     this.hint = element("p.note", {}, this.t("arithmetic.none"));
     this.work = element(
-      "div.stack", { hidden: true }, element("div.figures", {}, this.figure.element, this.after.element),
+      "div.stack", { hidden: true },
+      element(`div.figures${pictures ? "" : ".one"}`, {}, this.figure.element, this.after.element),
       this.sign.element, ...[words].filter(Boolean), this.slider.element, this.strip.canvas,
     );
     this.root.append(

@@ -63,7 +63,7 @@ class Point extends Panel {
       this.rest = value;
       if (this.place) this.line.ask(this.place);
     });
-    this.walk = element("button.button", { type: "button", hidden: true, onclick: () => this.state.set("panel", "walk") });
+    this.walk = element("button.button.walk-on", { type: "button", hidden: true, onclick: () => this.state.set("panel", "walk") });
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
     this.root.append(this.whole, this.sign.element, this.live);
     if (words) this.root.append(words);
