@@ -84,8 +84,12 @@ class Damage extends Panel {
 
   /** A damage that has no words of its own is called by its name. */
   nameOf(name) {
-    const words = this.t(`damage.${name}`);
-    return words === `damage.${name}` ? name.replaceAll("_", " ") : words;
+    const keys = this.data.kind === "pictures" ? [] : [`damage.${name}.values`];
+    for (const key of [...keys, `damage.${name}`]) {
+      const words = this.t(key);
+      if (words !== key) return words;
+    }
+    return name.replaceAll("_", " ");
   }
 
   offerDrawing() {
