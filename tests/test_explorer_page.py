@@ -60,9 +60,7 @@ def variables(theme: str) -> dict[str, str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_modules_import_only_modules_that_there_are(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
-    for name in re.findall(
-        r"""(?:from|import\(|^import) ?["']([^"']+)["']""", source, re.MULTILINE
-    ):
+    for name in ("".join(pair) for pair in IMPORTED.findall(source)):
         assert name.startswith("./"), f"{path.name} imports {name} from elsewhere"
         assert (STATIC / name).is_file(), f"{path.name} imports {name}, which there is not"
 
