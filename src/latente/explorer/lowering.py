@@ -69,10 +69,10 @@ MOVEMENTS = {
     "view", "_unsafe_view", "reshape", "permute", "transpose", "t", "slice", "select", "expand",
     "unsqueeze", "squeeze", "clone", "alias", "detach", "lift_fresh_copy", "split",
     "split_with_sizes", "unbind", "flip", "roll", "repeat", "unfold", "im2col", "index",
-    "index_select", "gather", "upsample_nearest1d", "upsample_nearest2d", "_upsample_nearest_exact1d",
-    "_upsample_nearest_exact2d", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "diagonal",
-    "constant_pad_nd", "reflection_pad1d", "reflection_pad2d", "replication_pad1d",
-    "replication_pad2d", "as_strided",
+    "index_select", "gather", "upsample_nearest1d", "upsample_nearest2d",
+    "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "pixel_shuffle",
+    "pixel_unshuffle", "channel_shuffle", "diagonal", "constant_pad_nd",
+    "reflection_pad1d", "reflection_pad2d", "replication_pad1d", "replication_pad2d", "as_strided",
 }  # fmt: skip
 """What moves numbers and changes none."""
 
@@ -130,14 +130,15 @@ def lower(module: nn.Module, example: Tensor) -> Program:
         try:
             exported = torch.export.export(original, (example.detach().cpu(),), strict=False)
             table = torch.export.default_decompositions()
-            table.update(torch._decomp.get_decompositions([_overload(name) for name in FORMULAS]))
-            for name, formula in DECOMPOSITIONS.items():
-                table[_overload(name)] = formula
+            own: dict[Any, Any] = {_overload(name): f for name, f in DECOMPOSITIONS.items()}
+            own |= torch._decomp.get_decompositions([_overload(name) for name in FORMULAS])
+            for overload, formula in own.items():
+                table[overload] = formula
             exported = exported.run_decompositions(table)
         except Unsupported:
             raise
         except Exception as error:  # what torch raises differs by release
-            why = " ".join(str(error.__cause__ or error).split())[:160]
+            why = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0][:160]
             raise Unsupported(f"torch cannot write it as plain operations: {why}") from error
         return Lowering(exported).program(tuple(example.shape[1:]))
 
@@ -661,7 +662,8 @@ def windows(
     seen = torch.ops.aten.im2col(wide, kernel, dilation, [0, 0], stride)
     high = (wide.shape[2] - dilation[0] * (kernel[0] - 1) - 1) // stride[0] + 1
     seen = seen.reshape(x.shape[0], x.shape[1], kernel[0] * kernel[1], high, -1)
-    return seen[..., : sides[0], : sides[1]]
+    fitting: Tensor = seen[..., : sides[0], : sides[1]]
+    return fitting
 
 
 def max_pool(

@@ -121,7 +121,8 @@ class TableEntry(nn.Module):
         self.scale = nn.Identity() if scaling is None else scaling.module()
 
     def forward(self, x: Tensor) -> Tensor:
-        values, flags = [], []
+        values: list[Tensor] = []
+        flags: list[Tensor] = []
         for i, encoder in enumerate(self.table.encoders):
             column = x[:, i : i + 1]
             gap = column.isnan()

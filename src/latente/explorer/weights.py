@@ -198,22 +198,22 @@ def run(operation: Operation, values: dict[int, NDArray[Any]]) -> Floats:
 
 
 def map_(given: list[Doubles], settings: Settings) -> Doubles:
-    """``f(x)`` of each number."""
+    """Return ``f(x)`` of each number."""
     return MAPS[settings["f"]](given[0], *settings["with"])
 
 
 def pair(given: list[Doubles], settings: Settings) -> Doubles:
-    """``f(x, y)`` of each two numbers; either may be one number for all."""
+    """Return ``f(x, y)`` of each two numbers; either may be one number for all."""
     return np.asarray(PAIRS[settings["f"]](given[0], given[1]), np.float64)
 
 
 def where(given: list[Doubles], settings: Settings) -> Doubles:
-    """The second where the first is not 0, else the third; each may be one number for all."""
-    return np.where(given[0] != 0, given[1], given[2])
+    """Return the second where the first is not 0, else the third; each may be one number."""
+    return np.asarray(np.where(given[0] != 0, given[1], given[2]))
 
 
 def matmul(given: list[Doubles], settings: Settings) -> Doubles:
-    """Products of matrices (m, k) and (k, n), or transposed (n, k), and a bias (n) where given."""
+    """Return products of matrices (m, k) and (k, n) or (n, k) transposed, and a bias (n)."""
     batch, m, k, n = (settings[name] for name in ("batch", "m", "k", "n"))
     right = given[1].reshape(-1, n, k).swapaxes(1, 2) if settings["transposed"] else None
     product = given[0].reshape(batch, m, k) @ (
@@ -223,7 +223,7 @@ def matmul(given: list[Doubles], settings: Settings) -> Doubles:
 
 
 def conv(given: list[Doubles], settings: Settings) -> Doubles:
-    """Convolution of a picture (c, h, w), in groups of channels."""
+    """Return the convolution of a picture (c, h, w), in groups of channels."""
     (c, h, w), (o, oh, ow), g = settings["from"], settings["to"], settings["groups"]
     (kh, kw), (sh, sw) = settings["kernel"], settings["stride"]
     (ph, pw), (dh, dw) = settings["padding"], settings["dilation"]
@@ -240,7 +240,7 @@ def conv(given: list[Doubles], settings: Settings) -> Doubles:
 
 
 def conv_transpose(given: list[Doubles], settings: Settings) -> Doubles:
-    """Transposed convolution of a picture (c, h, w), in groups of channels."""
+    """Return the transposed convolution of a picture (c, h, w), in groups of channels."""
     (c, h, w), (o, oh, ow), g = settings["from"], settings["to"], settings["groups"]
     (kh, kw), (sh, sw) = settings["kernel"], settings["stride"]
     (ph, pw), (dh, dw) = settings["padding"], settings["dilation"]
@@ -259,35 +259,37 @@ def conv_transpose(given: list[Doubles], settings: Settings) -> Doubles:
 
 
 def reduce(given: list[Doubles], settings: Settings) -> Doubles:
-    """One number of each ``width`` that follow one another."""
+    """Return one number of each ``width`` that follow one another."""
     rows = given[0].reshape(-1, settings["width"])
     return np.asarray(REDUCTIONS[settings["f"]](rows), np.float64)
 
 
 def order(given: list[Doubles], settings: Settings) -> Doubles:
-    """The places of each ``width`` numbers in rising or falling order."""
+    """Return the places of each ``width`` numbers in rising or falling order."""
     rows = given[0].reshape(-1, settings["width"])
     return np.argsort(-rows if settings["falling"] else rows, axis=1, kind="stable").astype(float)
 
 
 def gather(given: list[Doubles], settings: Settings) -> Doubles:
-    """Of each ``width`` numbers those at the places that the second value tells."""
+    """Return of each ``width`` numbers those at the places that the second value tells."""
     rows = given[0].reshape(-1, settings["width"])
-    return np.take_along_axis(rows, given[1].reshape(len(rows), -1).astype(int), 1)
+    places = given[1].reshape(len(rows), -1).astype(int)
+    return np.asarray(np.take_along_axis(rows, places, 1))
 
 
 def lookup(given: list[Doubles], settings: Settings) -> Doubles:
-    """The rows of ``width`` numbers whose places the second value tells."""
-    return given[0].reshape(-1, settings["width"])[given[1].astype(int)]
+    """Return the rows of ``width`` numbers whose places the second value tells."""
+    return np.asarray(given[0].reshape(-1, settings["width"])[given[1].astype(int)])
 
 
 def join(given: list[Doubles], settings: Settings) -> Doubles:
-    """Values side by side, each cut into ``rows`` rows."""
-    return np.concatenate([each.reshape(settings["rows"], -1) for each in given], 1)
+    """Return values side by side, each cut into ``rows`` rows."""
+    parts = [each.reshape(settings["rows"], -1) for each in given]
+    return np.asarray(np.concatenate(parts, 1))
 
 
 def take(given: list[Doubles], settings: Settings) -> Doubles:
-    """Numbers from other places: in regular steps, or by a list in which -1 is the filling."""
+    """Return numbers from other places: in regular steps, or by a list, where -1 is the filling."""
     x = given[0]
     if len(given) > 1:
         places = given[1].astype(int)
@@ -296,7 +298,7 @@ def take(given: list[Doubles], settings: Settings) -> Doubles:
     places = np.array(settings["first"])
     for each in steps:
         places = places[..., None] + each
-    return x[places]
+    return np.asarray(x[places])
 
 
 def erf(x: Doubles) -> Doubles:
@@ -401,7 +403,7 @@ def regular(places: Sequence[int] | NDArray[np.int64]) -> Settings | None:
 
     ::
 
-        first + i₁ · steps[0] + i₂ · steps[1] + …      for each iⱼ below lengths[j], the last fastest
+        first + i₁ · steps[0] + i₂ · steps[1] + …    for each iⱼ below lengths[j], the last fastest
     """
     rest = np.asarray(places, np.int64)
     if not rest.size or rest.min() < 0:

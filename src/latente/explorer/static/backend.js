@@ -5,6 +5,8 @@
  * arrays as data. What goes wrong is thrown as a `BackendError` with one sentence.
  */
 
+import { t } from "./words.js";
+
 /** What a backend could not do, in one sentence. */
 export class BackendError extends Error {
   /**
@@ -180,9 +182,9 @@ export class HttpBackend {
         body,
         headers: type === null ? {} : { "Content-Type": type },
       });
-    } catch (error) {
+    } catch {
       this.onReach(false);
-      throw new BackendError(String(error.message ?? error), "gone");
+      throw new BackendError(t("trouble.gone"), "gone");
     }
     this.onReach(true);
     if (answer.ok) return answer;

@@ -7,7 +7,7 @@ const STEP = 450;
 const PAD = { left: 44, right: 10, top: 10, bottom: 22 };
 
 /** What a record says that is no loss. */
-const NO_LOSS = new Set(["epoch", "learning_rate", "seconds", "samples_per_second"]);
+const NO_LOSS = new Set(["epoch", "kept", "learning_rate", "seconds", "samples_per_second"]);
 const HELD_OUT = "validation_";
 const TOTAL = "total";
 
@@ -89,7 +89,9 @@ class Learning {
   #settle() {
     if (!this.#stale) return;
     this.#stale = false;
-    if (!this.done) this.kept = [...this.#records.keys()].sort((one, other) => one - other);
+    const epochs = [...this.#records.keys()].sort((one, other) => one - other);
+    if (!this.done) this.kept = epochs.filter((epoch) => this.#records.get(epoch).kept !== false);
+    this.session.state.set("learned", epochs.at(-1));
     if (!this.done && this.session.state.get("epoch") === null) this.#moveMaps(null);
     this.draw();
   }
@@ -120,9 +122,21 @@ class Learning {
 
   /* Back through the epochs */
 
-  #go(index) {
+  async #go(index) {
     const last = index >= this.kept.length - 1;
-    this.session.state.set("epoch", last ? null : this.kept[index]);
+    const wanted = this.kept[index];
+    if (!last && !this.done) await this.#askKept();
+    const epoch = this.kept.filter((kept) => kept <= wanted).at(-1) ?? this.kept[0];
+    this.session.state.set("epoch", last ? null : epoch);
+  }
+
+  /** While a long fit goes on, epochs that were kept at first are let go. */
+  async #askKept() {
+    try {
+      this.kept = (await this.session.backend.info()).learning.kept;
+    } catch (error) {
+      this.session.trouble(error);
+    }
   }
 
   #follow() {

@@ -1,6 +1,6 @@
 /** One model's map: its points, what is drawn over them, and what mouse, touch and keys do to it. */
 
-import { Camera, robustLimits } from "./camera.js";
+import { Camera, extent, robustLimits } from "./camera.js";
 import { Coloring, chosenColumn, classColumn } from "./coloring.js";
 import {
   centres, drawAxes, drawCrosshair, drawGrid, drawLasso, drawMarks, drawNames,
@@ -59,6 +59,7 @@ export class LatentMap {
     this.viewKey = model === 0 ? "view" : `view${model}`;
     this.camera = new Camera();
     this.points = new Float32Array(2 * this.n);
+    this.limits = [-1, 1, -1, 1];
     this.colors = new Coloring(null, new Float32Array(this.n));
     this.#build(parent);
     this.thumbnails = session.info.data.kind === "pictures"
@@ -250,6 +251,7 @@ export class LatentMap {
   setPoints(points, duration = 0) {
     const from = this.#now();
     this.points = points;
+    this.limits = robustLimits(points);
     this.#grid = null;
     const whole = this.#wholeLimits();
     this.camera.setWhole(whole);
@@ -271,7 +273,7 @@ export class LatentMap {
   /** What everything is: as the model's map says, but for a fit that is watched, whose map grows. */
   #wholeLimits() {
     const { learning } = this.session.info;
-    return learning ? robustLimits(this.points) : this.info.map.limits ?? robustLimits(this.points);
+    return learning ? this.limits : this.info.map.limits ?? this.limits;
   }
 
   /** Where the points are now, also half-way. */
@@ -318,7 +320,7 @@ export class LatentMap {
     this.#names = [];
     if (column?.kind !== "class") return;
     const off = new Set(this.session.state.get("off"));
-    const places = centres(this.points, values, column.classes.length, robustLimits(this.points));
+    const places = centres(this.points, values, column.classes.length, this.limits);
     this.#names = places
       .map((place, index) => ({ ...place, index, text: String(column.classes[index]) }))
       .filter(({ count, index }) => count > 0 && !off.has(index))
@@ -397,7 +399,7 @@ export class LatentMap {
   }
 
   #points() {
-    this.#grid ??= new Grid(this.points, robustLimits(this.points, 0));
+    this.#grid ??= new Grid(this.points, extent(this.points));
     return this.#grid;
   }
 
@@ -492,7 +494,8 @@ export class LatentMap {
   }
 
   #drawPictures() {
-    const ids = choose(this.#points(), this.camera, (id) => this.#visible(id));
+    const shown = (id) => this.#visible(id);
+    const ids = choose(this.#points(), this.camera, shown, this.thumbnails);
     if (ids.length === 0) return;
     const { ink } = this.session.info.data;
     const palette = this.colors.palette().map(hex).map((color) => ink ? blend(color, colours().ink, 0.3) : color);
