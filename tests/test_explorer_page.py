@@ -15,7 +15,8 @@ LANGUAGES = ("en", "es", "pt")
 MODULES = sorted(STATIC.glob("*.js"))
 WORDS = sorted(STATIC.glob("words-*.js"))
 IMPORTED = re.compile(
-    r"""^(?:import|export|\}).* ?["']([^"']+)["'];$|import\(["'](.+)["']\)""", re.M
+    r"""^(?:(?:import|export|\}).* from|import) ["']([^"'\n]+)["'];$|\bimport\(["'](.+)["']\)""",
+    re.M,
 )
 AA = 4.5
 
