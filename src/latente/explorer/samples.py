@@ -265,7 +265,7 @@ class SeriesForm(SampleForm):
             return Shown(np.asarray(X, np.float32).reshape(len(X), self.steps, self.features))
         out = np.full((len(X), self.steps, self.features), np.nan, np.float32)
         for i, each in enumerate(X):
-            out[i, : len(each)] = np.asarray(each, np.float32).reshape(len(each), -1)
+            out[i, : len(each)] = np.asarray(each, np.float32).reshape(len(each), self.features)
         return Shown(out)
 
     def facts(self) -> dict[str, Any]:

@@ -293,7 +293,7 @@ def take(given: list[Doubles], settings: Settings) -> Doubles:
     x = given[0]
     if len(given) > 1:
         places = given[1].astype(int)
-        return np.where(places < 0, settings["fill"], x[np.maximum(places, 0)])
+        return np.asarray(np.where(places < 0, settings["fill"], x[np.maximum(places, 0)]))
     steps = [np.arange(n) * s for n, s in zip(settings["lengths"], settings["steps"], strict=True)]
     places = np.array(settings["first"])
     for each in steps:

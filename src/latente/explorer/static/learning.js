@@ -7,7 +7,7 @@ const STEP = 450;
 const PAD = { left: 44, right: 10, top: 10, bottom: 22 };
 
 /** What a record says that is no loss. */
-const NO_LOSS = new Set(["epoch", "learning_rate", "seconds", "samples_per_second"]);
+const NO_LOSS = new Set(["epoch", "kept", "learning_rate", "seconds", "samples_per_second"]);
 const HELD_OUT = "validation_";
 const TOTAL = "total";
 
@@ -53,15 +53,16 @@ class Learning {
     this.legend = make("div", "row note");
     this.slider = make("input", "slider", { type: "range", min: "0", step: "1" });
     this.slider.oninput = () => this.#go(Number(this.slider.value));
-    this.playing = make("button", "button primary", { type: "button", onclick: () => this.#play() });
+    this.playing = make("button", "button primary", {
+      type: "button",
+      onclick: () => this.#play(),
+    });
     this.latest = make("button", "button", { type: "button", onclick: () => this.#follow() });
     this.where = make("span", "note");
     const times = make("div", "learning-times");
     times.append(this.playing, this.latest, this.where);
     this.note = make("p", "note");
-    this.element.append(
-      head, this.status, this.chart, this.legend, this.slider, times, this.note,
-    );
+    this.element.append(head, this.status, this.chart, this.legend, this.slider, times, this.note);
     this.draw();
   }
 
@@ -89,7 +90,9 @@ class Learning {
   #settle() {
     if (!this.#stale) return;
     this.#stale = false;
-    if (!this.done) this.kept = [...this.#records.keys()].sort((one, other) => one - other);
+    const epochs = [...this.#records.keys()].sort((one, other) => one - other);
+    if (!this.done) this.kept = epochs.filter((epoch) => this.#records.get(epoch).kept !== false);
+    this.session.state.set("learned", epochs.at(-1));
     if (!this.done && this.session.state.get("epoch") === null) this.#moveMaps(null);
     this.draw();
   }
@@ -120,9 +123,21 @@ class Learning {
 
   /* Back through the epochs */
 
-  #go(index) {
+  async #go(index) {
     const last = index >= this.kept.length - 1;
-    this.session.state.set("epoch", last ? null : this.kept[index]);
+    const wanted = this.kept[index];
+    if (!last && !this.done) await this.#askKept();
+    const epoch = this.kept.filter((kept) => kept <= wanted).at(-1) ?? this.kept[0];
+    this.session.state.set("epoch", last ? null : epoch);
+  }
+
+  /** While a long fit goes on, epochs that were kept at first are let go. */
+  async #askKept() {
+    try {
+      this.kept = (await this.session.backend.info()).learning.kept;
+    } catch (error) {
+      this.session.trouble(error);
+    }
   }
 
   #follow() {
@@ -177,7 +192,8 @@ class Learning {
     this.latest.disabled = latest;
     this.note.textContent = latest ? "" : t("learning.decoder");
     this.note.hidden = latest;
-    this.where.textContent = epoch === undefined ? "" : t("learning.of", { epoch, epochs: this.total });
+    this.where.textContent =
+      epoch === undefined ? "" : t("learning.of", { epoch, epochs: this.total });
     this.#drawChart(epoch);
   }
 
@@ -193,8 +209,9 @@ class Learning {
   /** Offer the terms of the loss that the records hold. */
   #offerTerms() {
     const record = this.#records.values().next().value ?? {};
-    const terms = Object.keys(record)
-      .filter((key) => !NO_LOSS.has(key) && !key.startsWith(HELD_OUT));
+    const terms = Object.keys(record).filter(
+      (key) => !NO_LOSS.has(key) && !key.startsWith(HELD_OUT),
+    );
     this.term.hidden = terms.length < 2;
     this.term.setAttribute("aria-label", t("learning.term"));
     if (terms.length === this.term.options.length) return;
@@ -232,18 +249,23 @@ class Learning {
   }
 
   #drawLegend(curves) {
-    this.legend.replaceChildren(...curves.map(({ word, color }) => {
-      const item = document.createElement("span");
-      const dot = document.createElement("i");
-      dot.className = "dot";
-      dot.style.background = color;
-      item.append(dot, ` ${t(word)}`);
-      return item;
-    }));
-    this.chart.setAttribute("aria-label", t("learning.chart", {
-      names: curves.map(({ word }) => t(word)).join(", "),
-      values: curves.map(({ points }) => number(points.at(-1)[1])).join(", "),
-    }));
+    this.legend.replaceChildren(
+      ...curves.map(({ word, color }) => {
+        const item = document.createElement("span");
+        const dot = document.createElement("i");
+        dot.className = "dot";
+        dot.style.background = color;
+        item.append(dot, ` ${t(word)}`);
+        return item;
+      }),
+    );
+    this.chart.setAttribute(
+      "aria-label",
+      t("learning.chart", {
+        names: curves.map(({ word }) => t(word)).join(", "),
+        values: curves.map(({ points }) => number(points.at(-1)[1])).join(", "),
+      }),
+    );
   }
 }
 
