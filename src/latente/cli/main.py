@@ -38,6 +38,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "plot",
         "Draw a figure: history, reconstructions, map, grid, filters, samples, anomalies.",
     ),
+    "explore": (
+        "Look",
+        "explore",
+        "Walk through the latent space on a page in the browser.",
+    ),
     "dimension": ("Look", "dimension", "Estimate the intrinsic dimension of data."),
     "info": ("Look", "info", "Show what is in a model, a detector, an index or an archive."),
     "export": ("Look", "use", "Write encoder and decoder as ONNX."),

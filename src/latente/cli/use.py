@@ -224,6 +224,7 @@ def restored(
 ) -> Iterator[NDArray[Any]]:
     """Yield each picture restored, (h, w) or (h, w, c) uint8."""
     from ..data.pictures import Look, look, pixels
+    from ..data.shades import from_bytes, to_bytes
     from ..restoration import restore
 
     for path in paths:
@@ -235,10 +236,10 @@ def restored(
         elif model.fitted_.takes_mask:
             mask = pixels(path, Look(size.height, size.width, 4, "uint8"))[..., 3] == 0
         try:
-            values = restore(model, from_bytes(picture, model), mask)
+            values = restore(model, from_bytes(picture, model.fitted_.input), mask)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
-        yield to_bytes(values, model)
+        yield to_bytes(values, model.fitted_.target)
 
 
 def mask_of(name: Path, masks: Path) -> NDArray[Any]:
@@ -264,37 +265,3 @@ def masks_of_rows(spec: str, rows: int) -> NDArray[Any]:
         return np.asarray(open_data(spec).X)[:rows]
     mask = mask_of(Path(path.name), path)
     return np.broadcast_to(mask, (rows, *mask.shape))
-
-
-def from_bytes(picture: NDArray[Any], model: Autoencoder) -> NDArray[Any]:
-    """Return a picture of bytes in the scale and type of the pictures of the fit."""
-    import numpy as np
-
-    data = model.fitted_.input
-    if data.layout.dtype == "uint8":
-        return picture
-    low, high = black_and_white(data)
-    values = low + picture * ((high - low) / 255)
-    dtype = np.dtype(data.layout.dtype)
-    return (np.rint(values) if dtype.kind in "iu" else values).astype(dtype)
-
-
-def to_bytes(picture: NDArray[Any], model: Autoencoder) -> NDArray[Any]:
-    """Return a picture in the scale of the fit's targets as bytes."""
-    import numpy as np
-
-    if picture.dtype == np.uint8:
-        return picture
-    low, high = black_and_white(model.fitted_.target)
-    shades: NDArray[Any] = np.rint((picture - low) * (255 / (high - low))).clip(0, 255)
-    return shades.astype(np.uint8)
-
-
-def black_and_white(data: Any) -> tuple[float, float]:
-    """Return black and white in the scale of the pictures of the fit."""
-    low, high = data.bounds or data.range
-    scaling = data.scaling_map
-    return (
-        float((scaling.shift + low * scaling.span).min()),
-        float((scaling.shift + high * scaling.span).max()),
-    )

@@ -1,0 +1,5 @@
+"""The explorer: a page on which to walk through the latent space of a model with your hands."""
+
+from .scene import Scene
+
+__all__ = ["Scene"]

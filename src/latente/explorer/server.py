@@ -1,0 +1,408 @@
+"""The server: the page, and what it asks for, as JSON and as packed arrays.
+
+Models work in threads, one for what follows the pointer and one for all the rest, so that the event
+loop always answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import mimetypes
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from ..errors import FileError, LatenteError, ParameterError
+from ..version import __version__
+from . import packed, requests
+from .decoding import LatestWins
+from .guard import LARGEST_BODY, Guard, PatientProtocol, is_loopback
+from .requests import RequestError
+from .samples import Shown
+from .scene import Scene
+from .thumbnails import sheet
+from .view import CELLS, ModelView, Places
+
+STATIC = Path(__file__).parent / "static"
+PORT = 8790
+"""Where it listens where nothing is said; or at the next port that is free."""
+TRIED = 50
+LANGUAGES = ("en", "es", "pt")
+MOST_CODES = 1024
+"""Places, codes or samples of one request."""
+MOST_BYTES = 64 * 2**20
+"""Bytes, about, of the samples in one answer."""
+CONNECTIONS = 512
+ENDING_SECONDS = 2
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Service:
+    """What is answered, route by route.
+
+    Parameters
+    ----------
+    scene
+        What is shown.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.pool = ThreadPoolExecutor(1, "explorer")
+        self.pointer_pool = ThreadPoolExecutor(1, "explorer-pointer")
+        self.decoding: LatestWins[Any, Any] = LatestWins(decode_together, self.pointer_pool)
+
+    def routes(self) -> list[Route]:
+        """Return the addresses of the API."""
+        table: list[tuple[str, str, Handler]] = [
+            ("GET", "/api/info", self.info),
+            ("GET", "/api/points", self.points),
+            ("GET", "/api/column", self.column),
+            ("GET", "/api/density", self.density),
+            ("GET", "/api/thumbnails", self.thumbnails),
+            ("POST", "/api/samples", self.samples),
+            ("POST", "/api/decode", self.decode),
+        ]
+        return [Route(path, handler, methods=[method]) for method, path, handler in table]
+
+    async def work(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Call a function in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self.pool, function, *args)
+
+    def view(self, value: Any) -> ModelView:
+        """Return the view of the model that is asked for."""
+        views = self.scene.views
+        return views[requests.whole(0 if value is None else value, "model", 0, len(views) - 1)]
+
+    async def info(self, request: Request) -> Response:
+        """Answer what is shown."""
+        return JSONResponse(await self.work(self._info))
+
+    def _info(self) -> dict[str, Any]:
+        scene = self.scene
+        return {
+            "version": __version__, "title": scene.title, "n": len(scene), "split": scene.split,
+            "data": {"name": scene.name, "kind": scene.form.kind, **scene.form.facts()},
+            "columns": [column.facts() for column in scene.columns],
+            "models": [model_facts(view) for view in scene.views],
+            "damages": [],
+            "learning": None,
+            "limits": {
+                "codes": self.most(self.scene.views), "bytes": LARGEST_BODY,
+                "ids": requests.MOST_IDS,
+            },
+            "languages": list(LANGUAGES),
+        }  # fmt: skip
+
+    def most(self, views: list[ModelView]) -> int:
+        """Return how many samples one answer holds at most."""
+        largest = max(
+            4 * int(np.prod(view.coder.input.shape) + np.prod(view.coder.target.shape))
+            for view in views
+        )
+        return max(1, min(MOST_CODES, MOST_BYTES // largest))
+
+    async def points(self, request: Request) -> Response:
+        """Answer where rows lie on a map."""
+        view = self.view(request.query_params.get("model"))
+        return arrays({"points": view.points})
+
+    async def column(self, request: Request) -> Response:
+        """Answer a column's value of each row."""
+        views = self.scene.views
+        model = requests.whole(request.query_params.get("model", 0), "model", 0, len(views) - 1)
+        name = requests.text(request.query_params.get("name"), "name")
+        return arrays({"values": self.scene.column(name, model).values})
+
+    async def density(self, request: Request) -> Response:
+        """Answer how densely codes lie over a map."""
+        view = self.view(request.query_params.get("model"))
+        return arrays({"values": await self.work(lambda: view.grid)})
+
+    async def thumbnails(self, request: Request) -> Response:
+        """Answer rows as small pictures in one PNG."""
+        if self.scene.form.kind != "pictures":
+            raise RequestError("these data are not pictures and have no thumbnails", 404)
+        query = request.query_params
+        first = requests.whole(query.get("first", 0), "first", 0, len(self.scene) - 1)
+        count = requests.whole(query.get("count", MOST_CODES), "count", 1, MOST_CODES)
+        made = await self.work(sheet, self.scene, first, count)
+        return Response(made, media_type="image/png")
+
+    async def samples(self, request: Request) -> Response:
+        """Answer some rows, their codes, and what comes back of them."""
+        asked = requests.read_json(await request.body())
+        view = self.view(asked.get("model"))
+        ids = requests.ids(asked.get("ids"), "ids", len(self.scene), self.most([view]))
+        return await self.work(self._samples, view, ids)  # type: ignore[no-any-return]
+
+    def _samples(self, view: ModelView, ids: Any) -> Response:
+        rows = self.scene.rows(ids)
+        found = view.passed(rows)
+        samples = {
+            "originals": self.scene.form_for(view).shown(rows),
+            "decoded": self.scene.shown(view, found.values.numpy()),
+        }
+        return arrays(
+            {
+                "codes": view.codes[ids], "points": view.points[ids],
+                "errors": view.rows.errors[ids], "scores": view.rows.scores[ids],
+            },
+            samples,
+        )  # fmt: skip
+
+    async def decode(self, request: Request) -> Response:
+        """Answer what lies at places of a map, or what codes stand for."""
+        asked = requests.read_json(await request.body())
+        view = self.view(asked.get("model"))
+        pointer = asked.get("pointer")
+        pointer = None if pointer is None else requests.text(pointer, "pointer")
+        if ("at" in asked) == ("codes" in asked):
+            raise RequestError('give either "at", places on the map, or "codes"')
+        most = self.most([view])
+        base = requests.vector(asked.get("base"), "base", view.coder.latent)
+        if "at" in asked:
+            item = ("at", requests.matrix(asked["at"], "at", 2, most), base)
+        else:
+            codes = requests.matrix(asked["codes"], "codes", view.coder.latent, most)
+            item = ("codes", codes, None)
+        found = await self.decoding.ask(Together(self.scene, view), item, pointer)
+        if found is None:
+            return Response(status_code=204)
+        places, shown = found
+        return arrays(
+            {
+                "codes": places.codes, "points": places.points, "nearest": places.nearest,
+                "distance": places.distance, "inside": places.inside,
+            },
+            {"decoded": shown},
+        )  # fmt: skip
+
+
+class Together:
+    """What decodes may be made together: those of one model.
+
+    Parameters
+    ----------
+    scene
+        What is shown.
+    view
+        Of the model.
+    """
+
+    def __init__(self, scene: Scene, view: ModelView) -> None:
+        self.scene, self.view = scene, view
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Together) and other.view is self.view
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def decode_together(group: Any, items: list[Any]) -> list[tuple[Places, Shown]]:
+    """Return what each of several requests to one model asks for."""
+    return [decoded(group, *item) for item in items]
+
+
+def decoded(group: Together, way: str, asked: Any, base: Any) -> tuple[Places, Shown]:
+    """Return places or codes, decoded, as they are shown."""
+    view = group.view
+    places = view.decode_at(asked, base) if way == "at" else view.decode_codes(asked)
+    return places, group.scene.shown(view, places.values)
+
+
+def model_facts(view: ModelView) -> dict[str, Any]:
+    """Return what a model and its map are, as plain JSON values."""
+    return {
+        "name": view.name, "latent": view.coder.latent, "generative": view.coder.is_generative(),
+        **view.coder.facts(),
+        "map": {
+            "kind": view.plane.kind, "axes": list(view.plane.axes), "limits": list(view.limits),
+            "share": view.plane.share,
+        },
+        "dims": view.dims,
+        "near": view.near,
+        "density": {
+            "shape": [CELLS, CELLS], "limits": list(view.limits), "levels": list(view.levels),
+        },
+    }  # fmt: skip
+
+
+def arrays(
+    found: dict[str, Any],
+    samples: dict[str, Shown] | None = None,
+    meta: dict[str, Any] | None = None,
+) -> Response:
+    """Return an answer of packed arrays; texts go beside them."""
+    shown = samples or {}
+    texts = {name: each.texts for name, each in shown.items() if each.texts is not None}
+    beside = {**(meta or {}), **({"texts": texts} if texts else {})}
+    content = packed.pack({**{name: each.array for name, each in shown.items()}, **found}, beside)
+    return Response(content, media_type=packed.MEDIA_TYPE)
+
+
+def static_table(folder: Path = STATIC) -> dict[str, tuple[Path, str]]:
+    """Return the page's files, each with its path and type, by the names they are asked for."""
+    types = {".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm"}
+    return {
+        path.relative_to(folder).as_posix(): (
+            path,
+            types.get(path.suffix)
+            or mimetypes.guess_type(path.name)[0]
+            or "application/octet-stream",
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def page_routes(table: dict[str, tuple[Path, str]]) -> list[Route]:
+    """Return the addresses of the page and its files."""
+
+    async def static(request: Request) -> Response:
+        name = request.path_params.get("name", "index.html")
+        if name not in table:
+            raise HTTPException(404, "there is no such file")
+        path, media_type = table[name]
+        return FileResponse(path, media_type=media_type)
+
+    return [Route("/", static), Route("/static/{name:path}", static)]
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Answer an error in one sentence."""
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+    if isinstance(error, RequestError):
+        return JSONResponse({"error": str(error)}, error.status)
+    if isinstance(error, LatenteError):
+        return JSONResponse({"error": str(error)}, 422)
+    return JSONResponse({"error": f"unexpected {type(error).__name__}"}, 500)
+
+
+def application(scene: Scene) -> Starlette:
+    """Return the application that shows a scene, without the guard around it.
+
+    Parameters
+    ----------
+    scene
+        What is shown.
+    """
+    service = Service(scene)
+    return Starlette(
+        routes=[*service.routes(), *page_routes(static_table())],
+        exception_handlers={
+            HTTPException: refused, LatenteError: refused, Exception: refused,
+        },
+    )  # fmt: skip
+
+
+class Server:
+    """A scene that is served from a thread of its own.
+
+    Parameters
+    ----------
+    scene
+        What is shown.
+    host, port
+        Where to listen; None takes the first port that is free from `PORT` on.
+    token
+        What has to be known to be let in; None makes one where others can reach the host.
+    """
+
+    def __init__(
+        self, scene: Scene, host: str = "127.0.0.1", port: int | None = None,
+        token: str | None = None,
+    ) -> None:  # fmt: skip
+        import secrets
+
+        import uvicorn
+
+        self.scene = scene
+        self.socket = listening(host, port)
+        self.host, self.port = host, int(self.socket.getsockname()[1])
+        if token is None and not is_loopback(host):
+            token = secrets.token_urlsafe(24)
+        self.token = token
+        self.app = application(scene)
+        config = uvicorn.Config(
+            Guard(self.app, host, self.port, token),
+            http=PatientProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
+            server_header=False, date_header=False, proxy_headers=False,
+            limit_concurrency=CONNECTIONS, timeout_keep_alive=30, backlog=128,
+            timeout_graceful_shutdown=ENDING_SECONDS,
+        )  # fmt: skip
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(
+            target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True, name="explorer"
+        )
+
+    @property
+    def url(self) -> str:
+        """The address of the page, with its token where there is one."""
+        name = "127.0.0.1" if self.host == "0.0.0.0" else self.host
+        name = f"[{name}]" if ":" in name else name
+        query = "" if self.token is None else f"?token={self.token}"
+        return f"http://{name}:{self.port}/{query}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self.thread.start()
+        while self.thread.is_alive() and not self.server.started:
+            self.thread.join(0.01)
+        if not self.server.started:
+            raise FileError(f"the explorer could not listen at {self.host}, port {self.port}")
+
+    def wait(self) -> None:
+        """Wait until it ends, or Ctrl-C ends it."""
+        with contextlib.suppress(KeyboardInterrupt):
+            while self.thread.is_alive():
+                self.thread.join(0.2)
+        self.stop()
+
+    def stop(self) -> None:
+        """Stop answering."""
+        self.server.should_exit = True
+        self.thread.join(ENDING_SECONDS + 3)
+        self.socket.close()
+
+
+def listening(host: str, port: int | None) -> socket.socket:
+    """Return a socket that is bound to a port, or to the first that is free.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such host, or the port is taken.
+    """
+    if port is not None and not 0 <= port < 2**16:
+        raise ParameterError(f"port={port}: use a whole number from 0 to 65535")
+    ports = [port] if port is not None else [*range(PORT, PORT + TRIED), 0]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    reason = ""
+    for each in ports:
+        found = socket.socket(family, socket.SOCK_STREAM)
+        if sys.platform != "win32":
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((host, each))
+            found.listen(128)
+        except OSError as error:
+            found.close()
+            reason = error.strerror or str(error)
+        else:
+            return found
+    raise ParameterError(f"the explorer cannot listen at {host}, port {ports[0]}: {reason}")
