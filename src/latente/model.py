@@ -176,8 +176,26 @@ class Model(nn.Module):
             Random numbers; codes are the deterministic ones.
         """
         moment = moment._replace(deterministic=True, together=True)
-        terms, raw = self._passed(x, seen, target, moment)
+        terms, raw, _ = self._passed(x, seen, target, moment)
         return terms, self.loss.output(raw)
+
+    def examine(
+        self, x: Tensor, moment: Moment, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Terms]:
+        """Return codes, x̂ and loss terms of samples as they are, in one pass.
+
+        Parameters
+        ----------
+        x
+            Samples that are their own targets, (n, *input_shape).
+        moment
+            Random numbers; codes are the deterministic ones.
+        mask
+            Which pixels are missing, (n, 1, h, w), where the corruption takes a mask.
+        """
+        seen = self.corruption.present(x, mask)
+        terms, raw, z = self._passed(x, seen, x, moment._replace(deterministic=True))
+        return z, self.loss.output(raw), terms
 
     def reconstruction_loss(
         self, z: Tensor, target: Tensor, context: Context | None = None
@@ -243,8 +261,8 @@ class Model(nn.Module):
 
     def _passed(
         self, x: Tensor, seen: Tensor, target: Tensor, moment: Moment
-    ) -> tuple[Terms, Tensor]:
-        """Return the loss terms, and the decoder's raw output."""
+    ) -> tuple[Terms, Tensor, Tensor]:
+        """Return the loss terms, the decoder's raw output, and the codes it was made of."""
         h, context = self.encode_seen(seen)
         encoding = self._encoding(x, seen, h)
         draw: Draw = self.bottleneck.draw(encoding, moment)
@@ -252,7 +270,7 @@ class Model(nn.Module):
             context = context._replace(target=target)
         raw = self.network.decode(draw.z, context)
         reconstruction = self._compared(raw, target)
-        return self.bottleneck.objective(reconstruction, encoding, draw, moment), raw
+        return self.bottleneck.objective(reconstruction, encoding, draw, moment), raw, draw.z
 
     def _rival_terms(self, rival: Rival, x: Tensor, target: Tensor, moment: Moment) -> Terms:
         with torch.no_grad():

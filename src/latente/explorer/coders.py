@@ -151,14 +151,14 @@ class AutoencoderCoder(Coder):
         x = x.to(device)
         mask = None if mask is None else mask.to(device)
         with torch.no_grad():
-            h, context = model.encode_seen(model.corruption.present(x, mask))
-            codes = model.bottleneck.code(h)
-            values = model.decode(codes, context)
             if self.target is self.input:
-                errors = model.loss.error(values, known(x, values))
                 moment = Moment(torch.Generator(device).manual_seed(0))
-                scores = model.evaluate(x, x, moment)["total"]
+                codes, values, terms = model.examine(x, moment, mask)
+                errors, scores = model.loss.error(values, known(x, values)), terms["total"]
             else:  # what these samples should have become is not known
+                h, context = model.encode_seen(model.corruption.present(x, mask))
+                codes = model.bottleneck.code(h)
+                values = model.decode(codes, context)
                 errors = scores = torch.full((len(x),), torch.nan)
         parts = (codes.flatten(1), values, errors, scores)
         return Pass(*(part.float().cpu() for part in parts))

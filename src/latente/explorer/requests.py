@@ -5,6 +5,7 @@ Nothing that comes over the wire is trusted; whatever is wrong with it becomes o
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Mapping
@@ -107,6 +108,14 @@ def matrix(value: Any, name: str, width: int, most: int) -> Floats:
 def vector(value: Any, name: str, width: int) -> Floats | None:
     """Return a list of so many numbers, (width,); None for null."""
     return None if value is None else matrix([value], name, width, 1)[0]
+
+
+def base64_bytes(value: Any, name: str) -> bytes:
+    """Return the bytes that a text of base64 stands for."""
+    try:
+        return base64.b64decode(value, validate=True)
+    except (ValueError, TypeError):
+        raise RequestError(f"{name} must be bytes in base64") from None
 
 
 def amounts(value: Any, name: str) -> Mapping[str, Any]:

@@ -387,7 +387,8 @@ def level_at(levels: tuple[str, ...], value: Any, name: str) -> str | None:
     if value in levels:
         return str(value)
     if is_number(value, 0, len(levels) - 1):
-        return levels[round(value)]
+        place: int = round(value)
+        return levels[place]
     raise DataError(f"values: {value!r:.40} is no value of the column {name!r}")
 
 

@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ..errors import FileError, LatenteError, ParameterError
+from ..parts import listed
 from ..version import __version__
 from . import packed, requests
+from .damage import damaged, damages_for, quality
 from .decoding import LatestWins
 from .guard import LARGEST_BODY, Guard, PatientProtocol, is_loopback
 from .requests import RequestError
@@ -75,6 +78,9 @@ class Service:
             ("GET", "/api/thumbnails", self.thumbnails),
             ("POST", "/api/samples", self.samples),
             ("POST", "/api/decode", self.decode),
+            ("POST", "/api/encode", self.encode),
+            ("POST", "/api/damage", self.damage),
+            ("POST", "/api/direction", self.direction),
         ]
         return [Route(path, handler, methods=[method]) for method, path, handler in table]
 
@@ -98,7 +104,7 @@ class Service:
             "data": {"name": scene.name, "kind": scene.form.kind, **scene.form.facts()},
             "columns": [column.facts() for column in scene.columns],
             "models": [model_facts(view) for view in scene.views],
-            "damages": [],
+            "damages": [each.facts() for each in damages_for(scene.views[0].coder.input)],
             "learning": None,
             "limits": {
                 "codes": self.most(self.scene.views), "bytes": LARGEST_BODY,
@@ -191,6 +197,102 @@ class Service:
             {"decoded": shown},
         )  # fmt: skip
 
+    async def encode(self, request: Request) -> Response:
+        """Answer what the model makes of a sample that was sent."""
+        view = self.view(request.query_params.get("model"))
+        body = await request.body()
+        kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        form = self.scene.form_for(view)
+        reader: Callable[[], Any]
+        if kind == "application/octet-stream":
+            reader = partial(form.read_pixels, body)
+        elif kind.startswith("image/"):
+            reader = partial(form.read_picture, body)
+        elif kind == "application/json":
+            asked = requests.read_json(body)
+            if ("values" in asked) == ("text" in asked):
+                raise RequestError('give either "values" or a "text"')
+            if "values" in asked:
+                reader = partial(form.read_values, asked["values"])
+            elif not isinstance(asked["text"], str):
+                raise RequestError("text must be a text")
+            else:
+                reader = partial(form.read_text, asked["text"])
+        else:
+            raise RequestError(
+                "send application/octet-stream, image/*, or application/json with values or a text",
+                415,
+            )
+        return await self.work(self._encode, view, reader)  # type: ignore[no-any-return]
+
+    def _encode(self, view: ModelView, reader: Callable[[], Any]) -> Response:
+        X = reader()
+        found = view.passed(X)
+        codes, scores = found.codes.numpy(), found.scores.numpy()
+        if not np.isfinite(codes).all():
+            raise RequestError("the model gives no finite code for this sample", 422)
+        similar, distance = view.similar(codes)
+        return arrays(
+            {
+                "codes": codes, "points": view.plane.points(codes),
+                "errors": found.errors.numpy(), "scores": scores,
+                "percentile": view.percentile(scores), "similar": similar,
+                "similar_distance": distance,
+            },
+            {
+                "originals": self.scene.form_for(view).shown(X),
+                "decoded": self.scene.shown(view, found.values.numpy()),
+            },
+        )  # fmt: skip
+
+    async def damage(self, request: Request) -> Response:
+        """Answer a sample after damage, and what comes back of it."""
+        asked = requests.read_json(await request.body())
+        view = self.view(asked.get("model"))
+        if ("id" in asked) == ("picture" in asked):
+            raise RequestError('give either the "id" of a row or a "picture"')
+        picture = row = None
+        if "id" in asked:
+            row = requests.ids([asked["id"]], "id", len(self.scene))
+        else:
+            picture = requests.base64_bytes(asked["picture"], "picture")
+        sliders = {each.name: each for each in damages_for(view.coder.input)}
+        amounts = {}
+        for name, value in requests.amounts(asked.get("damages", {}), "damages").items():
+            if name not in sliders:
+                raise RequestError(f"damages: there is no {name!r:.80}; choose {listed(sliders)}")
+            amounts[name] = requests.number(value, name, sliders[name].low, sliders[name].high)
+        seed = requests.whole(asked.get("seed", 0), "seed", 0, 2**32 - 1)
+        return await self.work(  # type: ignore[no-any-return]
+            self._damage, view, row, picture, amounts, seed
+        )
+
+    def _damage(
+        self, view: ModelView, row: Any, picture: bytes | None, amounts: Any, seed: int
+    ) -> Response:
+        form = self.scene.form_for(view)
+        X = self.scene.rows(row) if picture is None else form.read_pixels(picture)
+        broken = damaged(view, X, amounts, seed)
+        found = view.passed(broken.X, broken.mask)
+        codes, values = found.codes.numpy(), found.values.numpy()
+        return arrays(
+            {"codes": codes, "points": view.plane.points(codes)},
+            {"damaged": form.shown(broken.X), "decoded": self.scene.shown(view, values)},
+            quality(self.scene, view, X, broken.X, values),
+        )
+
+    async def direction(self, request: Request) -> Response:
+        """Answer the step in code space from rows without something to rows with it."""
+        asked = requests.read_json(await request.body())
+        views = self.scene.views
+        model = requests.whole(asked.get("model", 0), "model", 0, len(views) - 1)
+        present, absent = (
+            requests.ids(asked.get(name), name, len(self.scene)) for name in ("with", "without")
+        )
+        vector, separation = await self.work(self.scene.direction, model, present, absent)
+        meta = {"with": len(present), "without": len(absent), "separation": separation}
+        return arrays({"direction": vector}, meta=meta)
+
 
 class Together:
     """What decodes may be made together: those of one model.
@@ -214,14 +316,8 @@ class Together:
 
 def decode_together(group: Any, items: list[Any]) -> list[tuple[Places, Shown]]:
     """Return what each of several requests to one model asks for."""
-    return [decoded(group, *item) for item in items]
-
-
-def decoded(group: Together, way: str, asked: Any, base: Any) -> tuple[Places, Shown]:
-    """Return places or codes, decoded, as they are shown."""
-    view = group.view
-    places = view.decode_at(asked, base) if way == "at" else view.decode_codes(asked)
-    return places, group.scene.shown(view, places.values)
+    found = group.view.decode_all(items)
+    return [(places, group.scene.shown(group.view, places.values)) for places in found]
 
 
 def model_facts(view: ModelView) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -36,6 +37,10 @@ ENDS = (0.02, 0.98)
 """Quantiles of a number of the code that count as low and high."""
 SIMILAR = 12
 """Samples that are found like another."""
+
+
+Asking = tuple[str, Floats, Floats | None]
+"""What is to be decoded: "at" with places of the map and a base, or "codes" with codes."""
 
 
 @dataclass(frozen=True)
@@ -224,20 +229,31 @@ class ModelView:
         base
             A code (latent,) whose part that is not seen on the map is kept.
         """
-        codes = self.plane.codes(points, base)
-        distance, index = self.tree.query(points, 1)
-        return self._placed(codes, points, index, distance)
+        return self.decode_all([("at", points, base)])[0]
 
     def decode_codes(self, codes: Floats) -> Places:
         """Return what codes (m, latent) stand for, and the shown rows of the nearest codes."""
-        index, distance = self.similar(codes, 1)
-        return self._placed(codes, self.plane.points(codes), index[:, 0], distance[:, 0])
+        return self.decode_all([("codes", codes, None)])[0]
 
-    def _placed(self, codes: Floats, points: Floats, index: Any, distance: Any) -> Places:
-        return Places(
-            codes, points, self.coder.decode(codes), index.astype(np.int32),
-            distance.astype(np.float32), self.regions(points),
-        )  # fmt: skip
+    def decode_all(self, asked: Sequence[Asking]) -> list[Places]:
+        """Return the answers to several such questions, decoded together."""
+        every = [
+            self.plane.codes(given, base) if way == "at" else given for way, given, base in asked
+        ]
+        values = self.coder.decode(np.concatenate(every))
+        places, start = [], 0
+        for (way, given, _), codes in zip(asked, every, strict=True):
+            own = values[start : start + len(codes)]
+            start += len(codes)
+            if way == "at":
+                points = given
+                distance, index = self.tree.query(points, 1)
+            else:
+                points = self.plane.points(codes)
+                index, distance = (each[:, 0] for each in self.similar(codes, 1))
+            near = index.astype(np.int32), distance.astype(np.float32)
+            places.append(Places(codes, points, own, *near, self.regions(points)))
+        return places
 
     def regions(self, points: Floats) -> Floats:
         """Return the smallest region of training codes that holds each place, (m,)."""
