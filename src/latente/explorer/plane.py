@@ -69,6 +69,18 @@ class Plane(ABC):
             mean.
         """
 
+    def turned(self, codes: Floats, like: Floats) -> Plane:
+        """Return the map with its axes so that codes lie where they lay, as far as can be.
+
+        Parameters
+        ----------
+        codes
+            Shape (n, latent).
+        like
+            Where they lay, (n, 2).
+        """
+        return self
+
 
 @dataclass(eq=False)
 class CodePlane(Plane):
@@ -171,6 +183,16 @@ class PCAPlane(Plane):
             off = base - self.mean
             outside = off - off @ self.components.T @ self.components
         return np.asarray(self.mean + outside + points @ self.components, np.float32)
+
+    def turned(self, codes: Floats, like: Floats) -> Plane:
+        own, other = self.points(codes), like - like.mean(0)
+        likeness = (own - own.mean(0)).T.astype(np.float64) @ other
+        straight, crossed = np.abs(np.diag(likeness)).sum(), np.abs(np.diag(likeness[::-1])).sum()
+        order = [0, 1] if straight >= crossed else [1, 0]
+        signs = np.where(likeness[order, [0, 1]] < 0, -1.0, 1.0).astype(np.float32)
+        turned = PCAPlane(self.mean, self.components[order] * signs[:, None], self.share)
+        turned.axes = (self.axes[order[0]], self.axes[order[1]])
+        return turned
 
 
 @dataclass(eq=False)

@@ -183,7 +183,8 @@ class RowForm(SampleForm):
     def __init__(self, preparation: Preparation, X: Any, names: list[str] | None) -> None:
         super().__init__(preparation)
         self.template: Any = take_rows(X, np.arange(1)) if is_frame(X) else None
-        self.names = names if names is not None else preparation.names
+        fitting = names is not None and len(names) == preparation.n_features
+        self.names = names if fitting else preparation.names
         self.levels: list[tuple[str, ...]] = [() for _ in range(preparation.n_features)]
         if is_frame(X):
             frame = nw.from_native(X, eager_only=True)

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import mimetypes
+import secrets
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ..errors import FileError, LatenteError, ParameterError
@@ -32,6 +35,7 @@ from . import packed, requests
 from .damage import damaged, damages_for, quality
 from .decoding import LatestWins
 from .guard import LARGEST_BODY, Guard, PatientProtocol, is_loopback
+from .learning import Learning
 from .requests import RequestError
 from .samples import Shown
 from .scene import Scene
@@ -48,6 +52,10 @@ MOST_CODES = 1024
 MOST_BYTES = 64 * 2**20
 """Bytes, about, of the samples in one answer."""
 CONNECTIONS = 512
+LISTENERS = 32
+"""Pages, at most, that are told of a fit."""
+LOOK_SECONDS, QUIET_SECONDS = 0.1, 15.0
+"""How often it is looked whether there is something to tell, and after how long a sign is given."""
 ENDING_SECONDS = 2
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -60,10 +68,13 @@ class Service:
     ----------
     scene
         What is shown.
+    learning
+        The fit that is watched, where there is one.
     """
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
+    def __init__(self, scene: Scene, learning: Learning | None = None) -> None:
+        self.scene, self.learning = scene, learning
+        self.listeners = 0
         self.pool = ThreadPoolExecutor(1, "explorer")
         self.pointer_pool = ThreadPoolExecutor(1, "explorer-pointer")
         self.decoding: LatestWins[Any, Any] = LatestWins(decode_together, self.pointer_pool)
@@ -72,6 +83,7 @@ class Service:
         """Return the addresses of the API."""
         table: list[tuple[str, str, Handler]] = [
             ("GET", "/api/info", self.info),
+            ("GET", "/api/learning", self.learn),
             ("GET", "/api/points", self.points),
             ("GET", "/api/column", self.column),
             ("GET", "/api/density", self.density),
@@ -105,7 +117,7 @@ class Service:
             "columns": [column.facts() for column in scene.columns],
             "models": [model_facts(view) for view in scene.views],
             "damages": [each.facts() for each in damages_for(scene.views[0].coder.input)],
-            "learning": None,
+            "learning": None if self.learning is None else self.learning.facts(),
             "limits": {
                 "codes": self.most(self.scene.views), "bytes": LARGEST_BODY,
                 "ids": requests.MOST_IDS,
@@ -124,7 +136,46 @@ class Service:
     async def points(self, request: Request) -> Response:
         """Answer where rows lie on a map."""
         view = self.view(request.query_params.get("model"))
-        return arrays({"points": view.points})
+        epoch = request.query_params.get("epoch")
+        if epoch is None:
+            return arrays({"points": view.points})
+        found = None
+        if self.learning is not None:
+            found = self.learning.points(requests.whole(epoch, "epoch", 0, 2**31))
+        if found is None:
+            raise RequestError("the points of that epoch are not kept", 404)
+        return arrays({"points": found})
+
+    async def learn(self, request: Request) -> Response:
+        """Answer with the epochs of a fit, as they end."""
+        if self.learning is None:
+            raise RequestError("no fit is watched here", 404)
+        last = request.headers.get("last-event-id") or "0"
+        epoch = requests.whole(last, "Last-Event-ID", 0, 2**31)
+        if self.listeners >= LISTENERS:
+            raise RequestError("too many pages listen to this fit", 429)
+        stream = self._events(self.learning, epoch)
+        return StreamingResponse(stream, media_type="text/event-stream")
+
+    async def _events(self, learning: Learning, epoch: int) -> AsyncIterator[str]:
+        self.listeners += 1
+        seen, quiet = 0, 0.0
+        try:
+            yield "retry: 1000\n\n"
+            while True:
+                events, seen = learning.since(epoch, seen)
+                for each in events:
+                    mark = "" if each.epoch is None else f"id: {each.epoch}\n"
+                    yield f"event: {each.kind}\n{mark}data: {json.dumps(each.data)}\n\n"
+                    if each.epoch is None:
+                        return
+                quiet = 0.0 if events else quiet + LOOK_SECONDS
+                if quiet > QUIET_SECONDS:
+                    quiet = 0.0
+                    yield ": still here\n\n"
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self.listeners -= 1
 
     async def column(self, request: Request) -> Response:
         """Answer a column's value of each row."""
@@ -389,15 +440,17 @@ async def refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": f"unexpected {type(error).__name__}"}, 500)
 
 
-def application(scene: Scene) -> Starlette:
+def application(scene: Scene, learning: Learning | None = None) -> Starlette:
     """Return the application that shows a scene, without the guard around it.
 
     Parameters
     ----------
     scene
         What is shown.
+    learning
+        The fit that is watched, where there is one.
     """
-    service = Service(scene)
+    service = Service(scene, learning)
     return Starlette(
         routes=[*service.routes(), *page_routes(static_table())],
         exception_handlers={
@@ -417,23 +470,26 @@ class Server:
         Where to listen; None takes the first port that is free from `PORT` on.
     token
         What has to be known to be let in; None makes one where others can reach the host.
+    learning
+        The fit that is watched, where there is one.
     """
 
     def __init__(
-        self, scene: Scene, host: str = "127.0.0.1", port: int | None = None,
+        self,
+        scene: Scene,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        *,
         token: str | None = None,
-    ) -> None:  # fmt: skip
-        import secrets
-
-        import uvicorn
-
+        learning: Learning | None = None,
+    ) -> None:
         self.scene = scene
         self.socket = listening(host, port)
         self.host, self.port = host, int(self.socket.getsockname()[1])
         if token is None and not is_loopback(host):
             token = secrets.token_urlsafe(24)
         self.token = token
-        self.app = application(scene)
+        self.app = application(scene, learning)
         config = uvicorn.Config(
             Guard(self.app, host, self.port, token),
             http=PatientProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
