@@ -220,21 +220,8 @@ class UMAPPlane(Plane):
 
     @classmethod
     def learn(cls, codes: Floats) -> Plane:
-        """Lay out codes (n, latent).
-
-        Raises
-        ------
-        MissingExtra
-            If the library is not installed.
-        """
-        try:
-            import umap
-        except ImportError:
-            raise MissingExtra(
-                "this map needs UMAP, which is not installed: pip install umap-learn, or take "
-                'map="pca"'
-            ) from None
-        found = umap.UMAP(n_components=2, random_state=0, n_jobs=1).fit_transform(codes)
+        """Lay out codes (n, latent)."""
+        found = umap_library().UMAP(n_components=2, random_state=0, n_jobs=1).fit_transform(codes)
         return cls(codes, np.asarray(found, np.float32))
 
     def points(self, codes: Floats) -> Floats:
@@ -265,11 +252,36 @@ def learn(kind: str, codes: Floats) -> Plane:
     codes
         Shape (n, latent).
     """
-    if kind != "auto" and kind not in PLANES:
-        raise ParameterError(f"map={kind!r}: choose {listed(map(repr, ('auto', *PLANES)))}")
+    check(kind)
     if kind == "auto":
         kind = "code" if codes.shape[1] <= 2 else "pca"
     return PLANES[kind](codes)
+
+
+def check(kind: str) -> None:
+    """Raise an error where there is no such map, or what it needs is not installed."""
+    if kind != "auto" and kind not in PLANES:
+        raise ParameterError(f"map={kind!r}: choose {listed(map(repr, ('auto', *PLANES)))}")
+    if kind == "umap":
+        umap_library()
+
+
+def umap_library() -> Any:
+    """Return the library that lays out codes.
+
+    Raises
+    ------
+    MissingExtra
+        If it is not installed.
+    """
+    try:
+        import umap
+    except ImportError:
+        raise MissingExtra(
+            "this map needs UMAP, which is not installed: pip install umap-learn, or take "
+            'map="pca"'
+        ) from None
+    return umap
 
 
 def between(tree: KDTree, values: Floats, queries: Floats) -> Floats:

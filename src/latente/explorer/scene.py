@@ -19,6 +19,7 @@ from ..data.dataset import take_rows
 from ..errors import DataError, ParameterError
 from ..estimator import Autoencoder
 from ..latent import direction
+from . import plane as planes
 from .coders import AutoencoderCoder, Coder, PCACoder
 from .plane import Floats
 from .samples import SampleForm, Shown, count, form_of, is_numeric, spread
@@ -138,6 +139,7 @@ class Scene:
         split: str = "",
         report: Report | None = None,
     ) -> None:
+        planes.check(map)
         named = named_models(models)
         tell = report or (lambda stage: None)
         coders = coders_of(named, X if train is None else train)

@@ -528,8 +528,9 @@ class Server:
     def stop(self) -> None:
         """Stop answering."""
         self.server.should_exit = True
-        self.thread.join(ENDING_SECONDS + 3)
-        self.socket.close()
+        self.thread.join(ENDING_SECONDS + 8)
+        if not self.thread.is_alive():
+            self.socket.close()
 
 
 def listening(host: str, port: int | None) -> socket.socket:
