@@ -229,7 +229,9 @@ class TestScene:
     def test_thumbnails(self, scene: Scene) -> None:
         picture = np.asarray(Image.open(io.BytesIO(sheet(scene, 3, 40))))
         assert picture.shape == (16, 32 * 8)
-        np.testing.assert_array_equal(picture[:8, 8:16], scene.form.shown(scene.X[4:5]).array[0, ..., 0])
+        np.testing.assert_array_equal(
+            picture[:8, 8:16], scene.form.shown(scene.X[4:5]).array[0, ..., 0]
+        )
 
     @pytest.mark.parametrize("side", [100, 7])
     def test_pictures_of_files_are_fitted(self, scene: Scene, side: int) -> None:

@@ -72,7 +72,6 @@ class Guard:
     host: str
     port: int
     token: str | None = None
-    body_seconds: float = BODY_SECONDS
     names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -153,7 +152,7 @@ class Guard:
         parts: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self.body_seconds):
+            async with asyncio.timeout(BODY_SECONDS):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":

@@ -278,8 +278,7 @@ def umap_library() -> Any:
         import umap
     except ImportError:
         raise MissingExtra(
-            "this map needs UMAP, which is not installed: pip install umap-learn, or take "
-            'map="pca"'
+            'this map needs UMAP, which is not installed: pip install umap-learn, or take map="pca"'
         ) from None
     return umap
 

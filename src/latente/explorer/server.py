@@ -57,6 +57,8 @@ LISTENERS = 32
 LOOK_SECONDS, QUIET_SECONDS = 0.1, 15.0
 """How often it is looked whether there is something to tell, and after how long a sign is given."""
 ENDING_SECONDS = 2
+KEEP_SECONDS = 30
+"""How long a connection may be idle."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -451,12 +453,12 @@ def application(scene: Scene, learning: Learning | None = None) -> Starlette:
         The fit that is watched, where there is one.
     """
     service = Service(scene, learning)
-    return Starlette(
+    made = Starlette(
         routes=[*service.routes(), *page_routes(static_table())],
-        exception_handlers={
-            HTTPException: refused, LatenteError: refused, Exception: refused,
-        },
-    )  # fmt: skip
+        exception_handlers={HTTPException: refused, LatenteError: refused, Exception: refused},
+    )
+    made.router.redirect_slashes = False
+    return made
 
 
 class Server:
@@ -492,9 +494,10 @@ class Server:
         self.app = application(scene, learning)
         config = uvicorn.Config(
             Guard(self.app, host, self.port, token),
-            http=PatientProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
+            http=PatientProtocol, ws="none", lifespan="off", log_config=None,
+            log_level="error", access_log=False,
             server_header=False, date_header=False, proxy_headers=False,
-            limit_concurrency=CONNECTIONS, timeout_keep_alive=30, backlog=128,
+            limit_concurrency=CONNECTIONS, timeout_keep_alive=KEEP_SECONDS, backlog=128,
             timeout_graceful_shutdown=ENDING_SECONDS,
         )  # fmt: skip
         self.server = uvicorn.Server(config)
