@@ -145,7 +145,7 @@ def explore(
     """
     if lang is not None and lang not in LANGUAGES:
         raise ParameterError(f"--lang {lang}: choose {listed(LANGUAGES)}")
-    page = Page(host, port, lang, browser=not no_browser)
+    page = PageOptions(host, port, lang, browser=not no_browser)
     reading = {name: options.pop(name) for name in READING}
     training = {
         "output": output, "config": config, "target": target, "validation": validation,
@@ -174,7 +174,7 @@ def refuse_given(options: Mapping[str, Any], owner: str) -> None:
         raise CallError(f"{flag} goes with {owner}")
 
 
-class Page:
+class PageOptions:
     """Where the page is served, and how it is opened.
 
     Parameters
@@ -264,14 +264,17 @@ def write(scene: Scene, path: str) -> None:
     """Write a scene as a page that needs no server."""
     from importlib import import_module
 
-    import_module("latente.explorer.site").write(scene, Path(path).expanduser())
-    typer.echo(path)
+    made = import_module("latente.explorer.site").write(scene, Path(path).expanduser())
+    for note in made.notes:
+        say(note)
+    say(f"{made.rows:,} of {made.of:,} rows, {made.bytes / 1e6:.1f} MB")
+    typer.echo(made.path)
 
 
 def watch(
     data: str,
     map_: str,
-    page: Page,
+    page: PageOptions,
     *,
     reading: dict[str, Any],
     output: str | None,

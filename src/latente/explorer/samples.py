@@ -24,6 +24,7 @@ from ..data.preparation import Preparation
 from ..data.sequences import NumberSequences, TextSequences
 from ..data.shades import from_bytes, to_bytes
 from ..errors import DataError, printable
+from ..figures.mosaic import Rendering
 from ..parts import is_number
 
 LARGEST_PICTURE = 25_000_000
@@ -98,6 +99,7 @@ class PictureForm(SampleForm):
         self.shape = preparation.layout.shape
         self.channels = 1 if self.own_channels == 1 else 3
         self.ground = self._ground(X)
+        self.ink = Rendering.learn(spread(np.asarray(X), LOOKED_AT)).ink
 
     @property
     def own_channels(self) -> int:
@@ -114,7 +116,7 @@ class PictureForm(SampleForm):
     def facts(self) -> dict[str, Any]:
         return {
             "shape": list(self.shape[:2]), "channels": self.channels, "features": None,
-            "low": [], "high": [],
+            "low": [], "high": [], "ink": self.ink,
         }  # fmt: skip
 
     def read_pixels(self, data: bytes) -> Any:
@@ -265,7 +267,7 @@ class SeriesForm(SampleForm):
             return Shown(np.asarray(X, np.float32).reshape(len(X), self.steps, self.features))
         out = np.full((len(X), self.steps, self.features), np.nan, np.float32)
         for i, each in enumerate(X):
-            out[i, : len(each)] = np.asarray(each, np.float32).reshape(len(each), -1)
+            out[i, : len(each)] = np.asarray(each, np.float32).reshape(len(each), self.features)
         return Shown(out)
 
     def facts(self) -> dict[str, Any]:
