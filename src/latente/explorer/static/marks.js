@@ -68,7 +68,7 @@ export function drawAxes(context, camera, names) {
   }
   for (const y of ticks(bottom, top, by)) {
     const [, at] = camera.screen(0, y);
-    if (at > 70 && at < camera.height - 34) write(context, text(y), 8, at, { ...style, size });
+    if (at > 70 && at < camera.height - 92) write(context, text(y), 8, at, { ...style, size });
   }
   write(context, `${names[0]} →`, camera.width - 10, camera.height - 10, {
     ...style,

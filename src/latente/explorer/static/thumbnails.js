@@ -9,7 +9,7 @@ const AT_ONCE = 2;
 const TILE = 40;
 const APART = 46;
 const MOST_SHOWN = 260;
-const CROWD = 14;
+const CROWD = 9;
 const MOST_INKED = 1000;
 /** Pictures that are inked for one frame: the others follow with the next ones. */
 const INKED_AT_ONCE = 24;
