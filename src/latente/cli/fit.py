@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ from .console import FAILED, answer, plural, print_facts, say
 from .data import READING, Data, Json, Output, as_table, open_data, with_options
 from .info import facts_of, print_terms
 from .output import check_output, existing, refuse_overwriting
-from .parameters import DEFAULTS, estimator_options, naming_file, read_config, values
+from .parameters import DEFAULTS, FIT_OPTIONS, estimator_options, naming_file, read_config, values
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
@@ -68,29 +69,21 @@ def fit(
     "dense(hidden=[128, 64])"; `latente parts` lists them all. Ctrl-C keeps what was learned.
     """
     path = check_output(output, (SUFFIX,))
-    parameters, others = read_config(config) if config else ({}, {})
-    from_file = set(parameters) - {name for name, text in options.items() if text is not None}
     reading = {name: options.pop(name) for name in READING}
-    here = {"target": target, "validation": validation, "limit": limit, "checkpoint": checkpoint}
-    here |= reading
-    others |= {name: value for name, value in here.items() if value is not None}
-    parameters = DEFAULTS | parameters | values(options)
-    refuse_overwriting(path, existing([others.get(name) for name in ("target", "validation")]))
-    dataset, clean, held_out = open_training(data, others)
+    options |= {"target": target, "validation": validation}
+    options |= {"limit": limit, "checkpoint": checkpoint}
+    call = fit_call(config, options, reading)
+    read = [call.others.get(name) for name in ("target", "validation")]
+    refuse_overwriting(path, existing(read))
+    dataset, clean, held_out = open_training(data, call.others)
     from ..build import keeps_gaps
-    from ..estimator import Autoencoder
 
-    if pca and keeps_gaps({"corruption": None} | parameters):
+    if pca and keeps_gaps({"corruption": None} | call.parameters):
         raise ParameterError("--pca does not go with --corruption gaps: PCA takes no gaps")
-    model = Autoencoder(**parameters, verbose=0 if quiet else 1 + verbose)
+    model = unfitted(call, 0 if quiet else 1 + verbose)
     begun = time.perf_counter()
-    with naming_file(config, from_file):
-        model.fit(
-            dataset.X,
-            target=None if clean is None else clean.X,
-            validation=None if held_out is None else held_out.X,
-            checkpoint=others.get("checkpoint"),
-        )
+    with naming_file(config, call.from_file):
+        model.fit(dataset.X, **fit_keywords(call, clean, held_out))
     seconds = time.perf_counter() - begun
     if dataset.names is not None:
         model.columns_ = list(dataset.names)
@@ -100,6 +93,61 @@ def fit(
     if model.stopped_ in ("interrupted", "diverged"):
         say(f"{path} holds what was learned until then")
         raise typer.Exit(FAILED)
+
+
+@dataclass(frozen=True)
+class FitCall:
+    """What a fit is asked for, on the command line and in a TOML file.
+
+    Parameters
+    ----------
+    parameters
+        The estimator's.
+    others
+        The options of a fit beside these that are given.
+    from_file
+        The parameters that the file gave.
+    """
+
+    parameters: dict[str, Any]
+    others: dict[str, Any]
+    from_file: set[str]
+
+
+def fit_call(config: str | None, options: dict[str, Any], reading: dict[str, Any]) -> FitCall:
+    """Return what a fit is asked for; what the call gives goes before what the file does.
+
+    Parameters
+    ----------
+    config
+        The TOML file, if there is one.
+    options
+        The estimator's parameters as text, and the options of a fit; None where not given.
+    reading
+        How data are to be read.
+    """
+    parameters, others = read_config(config) if config else ({}, {})
+    texts = {name: text for name, text in options.items() if name not in FIT_OPTIONS}
+    from_file = set(parameters) - {name for name, text in texts.items() if text is not None}
+    here = {name: value for name, value in options.items() if name in FIT_OPTIONS} | reading
+    others |= {name: value for name, value in here.items() if value is not None}
+    return FitCall(DEFAULTS | parameters | values(texts), others, from_file)
+
+
+def unfitted(call: FitCall, verbose: int) -> Autoencoder:
+    """Return the estimator that is to be fitted."""
+    from ..estimator import Autoencoder
+
+    return Autoencoder(**call.parameters, verbose=verbose)
+
+
+def fit_keywords(call: FitCall, clean: Dataset | None, held_out: Dataset | None) -> dict[str, Any]:
+    """Return what `Autoencoder.fit` takes beside X."""
+    return {
+        "target": None if clean is None else clean.X,
+        "validation": None if held_out is None else held_out.X,
+        "checkpoint": call.others.get("checkpoint"),
+    }
 
 
 def open_training(

@@ -138,7 +138,8 @@ class AutoencoderCoder(Coder):
     @classmethod
     def of(cls, model: Autoencoder) -> AutoencoderCoder:
         """Return the coder of a fitted autoencoder."""
-        return cls(model.fitted_, described(model))
+        parts = model.network_, model.bottleneck_, model.loss_
+        return cls(model.fitted_, facts_of(model.fitted_, *parts, model.epochs_))
 
     def facts(self) -> dict[str, Any]:
         return self._facts
@@ -245,24 +246,31 @@ class PCACoder(Coder):
         return Pass(codes, values, squares.mean(1), squares.sum(1))
 
 
-def described(model: Autoencoder) -> dict[str, Any]:
-    """Return what a fitted autoencoder is, as plain JSON values."""
-    names = {
-        family: name_of(getattr(model, f"{family}_"), family)
-        for family in ("network", "bottleneck", "loss")
-    }
+def facts_of(
+    fitted: Fitted, network: Any, bottleneck: Any, loss: Any, epochs: int
+) -> dict[str, Any]:
+    """Return what an autoencoder is, as plain JSON values.
+
+    Parameters
+    ----------
+    fitted
+        The model.
+    network, bottleneck, loss
+        The parts that it was built of.
+    epochs
+        How many it was trained.
+    """
+    title = name_of(loss, "loss")
     return {
-        "kind": "autoencoder", **names, "parameters": model.n_parameters_, "epochs": model.epochs_,
-        "scores": score_in_words(names["loss"]),
-    }  # fmt: skip
-
-
-def score_in_words(loss: str) -> str:
-    """Return what the anomaly score of an autoencoder is."""
-    return (
-        f"loss of the sample ({loss}, and what its code costs), summed over its values, as "
-        "`latente score` gives it with the other sign; higher is less normal"
-    )
+        "kind": "autoencoder",
+        "network": name_of(network, "network"),
+        "bottleneck": name_of(bottleneck, "bottleneck"),
+        "loss": title,
+        "parameters": sum(each.numel() for each in fitted.model.parameters()),
+        "epochs": epochs,
+        "scores": f"loss of the sample ({title}, and what its code costs), summed over its values, "
+        "as `latente score` gives it with the other sign; higher is less normal",
+    }
 
 
 def name_of(part: Any, family: str) -> str:

@@ -20,14 +20,14 @@ from urllib.parse import parse_qs
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from .requests import LARGEST_BODY
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-LARGEST_BODY = 8 * 2**20
-"""Bytes of a body."""
 BODY_SECONDS, HEAD_SECONDS = 20.0, 10.0
 """How long a body, and the head of a request, may take to come."""
 LONGEST_ADDRESS = 4096
@@ -72,7 +72,6 @@ class Guard:
     host: str
     port: int
     token: str | None = None
-    body_seconds: float = BODY_SECONDS
     names: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -153,7 +152,7 @@ class Guard:
         parts: list[bytes] = []
         size = 0
         try:
-            async with asyncio.timeout(self.body_seconds):
+            async with asyncio.timeout(BODY_SECONDS):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":

@@ -69,6 +69,18 @@ class Plane(ABC):
             mean.
         """
 
+    def turned(self, codes: Floats, like: Floats) -> Plane:
+        """Return the map with its axes so that codes lie where they lay, as far as can be.
+
+        Parameters
+        ----------
+        codes
+            Shape (n, latent).
+        like
+            Where they lay, (n, 2).
+        """
+        return self
+
 
 @dataclass(eq=False)
 class CodePlane(Plane):
@@ -172,6 +184,16 @@ class PCAPlane(Plane):
             outside = off - off @ self.components.T @ self.components
         return np.asarray(self.mean + outside + points @ self.components, np.float32)
 
+    def turned(self, codes: Floats, like: Floats) -> Plane:
+        own, other = self.points(codes), like - like.mean(0)
+        likeness = (own - own.mean(0)).T.astype(np.float64) @ other
+        straight, crossed = np.abs(np.diag(likeness)).sum(), np.abs(np.diag(likeness[::-1])).sum()
+        order = [0, 1] if straight >= crossed else [1, 0]
+        signs = np.where(likeness[order, [0, 1]] < 0, -1.0, 1.0).astype(np.float32)
+        turned = PCAPlane(self.mean, self.components[order] * signs[:, None], self.share)
+        turned.axes = (self.axes[order[0]], self.axes[order[1]])
+        return turned
+
 
 @dataclass(eq=False)
 class UMAPPlane(Plane):
@@ -198,21 +220,8 @@ class UMAPPlane(Plane):
 
     @classmethod
     def learn(cls, codes: Floats) -> Plane:
-        """Lay out codes (n, latent).
-
-        Raises
-        ------
-        MissingExtra
-            If the library is not installed.
-        """
-        try:
-            import umap
-        except ImportError:
-            raise MissingExtra(
-                "this map needs UMAP, which is not installed: pip install umap-learn, or take "
-                'map="pca"'
-            ) from None
-        found = umap.UMAP(n_components=2, random_state=0, n_jobs=1).fit_transform(codes)
+        """Lay out codes (n, latent)."""
+        found = umap_library().UMAP(n_components=2, random_state=0, n_jobs=1).fit_transform(codes)
         return cls(codes, np.asarray(found, np.float32))
 
     def points(self, codes: Floats) -> Floats:
@@ -243,11 +252,35 @@ def learn(kind: str, codes: Floats) -> Plane:
     codes
         Shape (n, latent).
     """
-    if kind != "auto" and kind not in PLANES:
-        raise ParameterError(f"map={kind!r}: choose {listed(map(repr, ('auto', *PLANES)))}")
+    check(kind)
     if kind == "auto":
         kind = "code" if codes.shape[1] <= 2 else "pca"
     return PLANES[kind](codes)
+
+
+def check(kind: str) -> None:
+    """Raise an error where there is no such map, or what it needs is not installed."""
+    if kind != "auto" and kind not in PLANES:
+        raise ParameterError(f"map={kind!r}: choose {listed(map(repr, ('auto', *PLANES)))}")
+    if kind == "umap":
+        umap_library()
+
+
+def umap_library() -> Any:
+    """Return the library that lays out codes.
+
+    Raises
+    ------
+    MissingExtra
+        If it is not installed.
+    """
+    try:
+        import umap
+    except ImportError:
+        raise MissingExtra(
+            'this map needs UMAP, which is not installed: pip install umap-learn, or take map="pca"'
+        ) from None
+    return umap
 
 
 def between(tree: KDTree, values: Floats, queries: Floats) -> Floats:

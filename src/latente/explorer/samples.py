@@ -24,6 +24,7 @@ from ..data.preparation import Preparation
 from ..data.sequences import NumberSequences, TextSequences
 from ..data.shades import from_bytes, to_bytes
 from ..errors import DataError, printable
+from ..figures.mosaic import Rendering
 from ..parts import is_number
 
 LARGEST_PICTURE = 25_000_000
@@ -98,6 +99,7 @@ class PictureForm(SampleForm):
         self.shape = preparation.layout.shape
         self.channels = 1 if self.own_channels == 1 else 3
         self.ground = self._ground(X)
+        self.ink = Rendering.learn(spread(np.asarray(X), LOOKED_AT)).ink
 
     @property
     def own_channels(self) -> int:
@@ -114,7 +116,7 @@ class PictureForm(SampleForm):
     def facts(self) -> dict[str, Any]:
         return {
             "shape": list(self.shape[:2]), "channels": self.channels, "features": None,
-            "low": [], "high": [],
+            "low": [], "high": [], "ink": self.ink,
         }  # fmt: skip
 
     def read_pixels(self, data: bytes) -> Any:
@@ -183,7 +185,8 @@ class RowForm(SampleForm):
     def __init__(self, preparation: Preparation, X: Any, names: list[str] | None) -> None:
         super().__init__(preparation)
         self.template: Any = take_rows(X, np.arange(1)) if is_frame(X) else None
-        self.names = names if names is not None else preparation.names
+        fitting = names is not None and len(names) == preparation.n_features
+        self.names = names if fitting else preparation.names
         self.levels: list[tuple[str, ...]] = [() for _ in range(preparation.n_features)]
         if is_frame(X):
             frame = nw.from_native(X, eager_only=True)

@@ -19,6 +19,7 @@ from ..data.dataset import take_rows
 from ..errors import DataError, ParameterError
 from ..estimator import Autoencoder
 from ..latent import direction
+from . import plane as planes
 from .coders import AutoencoderCoder, Coder, PCACoder
 from .plane import Floats
 from .samples import SampleForm, Shown, count, form_of, is_numeric, spread
@@ -33,8 +34,10 @@ MOST_COLUMNS = 200
 """Columns of a table that the map can be coloured by."""
 ERROR, SCORE = "reconstruction error", "anomaly score"
 
-Models = Autoencoder | str | Sequence["Autoencoder | str"] | Mapping[str, "Autoencoder | str"]
-"""A fitted autoencoder or "pca"; two of them; or names with them."""
+AnyModel = Autoencoder | Coder | str
+"""A fitted autoencoder, "pca", or another model of the kind that `Coder` describes."""
+Models = AnyModel | Sequence[AnyModel] | Mapping[str, AnyModel]
+"""One of them, two, or names with them."""
 Report = Callable[[str], None]
 
 
@@ -94,6 +97,8 @@ class Scene:
         second.
     columns
         Names of the columns of an array of rows.
+    more
+        What else is known of each row, by name: classes or numbers, (n,).
     name, title, split
         What the data, the page and the part of the data are called.
     report
@@ -128,15 +133,18 @@ class Scene:
         label: str = "class",
         map: str = "auto",  # noqa: A002 - what it is called everywhere
         columns: Sequence[str] | None = None,
+        more: Mapping[str, Any] | None = None,
         name: str = "data",
         title: str | None = None,
         split: str = "",
         report: Report | None = None,
     ) -> None:
+        planes.check(map)
         named = named_models(models)
         tell = report or (lambda stage: None)
         coders = coders_of(named, X if train is None else train)
-        self._begin(coders[0], X, y, classes, label, columns)
+        known = {} if y is None else {label: y}
+        self._begin(coders[0], X, {**known, **(more or {})}, {label: classes}, columns)
         self.name, self.split, self.map, self.train = name, split, map, train
         self.title = title or f"{' and '.join(named)} on {name}"
         self.views: list[ModelView] = []
@@ -146,7 +154,9 @@ class Scene:
             view.prepare()
             self.views.append(view)
 
-    def _begin(self, coder: Coder, X: Any, y: Any, classes: Any, label: str, columns: Any) -> None:
+    def _begin(
+        self, coder: Coder, X: Any, known: Mapping[str, Any], classes: Any, columns: Any
+    ) -> None:
         """Take the rows, and what is known of them."""
         self.X, self.n = X, count(X)
         if not self.n:
@@ -154,13 +164,10 @@ class Scene:
         names = None if columns is None else [str(each) for each in columns]
         self.form: SampleForm = form_of(coder.input, X, names)
         self.forms: dict[int, SampleForm] = {id(coder.input): self.form}
-        self.own_columns: list[Column] = []
-        if y is not None:
-            self.own_columns.append(column_of(label, y, self.n, classes))
-        taken = {column.name for column in self.own_columns}
-        for each in columns_of(X, names):
-            if each.name not in taken:
-                self.own_columns.append(each)
+        self.own_columns = [
+            column_of(name, values, self.n, classes.get(name)) for name, values in known.items()
+        ]
+        self.own_columns += [each for each in columns_of(X, names) if each.name not in known]
 
     def __len__(self) -> int:
         return self.n
@@ -243,13 +250,13 @@ class Scene:
         return vector, right / total
 
 
-def named_models(models: Models) -> dict[str, Autoencoder | str]:
+def named_models(models: Models) -> dict[str, AnyModel]:
     """Return one or two models by name, checked."""
     if isinstance(models, Mapping):
         named = {str(name): model for name, model in models.items()}
     else:
         single = isinstance(models, str) or not isinstance(models, Sequence)
-        several: Sequence[Any] = [models] if single else models
+        several: list[Any] = [models] if single else list(models)  # type: ignore[arg-type]
         titles = ["PCA" if isinstance(model, str) else f"model {i}"
                   for i, model in enumerate(several)]  # fmt: skip
         named = dict(zip(titles if len(several) > 1 else ["model"], several, strict=True))
@@ -258,7 +265,7 @@ def named_models(models: Models) -> dict[str, Autoencoder | str]:
     for i, (name, model) in enumerate(named.items()):
         if isinstance(model, Autoencoder):
             check_is_fitted(model, "fitted_")
-        elif not (i and model == "pca"):
+        elif not isinstance(model, Coder) and not (i and model == "pca"):
             raise ParameterError(
                 f"models: {name!r} is {model!r:.80}; give a fitted Autoencoder, and beside it "
                 'another or "pca"'
@@ -266,12 +273,14 @@ def named_models(models: Models) -> dict[str, Autoencoder | str]:
     return named
 
 
-def coders_of(named: Mapping[str, Autoencoder | str], train: Any) -> list[Coder]:
+def coders_of(named: Mapping[str, AnyModel], train: Any) -> list[Coder]:
     """Return the models as the explorer uses them; principal components are learned here."""
     found: list[Coder] = []
     for model in named.values():
         if isinstance(model, Autoencoder):
             found.append(AutoencoderCoder.of(model))
+        elif isinstance(model, Coder):
+            found.append(model)
         else:
             found.append(PCACoder.learn(found[0].input, train, found[0].latent))
     return found

@@ -8,47 +8,52 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import mimetypes
+import secrets
 import socket
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from ..errors import FileError, LatenteError, ParameterError
 from ..parts import listed
-from ..version import __version__
 from . import packed, requests
 from .damage import damaged, damages_for, quality
 from .decoding import LatestWins
-from .guard import LARGEST_BODY, Guard, PatientProtocol, is_loopback
+from .facts import MOST_CODES, most_samples, scene_facts
+from .guard import Guard, PatientProtocol, is_loopback
+from .learning import Learning
 from .requests import RequestError
 from .samples import Shown
 from .scene import Scene
 from .thumbnails import sheet
-from .view import CELLS, ModelView, Places
+from .view import ModelView, Places
 
 STATIC = Path(__file__).parent / "static"
 PORT = 8790
 """Where it listens where nothing is said; or at the next port that is free."""
 TRIED = 50
-LANGUAGES = ("en", "es", "pt")
-MOST_CODES = 1024
-"""Places, codes or samples of one request."""
-MOST_BYTES = 64 * 2**20
-"""Bytes, about, of the samples in one answer."""
 CONNECTIONS = 512
+LISTENERS = 32
+"""Pages, at most, that are told of a fit."""
+LOOK_SECONDS, QUIET_SECONDS = 0.1, 15.0
+"""How often it is looked whether there is something to tell, and after how long a sign is given."""
 ENDING_SECONDS = 2
+KEEP_SECONDS = 30
+"""How long a connection may be idle."""
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -60,10 +65,13 @@ class Service:
     ----------
     scene
         What is shown.
+    learning
+        The fit that is watched, where there is one.
     """
 
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
+    def __init__(self, scene: Scene, learning: Learning | None = None) -> None:
+        self.scene, self.learning = scene, learning
+        self.listeners = 0
         self.pool = ThreadPoolExecutor(1, "explorer")
         self.pointer_pool = ThreadPoolExecutor(1, "explorer-pointer")
         self.decoding: LatestWins[Any, Any] = LatestWins(decode_together, self.pointer_pool)
@@ -72,6 +80,7 @@ class Service:
         """Return the addresses of the API."""
         table: list[tuple[str, str, Handler]] = [
             ("GET", "/api/info", self.info),
+            ("GET", "/api/learning", self.learn),
             ("GET", "/api/points", self.points),
             ("GET", "/api/column", self.column),
             ("GET", "/api/density", self.density),
@@ -98,33 +107,52 @@ class Service:
         return JSONResponse(await self.work(self._info))
 
     def _info(self) -> dict[str, Any]:
-        scene = self.scene
-        return {
-            "version": __version__, "title": scene.title, "n": len(scene), "split": scene.split,
-            "data": {"name": scene.name, "kind": scene.form.kind, **scene.form.facts()},
-            "columns": [column.facts() for column in scene.columns],
-            "models": [model_facts(view) for view in scene.views],
-            "damages": [each.facts() for each in damages_for(scene.views[0].coder.input)],
-            "learning": None,
-            "limits": {
-                "codes": self.most(self.scene.views), "bytes": LARGEST_BODY,
-                "ids": requests.MOST_IDS,
-            },
-            "languages": list(LANGUAGES),
-        }  # fmt: skip
-
-    def most(self, views: list[ModelView]) -> int:
-        """Return how many samples one answer holds at most."""
-        largest = max(
-            4 * int(np.prod(view.coder.input.shape) + np.prod(view.coder.target.shape))
-            for view in views
-        )
-        return max(1, min(MOST_CODES, MOST_BYTES // largest))
+        learning = None if self.learning is None else self.learning.facts()
+        return {**scene_facts(self.scene), "learning": learning}
 
     async def points(self, request: Request) -> Response:
         """Answer where rows lie on a map."""
         view = self.view(request.query_params.get("model"))
-        return arrays({"points": view.points})
+        epoch = request.query_params.get("epoch")
+        if epoch is None:
+            return arrays({"points": view.points})
+        found = None
+        if self.learning is not None:
+            found = self.learning.points(requests.whole(epoch, "epoch", 0, 2**31))
+        if found is None:
+            raise RequestError("the points of that epoch are not kept", 404)
+        return arrays({"points": found})
+
+    async def learn(self, request: Request) -> Response:
+        """Answer with the epochs of a fit, as they end."""
+        if self.learning is None:
+            raise RequestError("no fit is watched here", 404)
+        last = request.headers.get("last-event-id") or "0"
+        epoch = requests.whole(last, "Last-Event-ID", 0, 2**31)
+        if self.listeners >= LISTENERS:
+            raise RequestError("too many pages listen to this fit", 429)
+        stream = self._events(self.learning, epoch)
+        return StreamingResponse(stream, media_type="text/event-stream")
+
+    async def _events(self, learning: Learning, epoch: int) -> AsyncIterator[str]:
+        self.listeners += 1
+        seen, quiet = 0, 0.0
+        try:
+            yield "retry: 1000\n\n"
+            while True:
+                events, seen = learning.since(epoch, seen)
+                for each in events:
+                    mark = "" if each.epoch is None else f"id: {each.epoch}\n"
+                    yield f"event: {each.kind}\n{mark}data: {json.dumps(each.data)}\n\n"
+                    if each.epoch is None:
+                        return
+                quiet = 0.0 if events else quiet + LOOK_SECONDS
+                if quiet > QUIET_SECONDS:
+                    quiet = 0.0
+                    yield ": still here\n\n"
+                await asyncio.sleep(LOOK_SECONDS)
+        finally:
+            self.listeners -= 1
 
     async def column(self, request: Request) -> Response:
         """Answer a column's value of each row."""
@@ -152,7 +180,7 @@ class Service:
         """Answer some rows, their codes, and what comes back of them."""
         asked = requests.read_json(await request.body())
         view = self.view(asked.get("model"))
-        ids = requests.ids(asked.get("ids"), "ids", len(self.scene), self.most([view]))
+        ids = requests.ids(asked.get("ids"), "ids", len(self.scene), most_samples([view]))
         return await self.work(self._samples, view, ids)  # type: ignore[no-any-return]
 
     def _samples(self, view: ModelView, ids: Any) -> Response:
@@ -178,14 +206,14 @@ class Service:
         pointer = None if pointer is None else requests.text(pointer, "pointer")
         if ("at" in asked) == ("codes" in asked):
             raise RequestError('give either "at", places on the map, or "codes"')
-        most = self.most([view])
+        most = most_samples([view])
         base = requests.vector(asked.get("base"), "base", view.coder.latent)
         if "at" in asked:
             item = ("at", requests.matrix(asked["at"], "at", 2, most), base)
         else:
             codes = requests.matrix(asked["codes"], "codes", view.coder.latent, most)
             item = ("codes", codes, None)
-        found = await self.decoding.ask(Together(self.scene, view), item, pointer)
+        found = await self.decoding.ask(DecodeGroup(self.scene, view), item, pointer)
         if found is None:
             return Response(status_code=204)
         places, shown = found
@@ -294,7 +322,7 @@ class Service:
         return arrays({"direction": vector}, meta=meta)
 
 
-class Together:
+class DecodeGroup:
     """What decodes may be made together: those of one model.
 
     Parameters
@@ -309,7 +337,7 @@ class Together:
         self.scene, self.view = scene, view
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Together) and other.view is self.view
+        return isinstance(other, DecodeGroup) and other.view is self.view
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -320,23 +348,6 @@ def decode_together(group: Any, items: list[Any]) -> list[tuple[Places, Shown]]:
     return [(places, group.scene.shown(group.view, places.values)) for places in found]
 
 
-def model_facts(view: ModelView) -> dict[str, Any]:
-    """Return what a model and its map are, as plain JSON values."""
-    return {
-        "name": view.name, "latent": view.coder.latent, "generative": view.coder.is_generative(),
-        **view.coder.facts(),
-        "map": {
-            "kind": view.plane.kind, "axes": list(view.plane.axes), "limits": list(view.limits),
-            "share": view.plane.share,
-        },
-        "dims": view.dims,
-        "near": view.near,
-        "density": {
-            "shape": [CELLS, CELLS], "limits": list(view.limits), "levels": list(view.levels),
-        },
-    }  # fmt: skip
-
-
 def arrays(
     found: dict[str, Any],
     samples: dict[str, Shown] | None = None,
@@ -345,7 +356,8 @@ def arrays(
     """Return an answer of packed arrays; texts go beside them."""
     shown = samples or {}
     texts = {name: each.texts for name, each in shown.items() if each.texts is not None}
-    beside = {**(meta or {}), **({"texts": texts} if texts else {})}
+    told: Any = next(iter(texts.values())) if len(shown) == 1 and texts else texts
+    beside = {**(meta or {}), **({"texts": told} if texts else {})}
     content = packed.pack({**{name: each.array for name, each in shown.items()}, **found}, beside)
     return Response(content, media_type=packed.MEDIA_TYPE)
 
@@ -389,21 +401,23 @@ async def refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": f"unexpected {type(error).__name__}"}, 500)
 
 
-def application(scene: Scene) -> Starlette:
+def application(scene: Scene, learning: Learning | None = None) -> Starlette:
     """Return the application that shows a scene, without the guard around it.
 
     Parameters
     ----------
     scene
         What is shown.
+    learning
+        The fit that is watched, where there is one.
     """
-    service = Service(scene)
-    return Starlette(
+    service = Service(scene, learning)
+    made = Starlette(
         routes=[*service.routes(), *page_routes(static_table())],
-        exception_handlers={
-            HTTPException: refused, LatenteError: refused, Exception: refused,
-        },
-    )  # fmt: skip
+        exception_handlers={HTTPException: refused, LatenteError: refused, Exception: refused},
+    )
+    made.router.redirect_slashes = False
+    return made
 
 
 class Server:
@@ -417,28 +431,32 @@ class Server:
         Where to listen; None takes the first port that is free from `PORT` on.
     token
         What has to be known to be let in; None makes one where others can reach the host.
+    learning
+        The fit that is watched, where there is one.
     """
 
     def __init__(
-        self, scene: Scene, host: str = "127.0.0.1", port: int | None = None,
+        self,
+        scene: Scene,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        *,
         token: str | None = None,
-    ) -> None:  # fmt: skip
-        import secrets
-
-        import uvicorn
-
+        learning: Learning | None = None,
+    ) -> None:
         self.scene = scene
         self.socket = listening(host, port)
         self.host, self.port = host, int(self.socket.getsockname()[1])
         if token is None and not is_loopback(host):
             token = secrets.token_urlsafe(24)
         self.token = token
-        self.app = application(scene)
+        self.app = application(scene, learning)
         config = uvicorn.Config(
             Guard(self.app, host, self.port, token),
-            http=PatientProtocol, ws="none", lifespan="off", log_config=None, access_log=False,
+            http=PatientProtocol, ws="none", lifespan="off", log_config=None,
+            log_level="error", access_log=False,
             server_header=False, date_header=False, proxy_headers=False,
-            limit_concurrency=CONNECTIONS, timeout_keep_alive=30, backlog=128,
+            limit_concurrency=CONNECTIONS, timeout_keep_alive=KEEP_SECONDS, backlog=128,
             timeout_graceful_shutdown=ENDING_SECONDS,
         )  # fmt: skip
         self.server = uvicorn.Server(config)
@@ -472,8 +490,9 @@ class Server:
     def stop(self) -> None:
         """Stop answering."""
         self.server.should_exit = True
-        self.thread.join(ENDING_SECONDS + 3)
-        self.socket.close()
+        self.thread.join(ENDING_SECONDS + 8)
+        if not self.thread.is_alive():
+            self.socket.close()
 
 
 def listening(host: str, port: int | None) -> socket.socket:
@@ -490,7 +509,8 @@ def listening(host: str, port: int | None) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reason = ""
     for each in ports:
-        found = socket.socket(family, socket.SOCK_STREAM)
+        # Named as TCP, so that asyncio sends at once: without it an answer waits for 40 ms.
+        found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if sys.platform != "win32":
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

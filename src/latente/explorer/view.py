@@ -103,6 +103,8 @@ class ModelView:
         "auto", "code", "pca" or "umap".
     train
         Rows it was trained on, which tell where it knows its way; the shown ones if not given.
+    like
+        A view of the same rows that the map is turned to be like, as far as it can be.
     """
 
     def __init__(
@@ -113,12 +115,15 @@ class ModelView:
         name: str = "model",
         map: str = "auto",  # noqa: A002 - what it is called everywhere
         train: Any = None,
+        like: ModelView | None = None,
     ) -> None:
         self.coder, self.name = coder, name
         self.rows = examined(coder, X)
         self.codes = self.rows.codes
         self.plane: Plane = planes.learn(map, self.codes)
-        self.points = self.plane.points(self.codes)
+        if like is not None:
+            self.plane = self.plane.turned(self.codes, like.points)
+        self.points: Floats = self.plane.points(self.codes)
         known = None if train is None else examined(coder, spread(train, REFERENCES)).codes
         self._known = self.points if known is None else self.plane.points(known)
         self._apart = known is not None
