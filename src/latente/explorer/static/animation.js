@@ -57,8 +57,9 @@ export function frameSize(sample, data, smallest = SMALLEST) {
  * @returns {{width: number, height: number, cells: {left: number, top: number}[]}}
  */
 export function stripLayout(count, cell, gap = GAP, widest = WIDEST) {
-  const columns = Math.max(1, Math.min(count, Math.floor((widest + gap) / (cell.width + gap))));
-  const lines = Math.ceil(count / columns);
+  const fitting = Math.max(1, Math.floor((widest + gap) / (cell.width + gap)));
+  const lines = Math.ceil(count / fitting);
+  const columns = Math.ceil(count / lines);
   return {
     width: columns * (cell.width + gap) - gap,
     height: lines * (cell.height + gap) - gap,

@@ -50,12 +50,15 @@ class Arithmetic extends Panel {
 
   build() {
     const { session } = this;
+    this.striped = null;
     this.sides = Object.fromEntries(SIDES.map((side) => [side, this.side(side)]));
     this.swap = button(this.t("arithmetic.swap"), () => this.set({ with: this.groups.without, without: this.groups.with }));
     this.clear = button(this.t("arithmetic.clear"), () => this.set({ with: [], without: [] }), { className: "button quiet" });
     this.separation = element("p.separation", { role: "status" });
     this.figure = this.keep(new SampleFigure(session, { size: 132, caption: this.t("arithmetic.before") }));
     this.after = this.keep(new SampleFigure(session, { size: 132 }));
+    const pictures = this.data.kind === "pictures";
+    this.figure.element.hidden = !pictures;
     this.sign = sign(session);
     this.slider = slider({
       label: this.t("arithmetic.amount"), low: -MOST, high: MOST, step: 0.05, value: this.amount,
@@ -65,7 +68,8 @@ class Arithmetic extends Panel {
     const words = legend(session, this.t("arithmetic.moved"), this.t("arithmetic.before"));
     this.hint = element("p.note", {}, this.t("arithmetic.none"));
     this.work = element(
-      "div.stack", { hidden: true }, element("div.figures", {}, this.figure.element, this.after.element),
+      "div.stack", { hidden: true },
+      element(`div.figures${pictures ? "" : ".one"}`, {}, this.figure.element, this.after.element),
       this.sign.element, ...[words].filter(Boolean), this.slider.element, this.strip.canvas,
     );
     this.root.append(
@@ -91,7 +95,7 @@ class Arithmetic extends Panel {
   classChoice(side) {
     const columns = this.session.info.columns.filter(({ kind }) => kind === "class");
     if (!columns.length) return null;
-    const options = columns.flatMap(({ name, classes }) => classes.map((word, i) => [`${i} ${name}`, `${name}: ${word}`]));
+    const options = columns.flatMap(({ name, classes }) => classes.map((word, i) => [`${i} ${name}`, `${this.columnName(name)}: ${word}`]));
     const made = choice(this.t("arithmetic.class"), [["", this.t("arithmetic.choose")], ...options], "", (value) => {
       if (value) this.takeClass(side, value);
     });

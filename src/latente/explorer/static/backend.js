@@ -1,15 +1,17 @@
 /**
  * The server's answers: JSON and packed arrays over HTTP.
  *
- * Every method of a backend is asynchronous. Arrays come as `{name: {data, shape}, meta}` with typed
- * arrays as data. What goes wrong is thrown as a `BackendError` with one sentence.
+ * Every method of a backend is asynchronous. Arrays come as `{name: {data, shape}, meta}` with
+ * typed arrays as data. What goes wrong is thrown as a `BackendError` with one sentence.
  */
+
+import { t } from "./words.js";
 
 /** What a backend could not do, in one sentence. */
 export class BackendError extends Error {
   /**
    * @param {string} sentence
-   * @param {"gone"|"wrong"} kind "gone": nobody answers; "wrong": the answer is that it cannot be done.
+   * @param {"gone"|"wrong"} kind "gone": nobody answers; "wrong": it cannot be done.
    */
   constructor(sentence, kind = "wrong") {
     super(sentence);
@@ -44,6 +46,8 @@ export function unpack(buffer) {
 /** The models and rows behind a server. */
 export class HttpBackend {
   #pointers = new Map();
+  /** Called with `false` when nobody answers, and with `true` when somebody does. */
+  onReach = () => {};
 
   /** @param {string} root Where the page lies; the API is beside it. */
   constructor(root = new URL("./", document.baseURI).href) {
@@ -84,8 +88,8 @@ export class HttpBackend {
   /**
    * Decode places on the map (`at`) or codes (`codes`).
    *
-   * Of the requests with the same `pointer` one is under way and one waits: the newest. One that was
-   * overtaken gives null.
+   * Of the requests with the same `pointer` one is under way and one waits: the newest. One that
+   * was overtaken gives null.
    */
   decode(request) {
     const { pointer } = request;
@@ -128,7 +132,9 @@ export class HttpBackend {
   /** The direction from one group of rows to another in the space of codes. */
   direction(model, withIds, withoutIds) {
     return this.#send("api/direction", {
-      model, with: Array.from(withIds), without: Array.from(withoutIds),
+      model,
+      with: Array.from(withIds),
+      without: Array.from(withoutIds),
     });
   }
 
@@ -178,9 +184,11 @@ export class HttpBackend {
         body,
         headers: type === null ? {} : { "Content-Type": type },
       });
-    } catch (error) {
-      throw new BackendError(String(error.message ?? error), "gone");
+    } catch {
+      this.onReach(false);
+      throw new BackendError(t("trouble.gone"), "gone");
     }
+    this.onReach(true);
     if (answer.ok) return answer;
     if (missing && answer.status === 404) return null;
     const { error } = await answer.json().catch(() => ({}));

@@ -87,21 +87,24 @@ export class Camera {
     const whole = this.wholeScale;
     const scale = Math.min(Math.max(this.scale * factor, whole * FARTHEST), whole * CLOSEST);
     const [x, y] = this.place(across, down);
-    this.x = x - ((across - this.width / 2) / scale);
-    this.y = y + ((down - this.height / 2) / scale);
+    this.x = x - (across - this.width / 2) / scale;
+    this.y = y + (down - this.height / 2) / scale;
     this.scale = scale;
   }
 }
 
+const SAMPLED = 20000;
+
 /**
- * Limits that hold all points but the few far outside.
+ * Limits that hold all points but the few far outside; of many points, as some of them say.
  *
  * @param {Float32Array} points x and y in turns.
  * @param {number} share Of the points outside, at each of the four sides.
  */
 export function robustLimits(points, share = 0.002) {
+  const every = Math.max(Math.floor(points.length / 2 / SAMPLED), 1);
   const axis = (offset) => {
-    const values = points.filter((value, at) => at % 2 === offset && Number.isFinite(value)).sort();
+    const values = sorted(points, offset, every);
     if (values.length === 0) return [-1, 1];
     const last = values.length - 1;
     const low = values[Math.floor(last * share)];
@@ -110,4 +113,24 @@ export function robustLimits(points, share = 0.002) {
     return [low - room, high + room];
   };
   return [...axis(0), ...axis(1)];
+}
+
+function sorted(points, offset, every) {
+  const values = new Float32Array(Math.ceil(points.length / 2 / every));
+  let n = 0;
+  for (let at = offset; at < points.length; at += 2 * every) {
+    if (Number.isFinite(points[at])) values[n++] = points[at];
+  }
+  return values.subarray(0, n).sort();
+}
+
+/** The limits of all points: [left, right, bottom, top]. */
+export function extent(points) {
+  const limits = [Infinity, -Infinity, Infinity, -Infinity];
+  for (let at = 0; at < points.length; at++) {
+    const low = 2 * (at % 2);
+    if (points[at] < limits[low]) limits[low] = points[at];
+    if (points[at] > limits[low + 1]) limits[low + 1] = points[at];
+  }
+  return limits.every(Number.isFinite) ? limits : [-1, 1, -1, 1];
 }

@@ -42,10 +42,12 @@ class Damage extends Panel {
   build() {
     const { session } = this;
     const pictures = this.data.kind === "pictures";
-    const figure = (key) => this.keep(new SampleFigure(session, { size: 112, caption: this.t(key) }));
+    const options = pictures ? { size: 112 } : { size: 112, columns: 6 };
+    const figure = (key) => this.keep(new SampleFigure(session, { ...options, caption: this.t(key) }));
     this.original = figure("damage.original");
     this.broken = figure("damage.damaged");
     this.restored = figure("damage.restored");
+    this.original.element.hidden = !pictures;
     const figures = element(
       `div.figures${pictures ? ".three" : ".one"}`, {},
       this.original.element, this.broken.element, this.restored.element,
@@ -82,8 +84,12 @@ class Damage extends Panel {
 
   /** A damage that has no words of its own is called by its name. */
   nameOf(name) {
-    const words = this.t(`damage.${name}`);
-    return words === `damage.${name}` ? name.replaceAll("_", " ") : words;
+    const keys = this.data.kind === "pictures" ? [] : [`damage.${name}.values`];
+    for (const key of [...keys, `damage.${name}`]) {
+      const words = this.t(key);
+      if (words !== key) return words;
+    }
+    return name.replaceAll("_", " ");
   }
 
   offerDrawing() {

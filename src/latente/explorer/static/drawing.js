@@ -154,14 +154,21 @@ class Drawing extends Panel {
     const decoded = sampleOf(this.data, answer, "decoded");
     this.result.hidden = false;
     this.restored.show(decoded, { beside: this.pictures ? null : original });
-    const values = { n: ofHundred(answer.percentile.data[0]), score: answer.scores.data[0] };
-    this.score.textContent = this.t("draw.score", { ...values, percentile: String(values.n) });
+    this.score.textContent = this.scoreWords(answer.percentile.data[0], answer.scores.data[0]);
     this.score.title = this.session.info.models[model].scores ?? "";
     const [x, y] = vectorOf(answer.points, 0);
     this.code.textContent = this.t("draw.lands", { x: number(x), y: number(y), error: number(answer.errors.data[0]) });
     this.mark("drawing", [{ kind: "cross", x, y, label: this.t("draw.mark") }], model);
     const ids = Array.from(vectorOf(answer.similar, 0)).filter((id) => id >= 0);
     this.similarLine.ask({ model, ids });
+  }
+
+  scoreWords(percentile, score) {
+    if (Number.isNaN(percentile)) return "";
+    const share = ofHundred(percentile);
+    if (share === 0) return this.t("draw.score.least", { score });
+    if (share === 100) return this.t("draw.score.most", { score });
+    return this.t("draw.score", { percentile: String(share), score });
   }
 
   showSimilar(rows) {

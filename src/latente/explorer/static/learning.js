@@ -6,10 +6,15 @@ import { number, t } from "./words.js";
 const STEP = 450;
 const PAD = { left: 44, right: 10, top: 10, bottom: 22 };
 
-/** The losses that are drawn: those of training and of held-out rows, by their keys in a record. */
+/** What a record says that is no loss. */
+const NO_LOSS = new Set(["epoch", "kept", "learning_rate", "seconds", "samples_per_second"]);
+const HELD_OUT = "validation_";
+const TOTAL = "total";
+
+/** The curves of a term of the loss: in training, and on held-out rows. */
 const CURVES = [
-  { keys: ["loss", "total", "train_loss"], word: "learning.train", color: 0 },
-  { keys: ["validation_loss", "val_loss", "validation"], word: "learning.validation", color: 1 },
+  { before: "", word: "learning.train", color: 0 },
+  { before: HELD_OUT, word: "learning.validation", color: 1 },
 ];
 
 class Learning {
@@ -40,17 +45,24 @@ class Learning {
     this.status = make("p", "note");
     this.status.setAttribute("role", "status");
     this.heading = make("h2", "");
+    this.term = make("select", "field small", { onchange: () => this.draw() });
+    const head = make("div", "learning-head");
+    head.append(this.heading, this.term);
     this.chart = make("canvas", "learning-chart");
     this.chart.setAttribute("role", "img");
     this.legend = make("div", "row note");
     this.slider = make("input", "slider", { type: "range", min: "0", step: "1" });
     this.slider.oninput = () => this.#go(Number(this.slider.value));
-    this.playing = make("button", "button primary", { type: "button", onclick: () => this.#play() });
+    this.playing = make("button", "button primary", {
+      type: "button",
+      onclick: () => this.#play(),
+    });
     this.latest = make("button", "button", { type: "button", onclick: () => this.#follow() });
     this.where = make("span", "note");
     const times = make("div", "learning-times");
     times.append(this.playing, this.latest, this.where);
-    this.element.append(this.heading, this.status, this.chart, this.legend, this.slider, times);
+    this.note = make("p", "note");
+    this.element.append(head, this.status, this.chart, this.legend, this.slider, times, this.note);
     this.draw();
   }
 
@@ -78,7 +90,9 @@ class Learning {
   #settle() {
     if (!this.#stale) return;
     this.#stale = false;
-    if (!this.done) this.kept = [...this.#records.keys()].sort((one, other) => one - other);
+    const epochs = [...this.#records.keys()].sort((one, other) => one - other);
+    if (!this.done) this.kept = epochs.filter((epoch) => this.#records.get(epoch).kept !== false);
+    this.session.state.set("learned", epochs.at(-1));
     if (!this.done && this.session.state.get("epoch") === null) this.#moveMaps(null);
     this.draw();
   }
@@ -109,9 +123,21 @@ class Learning {
 
   /* Back through the epochs */
 
-  #go(index) {
+  async #go(index) {
     const last = index >= this.kept.length - 1;
-    this.session.state.set("epoch", last ? null : this.kept[index]);
+    const wanted = this.kept[index];
+    if (!last && !this.done) await this.#askKept();
+    const epoch = this.kept.filter((kept) => kept <= wanted).at(-1) ?? this.kept[0];
+    this.session.state.set("epoch", last ? null : epoch);
+  }
+
+  /** While a long fit goes on, epochs that were kept at first are let go. */
+  async #askKept() {
+    try {
+      this.kept = (await this.session.backend.info()).learning.kept;
+    } catch (error) {
+      this.session.trouble(error);
+    }
   }
 
   #follow() {
@@ -151,6 +177,7 @@ class Learning {
   draw() {
     const epoch = this.kept[this.#index];
     this.heading.textContent = t("learning.loss");
+    this.#offerTerms();
     this.status.textContent = this.#statusWords();
     this.status.classList.toggle("warn", this.error !== null);
     this.slider.max = String(Math.max(this.kept.length - 1, 0));
@@ -161,8 +188,12 @@ class Learning {
     this.playing.textContent = t(this.#timer ? "learning.stop" : "learning.play");
     this.playing.disabled = this.kept.length < 2;
     this.latest.textContent = t("learning.latest");
-    this.latest.disabled = this.session.state.get("epoch") === null;
-    this.where.textContent = epoch === undefined ? "" : t("learning.of", { epoch, epochs: this.total });
+    const latest = this.session.state.get("epoch") === null;
+    this.latest.disabled = latest;
+    this.note.textContent = latest ? "" : t("learning.decoder");
+    this.note.hidden = latest;
+    this.where.textContent =
+      epoch === undefined ? "" : t("learning.of", { epoch, epochs: this.total });
     this.#drawChart(epoch);
   }
 
@@ -175,15 +206,28 @@ class Learning {
     return t(this.#records.size ? "learning.running" : "learning.waiting");
   }
 
+  /** Offer the terms of the loss that the records hold. */
+  #offerTerms() {
+    const record = this.#records.values().next().value ?? {};
+    const terms = Object.keys(record).filter(
+      (key) => !NO_LOSS.has(key) && !key.startsWith(HELD_OUT),
+    );
+    this.term.hidden = terms.length < 2;
+    this.term.setAttribute("aria-label", t("learning.term"));
+    if (terms.length === this.term.options.length) return;
+    this.term.replaceChildren(...terms.map((term) => new Option(term.replaceAll("_", " "), term)));
+    if (terms.includes(TOTAL)) this.term.value = TOTAL;
+  }
+
   #curves() {
     const epochs = [...this.#records.keys()].sort((one, other) => one - other);
-    return CURVES.map(({ keys, word, color }) => ({
+    const term = this.term.value || TOTAL;
+    return CURVES.map(({ before, word, color }) => ({
       word,
       color: colours().classes[color],
-      points: epochs.map((epoch) => {
-        const record = this.#records.get(epoch);
-        return [epoch, Number(record[keys.find((key) => key in record)])];
-      }).filter(([, value]) => Number.isFinite(value)),
+      points: epochs
+        .map((epoch) => [epoch, this.#records.get(epoch)[before + term] ?? NaN])
+        .filter(([, value]) => Number.isFinite(value)),
     })).filter(({ points }) => points.length > 0);
   }
 
@@ -205,18 +249,23 @@ class Learning {
   }
 
   #drawLegend(curves) {
-    this.legend.replaceChildren(...curves.map(({ word, color }) => {
-      const item = document.createElement("span");
-      const dot = document.createElement("i");
-      dot.className = "dot";
-      dot.style.background = color;
-      item.append(dot, ` ${t(word)}`);
-      return item;
-    }));
-    this.chart.setAttribute("aria-label", t("learning.chart", {
-      names: curves.map(({ word }) => t(word)).join(", "),
-      values: curves.map(({ points }) => number(points.at(-1)[1])).join(", "),
-    }));
+    this.legend.replaceChildren(
+      ...curves.map(({ word, color }) => {
+        const item = document.createElement("span");
+        const dot = document.createElement("i");
+        dot.className = "dot";
+        dot.style.background = color;
+        item.append(dot, ` ${t(word)}`);
+        return item;
+      }),
+    );
+    this.chart.setAttribute(
+      "aria-label",
+      t("learning.chart", {
+        names: curves.map(({ word }) => t(word)).join(", "),
+        values: curves.map(({ points }) => number(points.at(-1)[1])).join(", "),
+      }),
+    );
   }
 }
 

@@ -97,7 +97,7 @@ export class Pad {
     const rows = await this.panel.rows.many(this.panel.model, Array.from({ length: count }, (_, i) => i));
     const border = borderColour(rows.map((row) => row.original));
     const grey = border.reduce((sum, value) => sum + value, 0) / border.length;
-    const background = border.length === 1 || grey < 48 || grey > 207 ? border.map(() => (grey < 128 ? 0 : 255)) : border;
+    const background = border.map((value) => (value < 16 ? 0 : value > 239 ? 255 : value));
     this.pixels = new Pixels(width, height, border.length, background);
     this.ink.value = grey < 128 ? "#ffffff" : "#000000";
     this.redraw();
@@ -106,6 +106,11 @@ export class Pad {
   colour() {
     if (this.tool === "eraser") return this.pixels.background;
     return channelsOf(this.ink.value, this.pixels.channels);
+  }
+
+  /** The eraser reaches over the soft edge that a pencil of the same thickness leaves. */
+  reach() {
+    return this.tool === "eraser" ? this.thickness + 2 : this.thickness;
   }
 
   change(act) {
@@ -172,7 +177,7 @@ export class Pad {
   }
 
   strokeTo(place) {
-    this.change(() => this.pixels.stroke(this.last ?? place, place, this.thickness, this.colour()));
+    this.change(() => this.pixels.stroke(this.last ?? place, place, this.reach(), this.colour()));
     if (this.last) this.last = place;
   }
 
@@ -189,7 +194,7 @@ export class Pad {
     if (way) this.cursor = this.within([from[0] + way[0], from[1] + way[1]]);
     this.showCursor(true);
     if (way && !event.shiftKey) return undefined;
-    return this.change(() => this.pixels.stroke(from, this.cursor, this.thickness, this.colour()));
+    return this.change(() => this.pixels.stroke(from, this.cursor, this.reach(), this.colour()));
   }
 
   within([x, y]) {

@@ -14,7 +14,7 @@ export class Panel {
     this.rows = samplesOf(session);
     this.seen = false;
     this.ends = [];
-    session.state.on("lang", () => this.rebuild());
+    session.state.on(["lang", "info"], () => this.rebuild());
   }
 
   get state() {
@@ -37,6 +37,12 @@ export class Panel {
 
   t(key, values) {
     return this.session.t(key, values);
+  }
+
+  /** A column's name; the names that the explorer gives itself are in the language of the page. */
+  columnName(name) {
+    const words = this.t(`column.${name}`);
+    return words === `column.${name}` ? name : words;
   }
 
   /** Keep a figure or strip, which ends when the panel is built anew. */

@@ -12,6 +12,7 @@ import { Latest } from "./request.js";
 import { sampleOf } from "./sample.js";
 import { number } from "./words.js";
 
+const NARROW = matchMedia("(max-width: 860px)");
 /** Pins there may be. */
 const MOST = 26;
 
@@ -41,12 +42,13 @@ class Point extends Panel {
     session.state.on("escape", () => this.escape());
     session.state.on(["pins", "panel"], () => this.offerWalk());
     session.state.on("model", () => this.restart());
+    this.when("sample", () => this.rest === "sample" && this.place && this.line.ask(this.place));
   }
 
   build() {
     const { session } = this;
     const pictures = this.data.kind === "pictures";
-    this.here = this.keep(new SampleFigure(session, { size: 104, columns: 6, caption: this.t("point.decoded") }));
+    this.here = this.keep(new SampleFigure(session, { size: 104, columns: NARROW.matches ? 3 : 6, caption: this.t("point.decoded") }));
     this.near = this.keep(new SampleFigure(session, { size: 104, caption: this.t("point.nearest") }));
     this.sign = sign(session);
     this.facts = element("dl.point-facts");
@@ -61,7 +63,7 @@ class Point extends Panel {
       this.rest = value;
       if (this.place) this.line.ask(this.place);
     });
-    this.walk = element("button.button", { type: "button", hidden: true, onclick: () => this.state.set("panel", "walk") });
+    this.walk = element("button.button.walk-on", { type: "button", hidden: true, onclick: () => this.state.set("panel", "walk") });
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
     this.root.append(this.whole, this.sign.element, this.live);
     if (words) this.root.append(words);
@@ -71,6 +73,7 @@ class Point extends Panel {
   }
 
   refresh() {
+    if (this.row && this.answer) this.near.show(this.row.original);
     if (this.answer) this.draw();
     else this.point({ model: this.model, ...middle(this.about.map.limits), first: true });
   }
@@ -129,9 +132,19 @@ class Point extends Panel {
   decoded(answer, place) {
     const id = answer.nearest.data[0];
     this.answer = { answer, place, id };
-    this.status.textContent = "";
+    this.say();
     this.draw();
-    this.nearest.ask({ model: place.model, id });
+    const small = this.thumbnail(place.model, id);
+    if (small) this.showNearest(this.row?.id === id ? this.row : { id, original: small });
+    else this.nearest.ask({ model: place.model, id });
+  }
+
+  /** A row's picture from the map's small ones, if it is there and as large as the picture is. */
+  thumbnail(model, id) {
+    const small = this.session.maps[model]?.thumbnails?.get(id);
+    const [height, width] = this.data.shape;
+    if (!small || small.width !== width || small.height !== height) return null;
+    return { kind: "picture", ...small };
   }
 
   draw() {
@@ -151,8 +164,8 @@ class Point extends Panel {
     const facts = [
       [this.t(place.first ? "point.middle" : "point.at"), at],
       [this.t("point.sample"), String(id)],
-      ...(row?.labels ?? []).slice(0, 1),
-      [this.t("point.distance"), number(this.distance)],
+      ...(row?.labels ?? []).slice(0, 1).map(([name, word]) => [this.columnName(name), word]),
+      [this.t("point.distance"), number(this.distance < 1e-6 ? 0 : this.distance)],
     ];
     this.facts.replaceChildren(...facts.flatMap(([name, value]) => [
       element("dt", {}, name), element("dd", {}, value),
@@ -172,7 +185,7 @@ class Point extends Panel {
   async showNearest(row) {
     this.row = row;
     this.near.show(row.original);
-    this.draw();
+    if (this.data.kind !== "pictures") this.draw();
     if (row.labels) return;
     row.labels = await this.rows.classes(row.id).catch(() => []);
     if (this.row === row && this.answer?.id === row.id) this.showFacts(this.answer.place, row.id, row);
@@ -186,7 +199,8 @@ class Point extends Panel {
     const pin = onSample ? [...this.session.maps[model].pointOf(id), id] : [x, y];
     const pins = withPin(this.state.get("pins"), pin);
     this.state.set("pins", pins);
-    this.say(pins.length >= MOST ? this.t("walk.most", { n: MOST }) : this.t("point.set", { name: pinName(pins.length - 1) }));
+    if (pins.length >= MOST) this.say(this.t("walk.most", { n: MOST }));
+    this.live.textContent = this.t("point.set", { name: pinName(pins.length - 1) });
   }
 
   /** Esc takes the last pin away. */

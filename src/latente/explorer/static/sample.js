@@ -3,6 +3,7 @@
  *
  * @typedef {{kind: "picture", width: number, height: number, channels: number,
  *            pixels: Uint8Array|Uint8ClampedArray}
+ *         | {kind: "picture", width: number, height: number, sheet: ImageBitmap, x: number, y: number}
  *         | {kind: "row", values: Float32Array}
  *         | {kind: "sequence", length: number, channels: number, values: Float32Array}
  *         | {kind: "text", text: string}} Sample
@@ -131,8 +132,10 @@ export function draw(canvas, sample, options) {
 function drawPixels(canvas, sample) {
   if (canvas.width !== sample.width) canvas.width = sample.width;
   if (canvas.height !== sample.height) canvas.height = sample.height;
-  const picture = new ImageData(rgba(sample), sample.width, sample.height);
-  canvas.getContext("2d").putImageData(picture, 0, 0);
+  const context = canvas.getContext("2d");
+  const { sheet, x, y, width, height } = sample;
+  if (sheet) context.drawImage(sheet, x, y, width, height, 0, 0, width, height);
+  else context.putImageData(new ImageData(rgba(sample), width, height), 0, 0);
 }
 
 /**

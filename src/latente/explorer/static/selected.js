@@ -100,7 +100,7 @@ class Selected extends Panel {
 
   showFacts(row, labels) {
     if (this.row !== row) return;
-    const facts = [...labels];
+    const facts = labels.map(([name, value]) => [this.columnName(name), value]);
     if (this.data.kind === "pictures") {
       const far = rootMeanSquare(row.original.pixels, row.decoded.pixels);
       facts.push([this.t("selected.rms"), number(far)]);

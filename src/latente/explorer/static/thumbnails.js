@@ -4,13 +4,17 @@ import { channels, colours } from "./theme.js";
 
 const BLOCK = 1024;
 const COLUMNS = 32;
-const MOST_BLOCKS = 48;
+const MOST_BLOCKS = 32;
 const AT_ONCE = 2;
 const TILE = 40;
 const APART = 46;
 const MOST_SHOWN = 260;
-const CROWD = 14;
+const CROWD = 9;
 const MOST_INKED = 1000;
+/** Pictures that are inked for one frame: the others follow with the next ones. */
+const INKED_AT_ONCE = 24;
+/** Cells from one column of a net to the next, more than there are rows. */
+const FAR = 2 ** 26;
 
 /** Pictures of rows, by blocks of 1024; the blocks that were used last are kept. */
 export class Thumbnails {
@@ -19,6 +23,7 @@ export class Thumbnails {
   #waiting = [];
   #busy = 0;
   #none = false;
+  #fresh = 0;
 
   /** @param {() => void} arrived Called when pictures have come. */
   constructor(backend, n, arrived) {
@@ -39,17 +44,53 @@ export class Thumbnails {
     this.#blocks.set(block, sheet);
     const [width, height] = this.#cell(sheet, block);
     const at = id % BLOCK;
-    return { sheet, x: (at % COLUMNS) * width, y: Math.floor(at / COLUMNS) * height, width, height };
+    return {
+      sheet,
+      x: (at % COLUMNS) * width,
+      y: Math.floor(at / COLUMNS) * height,
+      width,
+      height,
+    };
   }
 
-  /** A row's picture as ink: its grey levels are how much of the colour there is. */
+  /** Say that a frame begins; when it could not ink all pictures it ends with another one. */
+  begin() {
+    this.#fresh = 0;
+  }
+
+  /** Whether a frame had to leave pictures to the next one. */
+  get behind() {
+    return this.#fresh >= INKED_AT_ONCE;
+  }
+
+  /**
+   * A row's picture as ink: its grey levels are how much of the colour there is; null if that has
+   * to wait for the next frame.
+   */
   inked(id, color, ratio) {
     const key = `${id} ${color} ${ratio}`;
+    if (!this.#inked.has(key) && this.#fresh >= INKED_AT_ONCE) return null;
+    if (!this.#inked.has(key)) this.#fresh++;
     const inked = this.#inked.get(key) ?? ink(this.get(id), color, ratio);
     this.#inked.delete(key);
     this.#inked.set(key, inked);
     if (this.#inked.size > MOST_INKED) this.#inked.delete(this.#inked.keys().next().value);
     return inked;
+  }
+
+  /** The order in which rows are chosen: those whose pictures are here, then by number. */
+  rank(id) {
+    return this.#blocks.get(Math.floor(id / BLOCK)) ? id : id + this.n;
+  }
+
+  /** Of rows those whose pictures can all be kept: of blocks that are here, then of others. */
+  affordable(ids) {
+    const blocks = new Set(ids.map((id) => Math.floor(id / BLOCK)));
+    if (blocks.size <= MOST_BLOCKS) return ids;
+    const here = (block) => (this.#blocks.get(block) ? 0 : 1);
+    const order = [...blocks].sort((one, other) => here(one) - here(other) || one - other);
+    const kept = new Set(order.slice(0, MOST_BLOCKS));
+    return ids.filter((id) => kept.has(Math.floor(id / BLOCK)));
   }
 
   #cell(sheet, block) {
@@ -70,7 +111,10 @@ export class Thumbnails {
     this.#blocks.set(block, null);
     this.#waiting.shift();
     try {
-      const sheet = await this.backend.thumbnails(block * BLOCK, Math.min(BLOCK, this.n - block * BLOCK));
+      const sheet = await this.backend.thumbnails(
+        block * BLOCK,
+        Math.min(BLOCK, this.n - block * BLOCK),
+      );
       if (sheet === null) this.#none = true;
       else this.#keep(block, sheet);
     } catch {
@@ -116,26 +160,30 @@ function ink({ sheet, x, y, width, height }, color, ratio) {
  * @param {import("./nearest.js").Grid} grid
  * @param {import("./camera.js").Camera} camera
  * @param {(id: number) => boolean} counts Whether a row may be shown.
+ * @param {Thumbnails} thumbnails
  * @returns {number[]} None where points are too close together.
  */
-export function choose(grid, camera, counts) {
+export function choose(grid, camera, counts, thumbnails) {
   const limits = camera.limits();
   const places = (camera.width * camera.height) / (APART * APART);
   if (grid.count(limits) > CROWD * places) return [];
-  return firsts(grid, limits, netSide(camera.scale), counts).slice(0, MOST_SHOWN);
+  const rank = (id) => thumbnails.rank(id);
+  const ids = firsts(grid, limits, netSide(camera.scale), counts, rank);
+  return thumbnails.affordable(ids.slice(0, MOST_SHOWN));
 }
 
 const netSide = (scale) => APART / 2 ** (Math.round(Math.log2(scale) * 4) / 4);
 
-function firsts(grid, limits, side, counts) {
+function firsts(grid, limits, side, counts, rank) {
   const first = new Map();
   const wide = [limits[0] - side, limits[1] + side, limits[2] - side, limits[3] + side];
   grid.within(wide, (id, x, y) => {
     if (!counts(id)) return;
-    const cell = `${Math.floor(x / side)},${Math.floor(y / side)}`;
-    if (!first.has(cell) || id < first.get(cell)) first.set(cell, id);
+    const cell = Math.floor(x / side) * FAR + Math.floor(y / side);
+    if (!first.has(cell) || rank(id) < rank(first.get(cell))) first.set(cell, id);
   });
-  return apart([...first.values()].sort((one, other) => one - other), grid.points, side * 0.8);
+  const ids = [...first.values()].sort((one, other) => rank(one) - rank(other));
+  return apart(ids, grid.points, side * 0.8);
 }
 
 /** Leave out what is too close to one before it. */
@@ -146,27 +194,28 @@ function apart(ids, points, distance) {
     const [x, y] = [points[2 * id], points[2 * id + 1]];
     for (let column = cell(x) - 1; column <= cell(x) + 1; column++) {
       for (let row = cell(y) - 1; row <= cell(y) + 1; row++) {
-        for (const other of kept.get(`${column},${row}`) ?? []) {
+        for (const other of kept.get(column * FAR + row) ?? []) {
           const [dx, dy] = [points[2 * other] - x, points[2 * other + 1] - y];
           if (Math.max(Math.abs(dx), Math.abs(dy)) < distance) return false;
         }
       }
     }
-    const key = `${cell(x)},${cell(y)}`;
+    const key = cell(x) * FAR + cell(y);
     kept.set(key, [...(kept.get(key) ?? []), id]);
     return true;
   });
 }
 
 /**
- * Draw pictures of rows at their points, framed in the points' colours; pictures of ink are drawn in
- * these colours instead.
+ * Draw pictures of rows at their points, framed in the points' colours; pictures of ink are drawn
+ * in these colours instead.
  *
  * @param {(id: number) => string} colorOf A row's colour, "#rrggbb".
  * @param {boolean} ink Whether pictures are of ink: grey ones, mostly low.
  */
 export function drawThumbnails(context, camera, points, ids, thumbnails, colorOf, ink) {
   const ratio = context.getTransform().a;
+  thumbnails.begin();
   context.imageSmoothingEnabled = true;
   for (const id of ids) {
     const picture = thumbnails.get(id);
@@ -175,9 +224,11 @@ export function drawThumbnails(context, camera, points, ids, thumbnails, colorOf
     const larger = (TILE - 4) / Math.max(picture.width, picture.height);
     const [width, height] = [picture.width * larger, picture.height * larger];
     const box = [Math.round(across - width / 2), Math.round(down - height / 2), width, height];
-    if (ink) drawInk(context, box, thumbnails.inked(id, colorOf(id), ratio));
-    else drawPhoto(context, box, picture, colorOf(id));
+    const inked = ink ? thumbnails.inked(id, colorOf(id), ratio) : null;
+    if (inked) drawInk(context, box, inked);
+    else if (!ink) drawPhoto(context, box, picture, colorOf(id));
   }
+  if (thumbnails.behind) thumbnails.arrived();
 }
 
 function drawPhoto(context, [left, top, width, height], { sheet, x, y, ...cell }, color) {

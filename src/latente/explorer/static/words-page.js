@@ -5,7 +5,7 @@ import { register } from "./words.js";
 register({
   en: {
     "page.skip": "Go to the map",
-    "page.rows": "{n} samples",
+    "page.rows.some": "{rows} of {of} samples",
     "page.rows.one": "{n} sample",
     "page.rows.other": "{n} samples",
     "page.split.test": "held out from training",
@@ -25,7 +25,8 @@ register({
     "panel.walk": "Walk",
     "panel.selected": "Sample",
     "panel.learning": "Learning",
-    "map.label": "Map of codes: {name}. Arrow keys move the pointer, Enter pins, plus and minus zoom.",
+    "map.label":
+      "Map of codes: {name}. Arrow keys move the pointer, Enter pins, plus and minus zoom.",
     "map.color": "Colour",
     "map.color.none": "One colour",
     "map.zoom.in": "Zoom in",
@@ -44,8 +45,8 @@ register({
     "map.all": "All",
     "map.all.title": "Switch all classes on",
     "map.class.title": "{name}: {n} samples. Click: on or off. Double click: only this one.",
-    "map.kind.pca": "projection of {d} dimensions: shows {share} of the variance",
-    "map.kind.pca.plain": "projection of {d} dimensions",
+    "map.kind.pca": "PCA of {d} dimensions: {share} of the variance",
+    "map.kind.pca.plain": "PCA of {d} dimensions",
     "map.kind.umap": "UMAP of {d} dimensions: distances are distorted",
     "map.kind.code": "the two numbers of the code",
     "map.nowebgl": "This browser has no WebGL, so the map is drawn more slowly.",
@@ -70,6 +71,8 @@ register({
     "learning.latest": "Latest",
     "learning.loss": "Loss per epoch",
     "learning.chart": "Loss per epoch: {names}. Latest: {values}.",
+    "learning.decoder": "The decoder is that of the last epoch.",
+    "learning.term": "Term of the loss",
     "learning.train": "training",
     "learning.validation": "held out",
     "trouble.gone": "The explorer does not answer. Is it still running in the terminal?",
@@ -86,8 +89,9 @@ register({
     "help.digits": "choose a panel",
     "help.switch": "go to the other map",
     "help.question": "this list",
-    "help.mouse": "Mouse: move to decode, click to pin, drag to move the map, wheel to zoom, "
-      + "Shift and drag for the lasso.",
+    "help.mouse":
+      "Mouse: move to decode, click to pin, drag to move the map, wheel to zoom, " +
+      "Shift and drag for the lasso.",
     "help.touch": "Touch: tap to decode, press long to pin, drag to move, two fingers to zoom.",
     "help.address": "The address holds what you see: copy it to share the view.",
     "key.arrows": "Arrows",
@@ -96,7 +100,7 @@ register({
   },
   es: {
     "page.skip": "Ir al mapa",
-    "page.rows": "{n} muestras",
+    "page.rows.some": "{rows} de {of} muestras",
     "page.rows.one": "{n} muestra",
     "page.rows.other": "{n} muestras",
     "page.split.test": "no vistas en el entrenamiento",
@@ -136,8 +140,8 @@ register({
     "map.all": "Todas",
     "map.all.title": "Mostrar todas las clases",
     "map.class.title": "{name}: {n} muestras. Clic: mostrar u ocultar. Doble clic: solo esta.",
-    "map.kind.pca": "proyección de {d} dimensiones: muestra el {share} de la varianza",
-    "map.kind.pca.plain": "proyección de {d} dimensiones",
+    "map.kind.pca": "PCA de {d} dimensiones: {share} de la varianza",
+    "map.kind.pca.plain": "PCA de {d} dimensiones",
     "map.kind.umap": "UMAP de {d} dimensiones: las distancias están deformadas",
     "map.kind.code": "los dos números del código",
     "map.nowebgl": "Este navegador no tiene WebGL: el mapa se dibuja más despacio.",
@@ -154,8 +158,7 @@ register({
     "learning.of": "Época {epoch} de {epochs}",
     "learning.waiting": "Esperando la primera época…",
     "learning.running": "Entrenando",
-    "learning.done":
-      "El entrenamiento terminó después de {epochs} épocas; la mejor fue la {best}.",
+    "learning.done": "El entrenamiento terminó después de {epochs} épocas; la mejor fue la {best}.",
     "learning.done.plain": "El entrenamiento terminó después de {epochs} épocas.",
     "learning.failed": "El ajuste terminó con un error: {error}",
     "learning.play": "Reproducir desde el principio",
@@ -163,6 +166,8 @@ register({
     "learning.latest": "Última",
     "learning.loss": "Pérdida por época",
     "learning.chart": "Pérdida por época: {names}. Última: {values}.",
+    "learning.decoder": "El decodificador es el de la última época.",
+    "learning.term": "Término de la pérdida",
     "learning.train": "entrenamiento",
     "learning.validation": "reservadas",
     "trouble.gone": "El explorador no responde. ¿Sigue en marcha en la terminal?",
@@ -179,10 +184,12 @@ register({
     "help.digits": "eligen un panel",
     "help.switch": "va al otro mapa",
     "help.question": "esta lista",
-    "help.mouse": "Ratón: mueva para decodificar, haga clic para fijar, arrastre para mover el mapa, "
-      + "rueda para ampliar, Mayús y arrastrar para el lazo.",
-    "help.touch": "Pantalla táctil: toque para decodificar, mantenga pulsado para fijar, arrastre para "
-      + "mover, dos dedos para ampliar.",
+    "help.mouse":
+      "Ratón: mueva para decodificar, haga clic para fijar, arrastre para mover el mapa, " +
+      "rueda para ampliar, Mayús y arrastrar para el lazo.",
+    "help.touch":
+      "Pantalla táctil: toque para decodificar, mantenga pulsado para fijar, arrastre para " +
+      "mover, dos dedos para ampliar.",
     "help.address": "La dirección guarda lo que se ve: cópiela para compartir la vista.",
     "key.arrows": "Flechas",
     "key.enter": "Intro",
@@ -190,7 +197,7 @@ register({
   },
   pt: {
     "page.skip": "Ir para o mapa",
-    "page.rows": "{n} amostras",
+    "page.rows.some": "{rows} de {of} amostras",
     "page.rows.one": "{n} amostra",
     "page.rows.other": "{n} amostras",
     "page.split.test": "não vistas no treino",
@@ -230,8 +237,8 @@ register({
     "map.all": "Todas",
     "map.all.title": "Mostrar todas as classes",
     "map.class.title": "{name}: {n} amostras. Clique: mostrar ou ocultar. Duplo clique: só esta.",
-    "map.kind.pca": "projeção de {d} dimensões: mostra {share} da variância",
-    "map.kind.pca.plain": "projeção de {d} dimensões",
+    "map.kind.pca": "PCA de {d} dimensões: {share} da variância",
+    "map.kind.pca.plain": "PCA de {d} dimensões",
     "map.kind.umap": "UMAP de {d} dimensões: as distâncias são deformadas",
     "map.kind.code": "os dois números do código",
     "map.nowebgl": "Este navegador não tem WebGL: o mapa é desenhado mais devagar.",
@@ -256,6 +263,8 @@ register({
     "learning.latest": "Última",
     "learning.loss": "Perda por época",
     "learning.chart": "Perda por época: {names}. Última: {values}.",
+    "learning.decoder": "O decodificador é o da última época.",
+    "learning.term": "Termo da perda",
     "learning.train": "treino",
     "learning.validation": "reservadas",
     "trouble.gone": "O explorador não responde. Ele ainda está em execução no terminal?",
@@ -272,10 +281,12 @@ register({
     "help.digits": "escolhem um painel",
     "help.switch": "vai para o outro mapa",
     "help.question": "esta lista",
-    "help.mouse": "Mouse: mova para decodificar, clique para fixar, arraste para mover o mapa, "
-      + "roda para ampliar, Shift e arrastar para o laço.",
-    "help.touch": "Tela de toque: toque para decodificar, pressione para fixar, arraste para mover, "
-      + "dois dedos para ampliar.",
+    "help.mouse":
+      "Mouse: mova para decodificar, clique para fixar, arraste para mover o mapa, " +
+      "roda para ampliar, Shift e arrastar para o laço.",
+    "help.touch":
+      "Tela de toque: toque para decodificar, pressione para fixar, arraste para mover, " +
+      "dois dedos para ampliar.",
     "help.address": "O endereço guarda o que você vê: copie-o para compartilhar a vista.",
     "key.arrows": "Setas",
     "key.enter": "Enter",
