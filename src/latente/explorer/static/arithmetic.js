@@ -31,9 +31,21 @@ class Arithmetic extends Panel {
   constructor(session, root) {
     super(session, root);
     this.amount = 1;
-    this.finding = new Latest((asked) => this.find(asked), (answer, asked) => this.found(answer, asked), (e) => this.failed(e));
-    this.line = new Latest((asked) => this.apply(asked), (answer, asked) => this.applied(answer, asked), (e) => this.failed(e));
-    this.cells = new Latest((asked) => this.applyAll(asked), (answer, asked) => this.allApplied(answer, asked), (e) => this.failed(e));
+    this.finding = new Latest(
+      (asked) => this.find(asked),
+      (answer, asked) => this.found(answer, asked),
+      (e) => this.failed(e),
+    );
+    this.line = new Latest(
+      (asked) => this.apply(asked),
+      (answer, asked) => this.applied(answer, asked),
+      (e) => this.failed(e),
+    );
+    this.cells = new Latest(
+      (asked) => this.applyAll(asked),
+      (answer, asked) => this.allApplied(answer, asked),
+      (e) => this.failed(e),
+    );
     this.askCells = settled((asked) => this.cells.ask(asked), REST);
     this.when("selection", () => this.offerSelection());
     this.when("sample", () => this.ask());
@@ -52,29 +64,48 @@ class Arithmetic extends Panel {
     const { session } = this;
     this.striped = null;
     this.sides = Object.fromEntries(SIDES.map((side) => [side, this.side(side)]));
-    this.swap = button(this.t("arithmetic.swap"), () => this.set({ with: this.groups.without, without: this.groups.with }));
-    this.clear = button(this.t("arithmetic.clear"), () => this.set({ with: [], without: [] }), { className: "button quiet" });
+    this.swap = button(this.t("arithmetic.swap"), () =>
+      this.set({ with: this.groups.without, without: this.groups.with }),
+    );
+    this.clear = button(this.t("arithmetic.clear"), () => this.set({ with: [], without: [] }), {
+      className: "button quiet",
+    });
     this.separation = element("p.separation", { role: "status" });
-    this.figure = this.keep(new SampleFigure(session, { size: 132, caption: this.t("arithmetic.before") }));
+    this.figure = this.keep(
+      new SampleFigure(session, { size: 132, caption: this.t("arithmetic.before") }),
+    );
     this.after = this.keep(new SampleFigure(session, { size: 132 }));
     const pictures = this.data.kind === "pictures";
     this.figure.element.hidden = !pictures;
     this.sign = sign(session);
     this.slider = slider({
-      label: this.t("arithmetic.amount"), low: -MOST, high: MOST, step: 0.05, value: this.amount,
-      words: (value) => this.words(value), oninput: (value) => this.go(value),
+      label: this.t("arithmetic.amount"),
+      low: -MOST,
+      high: MOST,
+      step: 0.05,
+      value: this.amount,
+      words: (value) => this.words(value),
+      oninput: (value) => this.go(value),
     });
     this.strip = this.keep(new Strip(session, { onpick: (i) => this.go(amounts()[i]) }));
     const words = legend(session, this.t("arithmetic.moved"), this.t("arithmetic.before"));
     this.hint = element("p.note", {}, this.t("arithmetic.none"));
     this.work = element(
-      "div.stack", { hidden: true },
+      "div.stack",
+      { hidden: true },
       element(`div.figures${pictures ? "" : ".one"}`, {}, this.figure.element, this.after.element),
-      this.sign.element, ...[words].filter(Boolean), this.slider.element, this.strip.canvas,
+      this.sign.element,
+      ...[words].filter(Boolean),
+      this.slider.element,
+      this.strip.canvas,
     );
     this.root.append(
-      element("p.note", {}, this.t("arithmetic.hint")), ...SIDES.map((side) => this.sides[side].element),
-      element("div.row", {}, this.swap, this.clear), this.separation, this.hint, this.work,
+      element("p.note", {}, this.t("arithmetic.hint")),
+      ...SIDES.map((side) => this.sides[side].element),
+      element("div.row", {}, this.swap, this.clear),
+      this.separation,
+      this.hint,
+      this.work,
     );
   }
 
@@ -86,7 +117,9 @@ class Arithmetic extends Panel {
     });
     const classes = this.classChoice(side);
     const whole = element(
-      "fieldset.group", {}, element("legend", {}, this.t(`arithmetic.${side}`), " ", count),
+      "fieldset.group",
+      {},
+      element("legend", {}, this.t(`arithmetic.${side}`), " ", count),
       element("div.row", {}, take, classes?.element),
     );
     return { element: whole, count, take, classes };
@@ -95,10 +128,17 @@ class Arithmetic extends Panel {
   classChoice(side) {
     const columns = this.session.info.columns.filter(({ kind }) => kind === "class");
     if (!columns.length) return null;
-    const options = columns.flatMap(({ name, classes }) => classes.map((word, i) => [`${i} ${name}`, `${this.columnName(name)}: ${word}`]));
-    const made = choice(this.t("arithmetic.class"), [["", this.t("arithmetic.choose")], ...options], "", (value) => {
-      if (value) this.takeClass(side, value);
-    });
+    const options = columns.flatMap(({ name, classes }) =>
+      classes.map((word, i) => [`${i} ${name}`, `${this.columnName(name)}: ${word}`]),
+    );
+    const made = choice(
+      this.t("arithmetic.class"),
+      [["", this.t("arithmetic.choose")], ...options],
+      "",
+      (value) => {
+        if (value) this.takeClass(side, value);
+      },
+    );
     return made;
   }
 
@@ -119,7 +159,9 @@ class Arithmetic extends Panel {
   /** The rest of the rows: what a first group is compared with until another is chosen. */
   others(ids) {
     const inside = new Set(ids);
-    return Array.from({ length: this.session.info.n }, (_, id) => id).filter((id) => !inside.has(id));
+    return Array.from({ length: this.session.info.n }, (_, id) => id).filter(
+      (id) => !inside.has(id),
+    );
   }
 
   set(groups) {
@@ -144,7 +186,9 @@ class Arithmetic extends Panel {
     const n = this.state.get("selection")?.length ?? 0;
     for (const side of SIDES) {
       this.sides[side].take.disabled = n === 0;
-      this.sides[side].take.textContent = n ? this.t("arithmetic.take", { n }) : this.t("arithmetic.lasso");
+      this.sides[side].take.textContent = n
+        ? this.t("arithmetic.take", { n })
+        : this.t("arithmetic.lasso");
     }
   }
 
@@ -175,8 +219,10 @@ class Arithmetic extends Panel {
     this.direction = answer.direction.data;
     const { separation } = answer.meta;
     this.say();
-    this.separation.textContent = separation === null || separation === undefined
-      ? this.t("arithmetic.few") : this.separationWords(separation);
+    this.separation.textContent =
+      separation === null || separation === undefined
+        ? this.t("arithmetic.few")
+        : this.separationWords(separation);
     this.ask();
   }
 
@@ -222,9 +268,14 @@ class Arithmetic extends Panel {
   applied({ answer, row }, { amount, direction }) {
     if (direction !== this.direction) return;
     const sample = sampleOf(this.data, answer, "decoded");
-    this.figure.show(row.decoded, { caption: this.t("arithmetic.before.of", { id: String(row.id) }) });
+    this.figure.show(row.decoded, {
+      caption: this.t("arithmetic.before.of", { id: String(row.id) }),
+    });
     const beside = this.data.kind === "pictures" ? null : row.decoded;
-    this.after.show(sample, { beside, caption: this.t("arithmetic.after", { amount: this.words(amount) }) });
+    this.after.show(sample, {
+      beside,
+      caption: this.t("arithmetic.after", { amount: this.words(amount) }),
+    });
     this.sign.show(nearness(answer.inside.data[0], null, this.about.near));
     this.here = Array.from(vectorOf(answer.points, 0));
     this.drawMarks();
@@ -242,7 +293,10 @@ class Arithmetic extends Panel {
     const samples = amounts().map((_, i) => sampleOf(this.data, answer, "decoded", i));
     this.path = amounts().map((_, i) => Array.from(vectorOf(answer.points, i)));
     const current = Math.round(((this.amount + MOST) / (2 * MOST)) * (CELLS - 1));
-    this.strip.show(samples, { label: this.t("arithmetic.strip", { low: number(-MOST), high: number(MOST) }), current });
+    this.strip.show(samples, {
+      label: this.t("arithmetic.strip", { low: number(-MOST), high: number(MOST) }),
+      current,
+    });
     this.drawMarks();
   }
 

@@ -15,7 +15,8 @@ export class Pixels {
   }
 
   clear() {
-    for (let i = 0; i < this.pixels.length; i += 1) this.pixels[i] = this.background[i % this.channels];
+    for (let i = 0; i < this.pixels.length; i += 1)
+      this.pixels[i] = this.background[i % this.channels];
   }
 
   invert() {

@@ -92,7 +92,9 @@ export function choice(label, options, value, onchange) {
 /** A box to tick, with its label. */
 export function tickbox(label, checked, onchange) {
   const input = element("input", {
-    type: "checkbox", checked, onchange: () => onchange(input.checked),
+    type: "checkbox",
+    checked,
+    onchange: () => onchange(input.checked),
   });
   return element("label.tickbox", {}, input, element("span", {}, label));
 }

@@ -20,7 +20,9 @@ export function base64(bytes) {
 
 /** The damages that are more than none. */
 export function chosenDamages(damages, values) {
-  return Object.fromEntries(damages.filter(({ name, low }) => values[name] > low).map(({ name }) => [name, values[name]]));
+  return Object.fromEntries(
+    damages.filter(({ name, low }) => values[name] > low).map(({ name }) => [name, values[name]]),
+  );
 }
 
 class Damage extends Panel {
@@ -31,7 +33,11 @@ class Damage extends Panel {
     if (damages.length) this.values[damages[0].name] = damages[0].value;
     this.seed = 1;
     this.of = "sample";
-    this.line = new Latest((asked) => this.damage(asked), (answer) => this.damaged(answer), (e) => this.failed(e));
+    this.line = new Latest(
+      (asked) => this.damage(asked),
+      (answer) => this.damaged(answer),
+      (e) => this.failed(e),
+    );
     this.when(["sample", "model"], () => this.ask());
     this.when("drawing", () => {
       this.offerDrawing();
@@ -43,21 +49,31 @@ class Damage extends Panel {
     const { session } = this;
     const pictures = this.data.kind === "pictures";
     const options = pictures ? { size: 112 } : { size: 112, columns: 6 };
-    const figure = (key) => this.keep(new SampleFigure(session, { ...options, caption: this.t(key) }));
+    const figure = (key) =>
+      this.keep(new SampleFigure(session, { ...options, caption: this.t(key) }));
     this.original = figure("damage.original");
     this.broken = figure("damage.damaged");
     this.restored = figure("damage.restored");
     this.original.element.hidden = !pictures;
     const figures = element(
-      `div.figures${pictures ? ".three" : ".one"}`, {},
-      this.original.element, this.broken.element, this.restored.element,
+      `div.figures${pictures ? ".three" : ".one"}`,
+      {},
+      this.original.element,
+      this.broken.element,
+      this.restored.element,
     );
-    this.source = choice(this.t("damage.of"), [
-      ["sample", this.t("damage.of.sample")], ["drawing", this.t("damage.of.drawing")],
-    ], this.of, (value) => {
-      this.of = value;
-      this.ask();
-    });
+    this.source = choice(
+      this.t("damage.of"),
+      [
+        ["sample", this.t("damage.of.sample")],
+        ["drawing", this.t("damage.of.drawing")],
+      ],
+      this.of,
+      (value) => {
+        this.of = value;
+        this.ask();
+      },
+    );
     this.hint = element("p.note", { hidden: true }, this.t("damage.none"));
     this.quality = element("p.quality", { role: "status" });
     const words = legend(session, this.t("damage.now"), this.t("damage.original"));
@@ -67,13 +83,23 @@ class Damage extends Panel {
       this.ask();
     });
     this.body = element("div.stack", {}, figures, ...[words].filter(Boolean), this.quality);
-    this.root.append(this.source.element, this.hint, this.body, ...sliders, element("div.row", {}, seed));
+    this.root.append(
+      this.source.element,
+      this.hint,
+      this.body,
+      ...sliders,
+      element("div.row", {}, seed),
+    );
     this.offerDrawing();
   }
 
   slider({ name, low, high, step }) {
     return slider({
-      label: this.nameOf(name), low, high, step, value: this.values[name],
+      label: this.nameOf(name),
+      low,
+      high,
+      step,
+      value: this.values[name],
       words: (value) => (value > low ? number(value) : this.t("damage.off")),
       oninput: (value) => {
         this.values[name] = value;
@@ -108,7 +134,8 @@ class Damage extends Panel {
   /** What is damaged: null while nothing was chosen. */
   subject() {
     const drawing = this.state.get("drawing");
-    if (this.of === "drawing" && drawing) return { picture: base64(drawing.pixels), pixels: drawing.pixels };
+    if (this.of === "drawing" && drawing)
+      return { picture: base64(drawing.pixels), pixels: drawing.pixels };
     const id = this.state.get("sample");
     return id === null ? null : { id };
   }
@@ -129,13 +156,19 @@ class Damage extends Panel {
     const { backend } = this.session;
     const { pixels, ...what } = subject;
     const before = pixels ? this.undamaged(model, pixels) : this.rows.one(model, subject.id);
-    const [answer, row] = await Promise.all([backend.damage({ model, ...what, damages, seed }), before]);
+    const [answer, row] = await Promise.all([
+      backend.damage({ model, ...what, damages, seed }),
+      before,
+    ]);
     return { answer, row, model };
   }
 
   async undamaged(model, pixels) {
     const answer = await this.session.backend.encode(model, { pixels });
-    return { original: sampleOf(this.data, answer, "originals"), point: Array.from(vectorOf(answer.points, 0)) };
+    return {
+      original: sampleOf(this.data, answer, "originals"),
+      point: Array.from(vectorOf(answer.points, 0)),
+    };
   }
 
   damaged({ answer, row, model }) {
@@ -152,16 +185,24 @@ class Damage extends Panel {
     if (psnr_decoded === undefined) {
       return this.t("damage.mse", { damaged: number(mse_damaged), decoded: number(mse_decoded) });
     }
-    const decibels = (value) => (value === null || !Number.isFinite(value) ? this.t("damage.same") : `${number(value)} dB`);
-    return this.t("damage.psnr", { damaged: decibels(psnr_damaged), decoded: decibels(psnr_decoded) });
+    const decibels = (value) =>
+      value === null || !Number.isFinite(value) ? this.t("damage.same") : `${number(value)} dB`;
+    return this.t("damage.psnr", {
+      damaged: decibels(psnr_damaged),
+      decoded: decibels(psnr_decoded),
+    });
   }
 
   markPlaces(before, after, model) {
-    this.mark("damage", [
-      { kind: "arrow", points: [before, after] },
-      { kind: "ring", x: before[0], y: before[1], label: this.t("damage.original") },
-      { kind: "cross", x: after[0], y: after[1], label: this.t("damage.damaged") },
-    ], model);
+    this.mark(
+      "damage",
+      [
+        { kind: "arrow", points: [before, after] },
+        { kind: "ring", x: before[0], y: before[1], label: this.t("damage.original") },
+        { kind: "cross", x: after[0], y: after[1], label: this.t("damage.damaged") },
+      ],
+      model,
+    );
   }
 }
 

@@ -32,7 +32,8 @@ export function meanCode(dims, rest = new Array(dims.length).fill(0)) {
  */
 export function randomCode(dims, rest = new Array(dims.length).fill(0), random = Math.random) {
   const code = Array.from(rest);
-  for (const { dim, low, high, mean } of dims) code[dim] = mean + normal(random) * ((high - low) / 4);
+  for (const { dim, low, high, mean } of dims)
+    code[dim] = mean + normal(random) * ((high - low) / 4);
   return code;
 }
 
@@ -50,9 +51,20 @@ class Dims extends Panel {
   constructor(session, root) {
     super(session, root);
     this.count = FIRST;
-    this.line = new Latest((code) => this.decode(code), (answer, asked) => this.decoded(answer, asked), (e) => this.failed(e));
-    this.strips = new Latest((code) => this.decodeStrips(code), (answer) => this.stripsDecoded(answer), (e) => this.failed(e));
-    this.askStrips = settled(() => this.strips.ask({ code: this.code, model: this.model, dims: this.shownDims() }), REST);
+    this.line = new Latest(
+      (code) => this.decode(code),
+      (answer, asked) => this.decoded(answer, asked),
+      (e) => this.failed(e),
+    );
+    this.strips = new Latest(
+      (code) => this.decodeStrips(code),
+      (answer) => this.stripsDecoded(answer),
+      (e) => this.failed(e),
+    );
+    this.askStrips = settled(
+      () => this.strips.ask({ code: this.code, model: this.model, dims: this.shownDims() }),
+      REST,
+    );
     this.when("dims", () => this.take());
     this.when("sample", () => this.offerSample());
     session.state.on("model", () => this.rebuild());
@@ -91,18 +103,28 @@ class Dims extends Panel {
     this.near.element.hidden = !pictures;
     this.sign = sign(session);
     this.fromSample = button("", () => this.startFromSample());
-    const reset = button(this.t("dims.reset"), () => this.set(meanCode(this.about.dims, this.middle)));
+    const reset = button(this.t("dims.reset"), () =>
+      this.set(meanCode(this.about.dims, this.middle)),
+    );
     const random = this.about.generative
-      ? button(this.t("dims.random"), () => this.set(randomCode(this.about.dims, this.middle))) : null;
+      ? button(this.t("dims.random"), () => this.set(randomCode(this.about.dims, this.middle)))
+      : null;
     this.rowsList = element("ol.dims");
     this.rest = button("", () => this.showRest(), { className: "button quiet" });
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
     this.root.append(
       element(
-        `div.point-${pictures ? "pictures" : "values"}`, {}, this.figure.element, this.near.element,
+        `div.point-${pictures ? "pictures" : "values"}`,
+        {},
+        this.figure.element,
+        this.near.element,
         element("div.stack", {}, reset, this.fromSample, random),
-      ), this.sign.element, ...[words].filter(Boolean),
-      element("p.note", {}, this.t("dims.order")), this.rowsList, this.rest,
+      ),
+      this.sign.element,
+      ...[words].filter(Boolean),
+      element("p.note", {}, this.t("dims.order")),
+      this.rowsList,
+      this.rest,
     );
     this.controls = [];
     this.renderDims();
@@ -118,13 +140,24 @@ class Dims extends Panel {
   addDim({ dim, low, high, effect }) {
     const { value: now, low: from, high: to } = this.range({ dim, low, high });
     const control = slider({
-      label: this.t("dims.name", { dim: String(dim) }), low: from, high: to, value: now, words: number,
+      label: this.t("dims.name", { dim: String(dim) }),
+      low: from,
+      high: to,
+      value: now,
+      words: number,
       oninput: (value) => this.move(dim, value),
     });
-    const strip = this.keep(new Strip(this.session, {
-      tallest: 52, onpick: (cell) => this.move(dim, low + ((high - low) * cell) / (CELLS - 1)),
-    }));
-    const words = element("span.effect", { title: this.t("dims.effect.title") }, this.t("dims.effect", { effect }));
+    const strip = this.keep(
+      new Strip(this.session, {
+        tallest: 52,
+        onpick: (cell) => this.move(dim, low + ((high - low) * cell) / (CELLS - 1)),
+      }),
+    );
+    const words = element(
+      "span.effect",
+      { title: this.t("dims.effect.title") },
+      this.t("dims.effect", { effect }),
+    );
     control.element.querySelector("label").append(" ", words);
     this.rowsList.append(element("li", {}, control.element, strip.canvas));
     this.controls.push({ dim, low, high, strip, ...control });
@@ -144,7 +177,10 @@ class Dims extends Panel {
 
   refresh() {
     this.offerSample();
-    this.findMiddle().then(() => this.take(), (error) => this.failed(error));
+    this.findMiddle().then(
+      () => this.take(),
+      (error) => this.failed(error),
+    );
   }
 
   unmark() {
@@ -154,7 +190,8 @@ class Dims extends Panel {
   offerSample() {
     const id = this.state.get("sample");
     this.fromSample.disabled = id === null;
-    this.fromSample.textContent = id === null ? this.t("dims.sample.none") : this.t("dims.sample", { id: String(id) });
+    this.fromSample.textContent =
+      id === null ? this.t("dims.sample.none") : this.t("dims.sample", { id: String(id) });
   }
 
   async startFromSample() {
@@ -182,7 +219,8 @@ class Dims extends Panel {
       const { value, low, high } = this.range(control);
       control.input.min = low;
       control.input.max = high;
-      if (control.input !== document.activeElement || Number(control.input.value) !== value) control.set(value);
+      if (control.input !== document.activeElement || Number(control.input.value) !== value)
+        control.set(value);
     }
     this.line.ask({ code: this.code, model: this.model });
     this.askStrips();
@@ -227,7 +265,11 @@ class Dims extends Panel {
     if (model !== this.model) return;
     dims.forEach(({ dim, low, high }, i) => {
       const control = this.controls[i];
-      const label = this.t("dims.strip", { dim: String(dim), low: number(low), high: number(high) });
+      const label = this.t("dims.strip", {
+        dim: String(dim),
+        low: number(low),
+        high: number(high),
+      });
       const current = cellOf(code[dim], low, high, CELLS);
       control?.strip.show(samples.slice(i * CELLS, (i + 1) * CELLS), { label, current });
     });

@@ -24,7 +24,7 @@ class Drawn {
 
   constructor(pixels) {
     this.pixels = pixels;
-    this.number = (Drawn.count += 1);
+    this.number = Drawn.count += 1;
   }
 
   toJSON() {
@@ -35,9 +35,15 @@ class Drawn {
 class Drawing extends Panel {
   constructor(session, root) {
     super(session, root);
-    this.line = new Latest((asked) => this.encode(asked), (answer, asked) => this.encoded(answer, asked), (e) => this.failed(e));
+    this.line = new Latest(
+      (asked) => this.encode(asked),
+      (answer, asked) => this.encoded(answer, asked),
+      (e) => this.failed(e),
+    );
     this.similarLine = new Latest(
-      ({ model, ids }) => this.rows.many(model, ids), (rows) => this.showSimilar(rows), (e) => this.failed(e),
+      ({ model, ids }) => this.rows.many(model, ids),
+      (rows) => this.showSimilar(rows),
+      (e) => this.failed(e),
     );
     this.when("sample", () => this.offerSample());
     this.when("model", () => this.ask());
@@ -51,20 +57,30 @@ class Drawing extends Panel {
   build() {
     const { session } = this;
     this.editor = this.makeEditor();
-    this.restored = this.keep(new SampleFigure(session, { size: 112, caption: this.t("draw.decoded") }));
+    this.restored = this.keep(
+      new SampleFigure(session, { size: 112, caption: this.t("draw.decoded") }),
+    );
     this.score = element("p", {});
     this.code = element("p.note", {});
     const words = legend(session, this.t("draw.decoded"), this.t("draw.yours"));
     this.result = element(
-      "div.result", { hidden: true }, this.restored.element, ...[words].filter(Boolean), this.score, this.code,
+      "div.result",
+      { hidden: true },
+      this.restored.element,
+      ...[words].filter(Boolean),
+      this.score,
+      this.code,
     );
     this.similarTitle = element("h3", { hidden: true }, this.t("draw.similar"));
     this.similar = element("ul.similar");
     this.hint = element("p.note", {}, this.t(`draw.hint.${this.kind}`));
     const tools = this.editor.tools ?? [];
     this.root.append(
-      this.hint, element(`div.${this.pictures ? "easel" : "stack"}`, {}, this.editor.element, this.result),
-      ...tools, this.similarTitle, this.similar,
+      this.hint,
+      element(`div.${this.pictures ? "easel" : "stack"}`, {}, this.editor.element, this.result),
+      ...tools,
+      this.similarTitle,
+      this.similar,
     );
     this.offerSample();
   }
@@ -77,9 +93,15 @@ class Drawing extends Panel {
   makeEditor() {
     if (this.pictures) {
       const pad = new Pad(this, {
-        changed: (pixels) => this.change({ pixels }), chosen: (file) => this.change({ file }),
+        changed: (pixels) => this.change({ pixels }),
+        chosen: (file) => this.change({ file }),
       });
-      pad.start().then(() => { this.kept = pad.pixels; }, (error) => this.failed(error));
+      pad.start().then(
+        () => {
+          this.kept = pad.pixels;
+        },
+        (error) => this.failed(error),
+      );
       return pad;
     }
     const Editor = { rows: RowEditor, sequences: SeriesPad, text: TextEditor }[this.kind];
@@ -102,7 +124,8 @@ class Drawing extends Panel {
     const offer = this.editor.fromSample;
     if (!offer) return;
     offer.disabled = id === null;
-    offer.textContent = id === null ? this.t("draw.sample.none") : this.t("draw.sample", { id: String(id) });
+    offer.textContent =
+      id === null ? this.t("draw.sample.none") : this.t("draw.sample", { id: String(id) });
   }
 
   async startFromSample() {
@@ -117,7 +140,9 @@ class Drawing extends Panel {
 
   pasted(event) {
     if (!this.seen || !this.pictures) return;
-    const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
+    const file = [...(event.clipboardData?.files ?? [])].find(({ type }) =>
+      type.startsWith("image/"),
+    );
     if (!file) return;
     event.preventDefault();
     this.change({ file });
@@ -157,7 +182,11 @@ class Drawing extends Panel {
     this.score.textContent = this.scoreWords(answer.percentile.data[0], answer.scores.data[0]);
     this.score.title = this.session.info.models[model].scores ?? "";
     const [x, y] = vectorOf(answer.points, 0);
-    this.code.textContent = this.t("draw.lands", { x: number(x), y: number(y), error: number(answer.errors.data[0]) });
+    this.code.textContent = this.t("draw.lands", {
+      x: number(x),
+      y: number(y),
+      error: number(answer.errors.data[0]),
+    });
     this.mark("drawing", [{ kind: "cross", x, y, label: this.t("draw.mark") }], model);
     const ids = Array.from(vectorOf(answer.similar, 0)).filter((id) => id >= 0);
     this.similarLine.ask({ model, ids });
@@ -173,7 +202,9 @@ class Drawing extends Panel {
 
   showSimilar(rows) {
     this.similarTitle.hidden = rows.length === 0;
-    const focused = [...this.similar.children].findIndex((item) => item.contains(document.activeElement));
+    const focused = [...this.similar.children].findIndex((item) =>
+      item.contains(document.activeElement),
+    );
     while (this.similar.children.length > rows.length) this.similar.lastChild.remove();
     while (this.similar.children.length < rows.length) this.similar.append(this.similarItem());
     rows.forEach((row, i) => this.similar.children[i].fill(row));

@@ -26,18 +26,24 @@ export class RowEditor {
     this.list = element("ol.columns");
     this.more = button("", () => this.addRest(), { className: "button quiet" });
     this.find = element("input.field.small", {
-      type: "search", placeholder: panel.t("draw.find"), oninput: () => this.filter(),
+      type: "search",
+      placeholder: panel.t("draw.find"),
+      oninput: () => this.filter(),
       hidden: panel.data.shape[0] <= FIRST_COLUMNS,
     });
     this.find.setAttribute("aria-label", panel.t("draw.find"));
     this.element = element(
-      "div.stack", {}, element("div.row", {}, this.fromSample, this.find), this.list, this.more,
+      "div.stack",
+      {},
+      element("div.row", {}, this.fromSample, this.find),
+      this.list,
+      this.more,
     );
     this.controls = [];
   }
 
   async start() {
-    this.take(this.panel.keptValues ?? await firstValues(this.panel));
+    this.take(this.panel.keptValues ?? (await firstValues(this.panel)));
   }
 
   take(values) {
@@ -52,7 +58,8 @@ export class RowEditor {
   }
 
   add(until) {
-    for (let i = this.controls.length; i < Math.min(until, this.values.length); i += 1) this.addColumn(i);
+    for (let i = this.controls.length; i < Math.min(until, this.values.length); i += 1)
+      this.addColumn(i);
     const left = this.values.length - this.controls.length;
     this.more.hidden = left <= 0;
     this.more.textContent = this.panel.t("draw.columns", { n: left });
@@ -72,8 +79,12 @@ export class RowEditor {
   numberSlider(i) {
     const { features, low, high } = this.panel.data;
     return slider({
-      label: features?.[i] ?? String(i), low: low?.[i] ?? 0, high: high?.[i] ?? 1, value: this.values[i],
-      words: number, oninput: (value) => this.set(i, value),
+      label: features?.[i] ?? String(i),
+      low: low?.[i] ?? 0,
+      high: high?.[i] ?? 1,
+      value: this.values[i],
+      words: number,
+      oninput: (value) => this.set(i, value),
     });
   }
 
@@ -81,8 +92,15 @@ export class RowEditor {
   levelChoice(i) {
     const { features, levels } = this.panel.data;
     const options = levels[i].map((word, at) => [String(at), word]);
-    const made = choice(features?.[i] ?? String(i), options, "", (value) => this.set(i, Number(value)));
-    return { ...made, choose: (value) => { made.select.value = String(value); } };
+    const made = choice(features?.[i] ?? String(i), options, "", (value) =>
+      this.set(i, Number(value)),
+    );
+    return {
+      ...made,
+      choose: (value) => {
+        made.select.value = String(value);
+      },
+    };
   }
 
   /** A value beyond the usual limits of its column widens the slider. */
@@ -128,19 +146,30 @@ export class SeriesPad {
     this.canvas.setAttribute("aria-label", panel.t("draw.series"));
     this.readout = element("p.readout", { role: "status" });
     const channels = panel.data.channels ?? panel.data.shape[1] ?? 1;
-    const names = Array.from({ length: channels }, (_, c) => [String(c), panel.data.features?.[c] ?? String(c)]);
-    const lanes = channels > 1
-      ? choice(panel.t("draw.channel"), names, "0", (value) => { this.lane = Number(value); this.redraw(); }).element
-      : null;
+    const names = Array.from({ length: channels }, (_, c) => [
+      String(c),
+      panel.data.features?.[c] ?? String(c),
+    ]);
+    const lanes =
+      channels > 1
+        ? choice(panel.t("draw.channel"), names, "0", (value) => {
+            this.lane = Number(value);
+            this.redraw();
+          }).element
+        : null;
     this.element = element(
-      "div.stack", {}, this.canvas, this.readout, element("div.row", {}, this.fromSample, lanes),
+      "div.stack",
+      {},
+      this.canvas,
+      this.readout,
+      element("div.row", {}, this.fromSample, lanes),
     );
     this.listen();
     this.offTheme = onTheme(() => this.sample && this.redraw());
   }
 
   async start() {
-    this.take(this.panel.keptValues ?? await firstValues(this.panel));
+    this.take(this.panel.keptValues ?? (await firstValues(this.panel)));
   }
 
   /** Steps behind the end of a shorter series are left out. */
@@ -172,7 +201,9 @@ export class SeriesPad {
   body() {
     const { length, channels, values } = this.sample;
     if (channels === 1) return { values: Array.from(values) };
-    const steps = Array.from({ length }, (_, i) => Array.from(values.slice(i * channels, (i + 1) * channels)));
+    const steps = Array.from({ length }, (_, i) =>
+      Array.from(values.slice(i * channels, (i + 1) * channels)),
+    );
     return { values: steps };
   }
 
@@ -180,7 +211,10 @@ export class SeriesPad {
     const [low, high] = this.limits();
     const width = Math.max(120, Math.min(this.element.clientWidth || 320, 520));
     draw(this.canvas, this.lone(), {
-      data: { low: [low], high: [high] }, width, height: 150, current: this.step,
+      data: { low: [low], high: [high] },
+      width,
+      height: 150,
+      current: this.step,
     });
   }
 
@@ -200,7 +234,10 @@ export class SeriesPad {
       this.drawTo(event);
     });
     canvas.addEventListener("pointermove", (event) => this.range && this.drawTo(event));
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => { this.range = null; });
+    for (const name of ["pointerup", "pointercancel"])
+      canvas.addEventListener(name, () => {
+        this.range = null;
+      });
     canvas.addEventListener("keydown", (event) => this.key(event));
   }
 
@@ -240,7 +277,8 @@ export class SeriesPad {
   tell(changed = true) {
     const value = this.sample.values[this.step * this.sample.channels + this.lane];
     this.readout.textContent = this.panel.t("sample.value", {
-      name: this.panel.t("sample.step", { step: this.step }), value,
+      name: this.panel.t("sample.step", { step: this.step }),
+      value,
     });
     this.redraw();
     if (changed) this.changed(this.body());

@@ -3,7 +3,14 @@
  */
 import { element } from "./controls.js";
 import {
-  BAR_HEIGHT, FIRST_COLUMNS, aspect, columnOrder, describe, draw, lengthOf, valueWords,
+  BAR_HEIGHT,
+  FIRST_COLUMNS,
+  aspect,
+  columnOrder,
+  describe,
+  draw,
+  lengthOf,
+  valueWords,
 } from "./sample.js";
 import { onTheme } from "./theme.js";
 import { number } from "./words.js";
@@ -21,10 +28,20 @@ export class SampleFigure {
     this.canvas = element("canvas", { role: "img" });
     this.text = element("p.sample-text", { hidden: true });
     this.readout = element("p.readout", { role: "status", hidden: true });
-    this.more = element("button.button.quiet", { type: "button", hidden: true, onclick: () => this.toggle() });
+    this.more = element("button.button.quiet", {
+      type: "button",
+      hidden: true,
+      onclick: () => this.toggle(),
+    });
     this.caption = element("figcaption", {}, caption);
     this.element = element(
-      "figure.sample", {}, this.canvas, this.text, this.readout, this.more, this.caption,
+      "figure.sample",
+      {},
+      this.canvas,
+      this.text,
+      this.readout,
+      this.more,
+      this.caption,
     );
     this.columns = columns;
     this.limit = columns;
@@ -181,7 +198,9 @@ export class SampleFigure {
       return t("sample.values", { name, value: write(sample), original: write(beside) });
     }
     const of = ({ values, channels }) =>
-      Array.from({ length: Math.min(channels, 6) }, (_, c) => number(values[current * channels + c] ?? NaN));
+      Array.from({ length: Math.min(channels, 6) }, (_, c) =>
+        number(values[current * channels + c] ?? NaN),
+      );
     const values = { name: t("sample.step", { step: current }), value: of(sample).join(" · ") };
     if (!beside) return t("sample.value", values);
     return t("sample.values", { ...values, original: of(beside).join(" · ") });
@@ -193,8 +212,11 @@ export function legend(session, drawn, beside) {
   const { kind } = session.info.data;
   if (kind === "pictures") return null;
   return element(
-    "p.legend-marks", {},
-    element(`span.mark-${kind === "rows" ? "bar" : "stroke"}`), element("span", {}, drawn),
-    element(`span.mark-${kind === "rows" ? "tick" : "dashes"}`), element("span", {}, beside),
+    "p.legend-marks",
+    {},
+    element(`span.mark-${kind === "rows" ? "bar" : "stroke"}`),
+    element("span", {}, drawn),
+    element(`span.mark-${kind === "rows" ? "tick" : "dashes"}`),
+    element("span", {}, beside),
   );
 }

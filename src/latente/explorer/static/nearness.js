@@ -4,13 +4,16 @@ import { element } from "./controls.js";
 const SVG = "http://www.w3.org/2000/svg";
 const SHAPES = {
   dense: '<circle cx="8" cy="8" r="6" fill="currentColor"/>',
-  middle: '<circle cx="8" cy="8" r="5.2" fill="none" stroke="currentColor" stroke-width="1.6"/>'
-    + '<path d="M8 2.8a5.2 5.2 0 0 1 0 10.4z" fill="currentColor"/>',
+  middle:
+    '<circle cx="8" cy="8" r="5.2" fill="none" stroke="currentColor" stroke-width="1.6"/>' +
+    '<path d="M8 2.8a5.2 5.2 0 0 1 0 10.4z" fill="currentColor"/>',
   sparse: '<circle cx="8" cy="8" r="5.2" fill="none" stroke="currentColor" stroke-width="1.6"/>',
-  edge: '<circle cx="8" cy="8" r="5.2" fill="none" stroke="currentColor" stroke-width="1.6"'
-    + ' stroke-dasharray="2.2 2.2"/>',
-  hole: '<path d="M8 1.5 15 14H1z" fill="none" stroke="currentColor" stroke-width="1.6"'
-    + ' stroke-linejoin="round"/><path d="M8 6v4M8 11.6v1" stroke="currentColor" stroke-width="1.6"/>',
+  edge:
+    '<circle cx="8" cy="8" r="5.2" fill="none" stroke="currentColor" stroke-width="1.6"' +
+    ' stroke-dasharray="2.2 2.2"/>',
+  hole:
+    '<path d="M8 1.5 15 14H1z" fill="none" stroke="currentColor" stroke-width="1.6"' +
+    ' stroke-linejoin="round"/><path d="M8 6v4M8 11.6v1" stroke="currentColor" stroke-width="1.6"/>',
 };
 
 /**

@@ -49,27 +49,47 @@ export class Pad {
     this.eraser = button(this.t("draw.eraser"), () => this.choose("eraser"));
     const most = Math.max(4, Math.round(Math.min(...this.panel.data.shape.slice(0, 2)) / 4));
     const width = slider({
-      label: this.t("draw.thickness"), low: 1, high: most, step: 0.5, value: this.thickness,
-      words: number, oninput: (value) => { this.thickness = value; },
+      label: this.t("draw.thickness"),
+      low: 1,
+      high: most,
+      step: 0.5,
+      value: this.thickness,
+      words: number,
+      oninput: (value) => {
+        this.thickness = value;
+      },
     });
     const clear = button(this.t("draw.clear"), () => this.change(() => this.pixels.clear()));
-    const invert = button(this.t("draw.invert"), () => this.change(() => {
-      this.pixels.invert();
-      this.ink.value = hexOf(channelsOf(this.ink.value, 3).map((value) => 255 - value));
-    }));
+    const invert = button(this.t("draw.invert"), () =>
+      this.change(() => {
+        this.pixels.invert();
+        this.ink.value = hexOf(channelsOf(this.ink.value, 3).map((value) => 255 - value));
+      }),
+    );
     const id = freshId("ink");
     this.ink = element("input.ink", { type: "color", id });
-    const colour = element("span.row", {}, element("label", { htmlFor: id }, this.t("draw.colour")), this.ink);
+    const colour = element(
+      "span.row",
+      {},
+      element("label", { htmlFor: id }, this.t("draw.colour")),
+      this.ink,
+    );
     colour.hidden = this.panel.data.channels < 3;
     this.choose("pencil");
     return element(
-      "div.stack", {}, element("div.row", {}, this.pencil, this.eraser, colour, clear, invert), width.element,
+      "div.stack",
+      {},
+      element("div.row", {}, this.pencil, this.eraser, colour, clear, invert),
+      width.element,
     );
   }
 
   files() {
     const input = element("input", {
-      type: "file", accept: "image/*", hidden: true, onchange: () => {
+      type: "file",
+      accept: "image/*",
+      hidden: true,
+      onchange: () => {
         if (input.files[0]) this.handlers.chosen(input.files[0]);
         input.value = "";
       },
@@ -94,7 +114,10 @@ export class Pad {
     }
     const [height, width] = this.panel.data.shape;
     const count = Math.min(TRIED, this.panel.session.info.n);
-    const rows = await this.panel.rows.many(this.panel.model, Array.from({ length: count }, (_, i) => i));
+    const rows = await this.panel.rows.many(
+      this.panel.model,
+      Array.from({ length: count }, (_, i) => i),
+    );
     const border = borderColour(rows.map((row) => row.original));
     const grey = border.reduce((sum, value) => sum + value, 0) / border.length;
     const background = border.map((value) => (value < 16 ? 0 : value > 239 ? 255 : value));
@@ -127,7 +150,11 @@ export class Pad {
   }
 
   redraw() {
-    draw(this.canvas, { kind: "picture", ...this.pixelsOf() }, { data: this.panel.data, ...this.shown });
+    draw(
+      this.canvas,
+      { kind: "picture", ...this.pixelsOf() },
+      { data: this.panel.data, ...this.shown },
+    );
   }
 
   pixelsOf() {
@@ -141,7 +168,10 @@ export class Pad {
     const { canvas } = this;
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
-    for (const name of ["pointerup", "pointercancel"]) canvas.addEventListener(name, () => { this.last = null; });
+    for (const name of ["pointerup", "pointercancel"])
+      canvas.addEventListener(name, () => {
+        this.last = null;
+      });
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("focus", () => this.showCursor(canvas.matches(":focus-visible")));
     canvas.addEventListener("blur", () => this.showCursor(false));
@@ -199,7 +229,8 @@ export class Pad {
 
   within([x, y]) {
     return [
-      Math.min(Math.max(x, 0.5), this.pixels.width - 0.5), Math.min(Math.max(y, 0.5), this.pixels.height - 0.5),
+      Math.min(Math.max(x, 0.5), this.pixels.width - 0.5),
+      Math.min(Math.max(y, 0.5), this.pixels.height - 0.5),
     ];
   }
 

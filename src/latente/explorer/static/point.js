@@ -48,22 +48,44 @@ class Point extends Panel {
   build() {
     const { session } = this;
     const pictures = this.data.kind === "pictures";
-    this.here = this.keep(new SampleFigure(session, { size: 104, columns: NARROW.matches ? 3 : 6, caption: this.t("point.decoded") }));
-    this.near = this.keep(new SampleFigure(session, { size: 104, caption: this.t("point.nearest") }));
+    this.here = this.keep(
+      new SampleFigure(session, {
+        size: 104,
+        columns: NARROW.matches ? 3 : 6,
+        caption: this.t("point.decoded"),
+      }),
+    );
+    this.near = this.keep(
+      new SampleFigure(session, { size: 104, caption: this.t("point.nearest") }),
+    );
     this.sign = sign(session);
     this.facts = element("dl.point-facts");
     this.near.element.hidden = !pictures;
     this.whole = element(
-      `div.point-${pictures ? "pictures" : "values"}`, {}, this.here.element, this.near.element, this.facts,
+      `div.point-${pictures ? "pictures" : "values"}`,
+      {},
+      this.here.element,
+      this.near.element,
+      this.facts,
     );
     this.live = element("p.unseen", { role: "status" });
-    this.restChoice = choice(this.t("point.rest"), [
-      ["mean", this.t("point.rest.mean")], ["sample", this.t("point.rest.sample")],
-    ], this.rest, (value) => {
-      this.rest = value;
-      if (this.place) this.line.ask(this.place);
+    this.restChoice = choice(
+      this.t("point.rest"),
+      [
+        ["mean", this.t("point.rest.mean")],
+        ["sample", this.t("point.rest.sample")],
+      ],
+      this.rest,
+      (value) => {
+        this.rest = value;
+        if (this.place) this.line.ask(this.place);
+      },
+    );
+    this.walk = element("button.button.walk-on", {
+      type: "button",
+      hidden: true,
+      onclick: () => this.state.set("panel", "walk"),
     });
-    this.walk = element("button.button.walk-on", { type: "button", hidden: true, onclick: () => this.state.set("panel", "walk") });
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
     this.root.append(this.whole, this.sign.element, this.live);
     if (words) this.root.append(words);
@@ -86,7 +108,9 @@ class Point extends Panel {
 
   /** Whether the panel of pins is shown: it is the first unless a fit is watched. */
   get walking() {
-    return (this.state.get("panel") ?? (this.session.info.learning ? "learning" : "walk")) === "walk";
+    return (
+      (this.state.get("panel") ?? (this.session.info.learning ? "learning" : "walk")) === "walk"
+    );
   }
 
   offerWalk() {
@@ -105,7 +129,10 @@ class Point extends Panel {
   /** Pins of rows move to where another model puts these; those of places alone belong to one map. */
   async replacePins() {
     const { model } = this;
-    const ids = this.state.get("pins").filter((pin) => pin.length > 2).map((pin) => pin[2]);
+    const ids = this.state
+      .get("pins")
+      .filter((pin) => pin.length > 2)
+      .map((pin) => pin[2]);
     this.state.set("pins", []);
     const rows = await this.rows.many(model, ids);
     if (model !== this.model || !rows.length) return;
@@ -167,9 +194,9 @@ class Point extends Panel {
       ...(row?.labels ?? []).slice(0, 1).map(([name, word]) => [this.columnName(name), word]),
       [this.t("point.distance"), number(this.distance < 1e-6 ? 0 : this.distance)],
     ];
-    this.facts.replaceChildren(...facts.flatMap(([name, value]) => [
-      element("dt", {}, name), element("dd", {}, value),
-    ]));
+    this.facts.replaceChildren(
+      ...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]),
+    );
   }
 
   /** Said to screen readers once the pointer rests; a map crossed quickly stays silent. */
@@ -177,7 +204,9 @@ class Point extends Panel {
     clearTimeout(this.telling);
     this.telling = setTimeout(() => {
       this.live.textContent = this.t("point.said", {
-        near: this.t(`nearness.${level}`), id: String(id), distance: this.distance,
+        near: this.t(`nearness.${level}`),
+        id: String(id),
+        distance: this.distance,
       });
     }, 600);
   }
@@ -188,7 +217,8 @@ class Point extends Panel {
     if (this.data.kind !== "pictures") this.draw();
     if (row.labels) return;
     row.labels = await this.rows.classes(row.id).catch(() => []);
-    if (this.row === row && this.answer?.id === row.id) this.showFacts(this.answer.place, row.id, row);
+    if (this.row === row && this.answer?.id === row.id)
+      this.showFacts(this.answer.place, row.id, row);
   }
 
   clicked({ model, x, y, id }) {

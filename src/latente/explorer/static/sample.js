@@ -46,7 +46,8 @@ export function sampleOf(data, answer, name, index = 0) {
 export function rgba({ width, height, channels, pixels }) {
   const out = new Uint8ClampedArray(width * height * 4);
   for (let i = 0; i < width * height; i += 1) {
-    for (let c = 0; c < 3; c += 1) out[4 * i + c] = pixels[channels >= 3 ? channels * i + c : channels * i];
+    for (let c = 0; c < 3; c += 1)
+      out[4 * i + c] = pixels[channels >= 3 ? channels * i + c : channels * i];
     out[4 * i + 3] = channels === 4 ? pixels[4 * i + 3] : 255;
   }
   return out;
@@ -76,7 +77,7 @@ export function columnOrder(values, beside, low, high, many = FIRST_COLUMNS) {
   const order = Array.from(values, (_, i) => i);
   if (!beside || values.length <= many) return order;
   const apart = (i) => {
-    const width = (high?.[i] - low?.[i]) || 1;
+    const width = high?.[i] - low?.[i] || 1;
     const distance = Math.abs(values[i] - beside[i]) / width;
     return Number.isNaN(distance) ? -1 : distance;
   };
@@ -87,7 +88,8 @@ export function columnOrder(values, beside, low, high, many = FIRST_COLUMNS) {
 export function lengthOf({ values, length, channels }) {
   let end = length;
   const empty = (step) => {
-    for (let c = 0; c < channels; c += 1) if (!Number.isNaN(values[step * channels + c])) return false;
+    for (let c = 0; c < channels; c += 1)
+      if (!Number.isNaN(values[step * channels + c])) return false;
     return true;
   };
   while (end > 0 && empty(end - 1)) end -= 1;
@@ -149,9 +151,15 @@ function drawPixels(canvas, sample) {
 export function paint(context, box, sample, options) {
   context.save();
   context.translate(box.left, box.top);
-  const painter = { picture: paintPicture, row: paintRow, sequence: paintSequence, text: paintText };
+  const painter = {
+    picture: paintPicture,
+    row: paintRow,
+    sequence: paintSequence,
+    text: paintText,
+  };
   painter[sample.kind](context, box.width, box.height, sample, {
-    colours: themeColours(), ...options,
+    colours: themeColours(),
+    ...options,
   });
   context.restore();
 }
@@ -200,10 +208,17 @@ function paintNamedBars(context, width, height, sample, options) {
     context.fillStyle = colours.line;
     context.fillRect(track.left, middle - 1, track.width, 2);
     bar(context, track, middle, step, share(sample.values[column], low, high), colours);
-    if (beside) tick(context, track, middle, step, share(beside.values[column], low, high), colours);
+    if (beside)
+      tick(context, track, middle, step, share(beside.values[column], low, high), colours);
     context.fillStyle = colours.ink;
     const text = valueWords(data, column, sample.values[column]);
-    fillShort(context, text, track.left + track.width + 8, middle, width - track.left - track.width - 8);
+    fillShort(
+      context,
+      text,
+      track.left + track.width + 8,
+      middle,
+      width - track.left - track.width - 8,
+    );
   });
 }
 
@@ -340,7 +355,10 @@ export function describe(sample, data, t) {
     return t("sample.sequence", { steps: lengthOf(sample), channels: sample.channels });
   }
   const few = sample.values.slice(0, 6);
-  const first = Array.from(few, (value, i) => `${data.features?.[i] ?? i} ${valueWords(data, i, value)}`);
+  const first = Array.from(
+    few,
+    (value, i) => `${data.features?.[i] ?? i} ${valueWords(data, i, value)}`,
+  );
   const rest = sample.values.length - first.length;
   const words = t("sample.row", { values: first.join(", ") });
   return rest > 0 ? `${words} ${t("sample.more", { count: rest })}` : words;

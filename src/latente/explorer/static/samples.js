@@ -72,7 +72,9 @@ class Samples {
 
   /** What the data say of a row's class: [[name, words]], empty where it has none. */
   async classes(id) {
-    const columns = this.session.info.columns.filter(({ kind, model }) => kind === "class" && model === undefined);
+    const columns = this.session.info.columns.filter(
+      ({ kind, model }) => kind === "class" && model === undefined,
+    );
     const values = await Promise.all(columns.map(({ name }) => this.column(name, 0)));
     return columns
       .map(({ name, classes }, i) => [name, classes[values[i][id]]])
@@ -83,12 +85,14 @@ class Samples {
   /** What the columns of the data say of a row: [[name, words]]. */
   async labels(id, number) {
     const columns = this.session.info.columns.filter((column) => column.model === undefined);
-    return Promise.all(columns.map(async (column) => {
-      const value = (await this.column(column.name, 0))[id];
-      if (Number.isNaN(value)) return [column.name, "–"];
-      if (column.kind === "class") return [column.name, String(column.classes[value])];
-      return [column.name, number(value)];
-    }));
+    return Promise.all(
+      columns.map(async (column) => {
+        const value = (await this.column(column.name, 0))[id];
+        if (Number.isNaN(value)) return [column.name, "–"];
+        if (column.kind === "class") return [column.name, String(column.classes[value])];
+        return [column.name, number(value)];
+      }),
+    );
   }
 }
 

@@ -11,7 +11,9 @@ class Selected extends Panel {
   constructor(session, root) {
     super(session, root);
     this.line = new Latest(
-      ({ model, id }) => this.rows.one(model, id), (row) => this.showRow(row), (e) => this.failed(e),
+      ({ model, id }) => this.rows.one(model, id),
+      (row) => this.showRow(row),
+      (e) => this.failed(e),
     );
     session.state.on("sample", () => this.chosen());
     this.when("model", () => this.chosen());
@@ -20,15 +22,32 @@ class Selected extends Panel {
   build() {
     const { session } = this;
     const pictures = this.data.kind === "pictures";
-    this.original = this.keep(new SampleFigure(session, { size: 112, caption: this.t("selected.original") }));
-    this.decoded = this.keep(new SampleFigure(session, { size: 112, caption: this.t("selected.decoded") }));
-    this.apart = this.keep(new SampleFigure(session, { size: 112, caption: this.t("selected.difference") }));
+    this.original = this.keep(
+      new SampleFigure(session, { size: 112, caption: this.t("selected.original") }),
+    );
+    this.decoded = this.keep(
+      new SampleFigure(session, { size: 112, caption: this.t("selected.decoded") }),
+    );
+    this.apart = this.keep(
+      new SampleFigure(session, { size: 112, caption: this.t("selected.difference") }),
+    );
     const figures = pictures ? [this.original, this.decoded, this.apart] : [this.decoded];
-    this.figures = element(`div.figures${pictures ? ".three" : ".one"}`, {}, ...figures.map((f) => f.element));
+    this.figures = element(
+      `div.figures${pictures ? ".three" : ".one"}`,
+      {},
+      ...figures.map((f) => f.element),
+    );
     this.facts = element("dl.facts");
     this.hint = element("p.note", {}, this.t("selected.none"));
     const words = legend(session, this.t("selected.decoded"), this.t("selected.original"));
-    this.body = element("div.stack", { hidden: true }, this.figures, words, this.facts, this.actions());
+    this.body = element(
+      "div.stack",
+      { hidden: true },
+      this.figures,
+      words,
+      this.facts,
+      this.actions(),
+    );
     this.root.append(this.chooser(), this.hint, this.body);
   }
 
@@ -36,7 +55,11 @@ class Selected extends Panel {
     const id = freshId("sample");
     const last = this.session.info.n - 1;
     this.input = element("input.field.small.number", {
-      type: "number", id, min: 0, max: last, step: 1,
+      type: "number",
+      id,
+      min: 0,
+      max: last,
+      step: 1,
       onchange: () => this.choose(Math.round(Number(this.input.value))),
     });
     const step = (by) => this.choose((this.state.get("sample") ?? -by) + by);
@@ -44,7 +67,9 @@ class Selected extends Panel {
     before.setAttribute("aria-label", this.t("selected.before"));
     const after = element("button.icon", { type: "button", onclick: () => step(1) }, "›");
     after.setAttribute("aria-label", this.t("selected.after"));
-    const any = button(this.t("selected.any"), () => this.choose(Math.floor(Math.random() * (last + 1))));
+    const any = button(this.t("selected.any"), () =>
+      this.choose(Math.floor(Math.random() * (last + 1))),
+    );
     const label = element("label", { htmlFor: id }, this.t("selected.number"));
     return element("div.row", {}, label, this.input, before, after, any);
   }
@@ -64,7 +89,9 @@ class Selected extends Panel {
       this.state.set("dims", Array.from(this.row.code));
       this.state.set("panel", "dims");
     });
-    const close = button(this.t("selected.close"), () => this.state.set("sample", null), { className: "button quiet" });
+    const close = button(this.t("selected.close"), () => this.state.set("sample", null), {
+      className: "button quiet",
+    });
     return element("div.row", {}, pin, slide, close);
   }
 
@@ -106,11 +133,15 @@ class Selected extends Panel {
       facts.push([this.t("selected.rms"), number(far)]);
     }
     if (Number.isFinite(row.error)) facts.push([this.t("selected.error"), number(row.error)]);
-    if (Number.isFinite(row.score)) facts.push([this.t("selected.score"), number(row.score), this.about.scores]);
+    if (Number.isFinite(row.score))
+      facts.push([this.t("selected.score"), number(row.score), this.about.scores]);
     facts.push([this.t("selected.code"), codeWords(row.code)]);
-    this.facts.replaceChildren(...facts.flatMap(([name, value, note]) => [
-      element("dt", {}, name), element("dd", note ? { title: note } : {}, value),
-    ]));
+    this.facts.replaceChildren(
+      ...facts.flatMap(([name, value, note]) => [
+        element("dt", {}, name),
+        element("dd", note ? { title: note } : {}, value),
+      ]),
+    );
   }
 }
 

@@ -63,7 +63,8 @@ export class Strip {
     if (!samples.length || !this.width) return;
     const step = (this.width + GAP) / samples.length;
     const cell = step - GAP;
-    const tall = Math.min(this.tallest, (cell - 2 * MARK) / aspect(samples[0], session.info.data)) + 2 * MARK;
+    const tall =
+      Math.min(this.tallest, (cell - 2 * MARK) / aspect(samples[0], session.info.data)) + 2 * MARK;
     const scale = globalThis.devicePixelRatio || 1;
     canvas.width = Math.round(this.width * scale);
     canvas.height = Math.round(tall * scale);
@@ -71,7 +72,12 @@ export class Strip {
     const context = canvas.getContext("2d");
     context.scale(scale, scale);
     samples.forEach((sample, i) => {
-      const box = { left: i * step + MARK, top: MARK, width: cell - 2 * MARK, height: tall - 2 * MARK };
+      const box = {
+        left: i * step + MARK,
+        top: MARK,
+        width: cell - 2 * MARK,
+        height: tall - 2 * MARK,
+      };
       paint(context, box, sample, { data: session.info.data, names: false });
       if (i !== this.current) return;
       context.strokeStyle = colours().accent;

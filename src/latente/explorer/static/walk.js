@@ -31,8 +31,16 @@ class Walk extends Panel {
     this.back = true;
     this.share = 0;
     this.frames = [];
-    this.line = new Latest((pins) => this.decodePath(pins), (path) => this.pathDecoded(path), (e) => this.failed(e));
-    this.place = new Latest((code) => this.decodePlace(code), (answer) => this.placeDecoded(answer), (e) => this.failed(e));
+    this.line = new Latest(
+      (pins) => this.decodePath(pins),
+      (path) => this.pathDecoded(path),
+      (e) => this.failed(e),
+    );
+    this.place = new Latest(
+      (code) => this.decodePlace(code),
+      (answer) => this.placeDecoded(answer),
+      (e) => this.failed(e),
+    );
     session.state.on("pins", () => this.pinsChanged());
     this.when(["model"], () => this.refresh());
     this.when("sample", () => this.offerSample());
@@ -48,26 +56,50 @@ class Walk extends Panel {
     this.list = element("ol.pins", { ariaLabel: this.t("walk.pins") });
     this.list.setAttribute("aria-label", this.t("walk.pins"));
     this.pinSample = button(this.t("walk.pin.sample"), () => this.addSample());
-    this.clear = button(this.t("walk.clear"), () => this.state.set("pins", []), { className: "button quiet" });
+    this.clear = button(this.t("walk.clear"), () => this.state.set("pins", []), {
+      className: "button quiet",
+    });
     this.figure = this.keep(new SampleFigure(session, { size: 140 }));
     this.sign = sign(session);
     this.slider = slider({
-      label: this.t("walk.position"), low: 0, high: 1, value: this.share,
-      words: (share) => this.position(share), oninput: (share) => this.go(share),
+      label: this.t("walk.position"),
+      low: 0,
+      high: 1,
+      value: this.share,
+      words: (share) => this.position(share),
+      oninput: (share) => this.go(share),
     });
     this.play = button(this.t("walk.play"), () => this.toggle(), { className: "button primary" });
-    this.strip = this.keep(new Strip(session, { onpick: (i) => this.go(shares(this.shownFrames.length)[i]) }));
+    this.strip = this.keep(
+      new Strip(session, { onpick: (i) => this.go(shares(this.shownFrames.length)[i]) }),
+    );
     const pictures = this.data.kind === "pictures";
     this.way = element(
-      "div.way", {}, element(`div.beside${pictures ? "" : ".values"}`, {}, this.figure.element, element(
-        "div.stack", {}, this.play, this.speed(), this.bounce(), this.sign.element,
-      )), this.slider.element, this.strip.canvas, this.exports(),
+      "div.way",
+      {},
+      element(
+        `div.beside${pictures ? "" : ".values"}`,
+        {},
+        this.figure.element,
+        element("div.stack", {}, this.play, this.speed(), this.bounce(), this.sign.element),
+      ),
+      this.slider.element,
+      this.strip.canvas,
+      this.exports(),
     );
-    this.root.append(this.hint, this.list, element("div.row", {}, this.pinSample, this.clear), this.way);
+    this.root.append(
+      this.hint,
+      this.list,
+      element("div.row", {}, this.pinSample, this.clear),
+      this.way,
+    );
   }
 
   speed() {
-    const options = SECONDS.map((seconds) => [String(seconds), this.t("walk.seconds", { n: seconds })]);
+    const options = SECONDS.map((seconds) => [
+      String(seconds),
+      this.t("walk.seconds", { n: seconds }),
+    ]);
     return choice(this.t("walk.duration"), options, String(this.seconds), (value) => {
       this.seconds = Number(value);
       this.pace();
@@ -84,7 +116,12 @@ class Walk extends Panel {
   exports() {
     const id = freshId("steps");
     this.stepsInput = element("input.field.small.number", {
-      type: "number", id, min: STEPS.low, max: STEPS.high, step: 1, value: this.steps,
+      type: "number",
+      id,
+      min: STEPS.low,
+      max: STEPS.high,
+      step: 1,
+      value: this.steps,
       onchange: () => this.setSteps(Number(this.stepsInput.value)),
     });
     this.gif = button(this.t("walk.gif"), () => this.save("gif"));
@@ -125,8 +162,8 @@ class Walk extends Panel {
   offerSample() {
     const id = this.state.get("sample");
     this.pinSample.disabled = id === null;
-    this.pinSample.textContent = id === null
-      ? this.t("walk.pin.none") : this.t("walk.pin.sample", { id: String(id) });
+    this.pinSample.textContent =
+      id === null ? this.t("walk.pin.none") : this.t("walk.pin.sample", { id: String(id) });
   }
 
   async addSample() {
@@ -147,7 +184,9 @@ class Walk extends Panel {
     this.hint.textContent = this.t(pins.length ? "walk.hint.one" : "walk.hint");
     this.clear.hidden = pins.length === 0;
     this.way.hidden = pins.length < 2;
-    const focused = [...this.list.children].findIndex((item) => item.contains(document.activeElement));
+    const focused = [...this.list.children].findIndex((item) =>
+      item.contains(document.activeElement),
+    );
     const onRemove = document.activeElement?.classList?.contains("remove");
     this.list.replaceChildren(...pins.map((pin, i) => this.pinItem(pin, i)));
     const item = this.list.children[Math.min(focused, pins.length - 1)];
@@ -158,12 +197,23 @@ class Walk extends Panel {
     const name = pinName(i);
     const place = this.t("walk.place", { x: number(x), y: number(y) });
     const words = id === undefined ? place : `${place} · ${this.t("walk.on", { id: String(id) })}`;
-    const move = element("button.button.pin", {
-      type: "button", title: this.t("walk.move"), onkeydown: (event) => this.pinKey(event, i),
-      onclick: () => this.go(this.pins.length > 1 ? i / (this.pins.length - 1) : 0),
-    }, element("b", {}, name), ` ${words}`);
+    const move = element(
+      "button.button.pin",
+      {
+        type: "button",
+        title: this.t("walk.move"),
+        onkeydown: (event) => this.pinKey(event, i),
+        onclick: () => this.go(this.pins.length > 1 ? i / (this.pins.length - 1) : 0),
+      },
+      element("b", {}, name),
+      ` ${words}`,
+    );
     move.setAttribute("aria-label", this.t("walk.pin.label", { name, words }));
-    const remove = element("button.icon.remove", { type: "button", onclick: () => this.remove(i) }, "×");
+    const remove = element(
+      "button.icon.remove",
+      { type: "button", onclick: () => this.remove(i) },
+      "×",
+    );
     remove.setAttribute("aria-label", this.t("walk.remove", { name }));
     return element("li", {}, move, remove);
   }
@@ -183,17 +233,24 @@ class Walk extends Panel {
   }
 
   movePin(i, x, y) {
-    this.state.set("pins", this.pins.map((pin, at) => (at === i ? [x, y] : pin)));
+    this.state.set(
+      "pins",
+      this.pins.map((pin, at) => (at === i ? [x, y] : pin)),
+    );
   }
 
   remove(i) {
-    this.state.set("pins", this.pins.filter((_, at) => at !== i));
+    this.state.set(
+      "pins",
+      this.pins.filter((_, at) => at !== i),
+    );
   }
 
   /* The path */
 
   askPath() {
-    if (this.pins.length > 1) this.line.ask({ pins: this.pins, model: this.model, steps: this.steps });
+    if (this.pins.length > 1)
+      this.line.ask({ pins: this.pins, model: this.model, steps: this.steps });
     else {
       this.line.cancel();
       this.drawMarks();
@@ -222,13 +279,18 @@ class Walk extends Panel {
     if (this.pins.length < 2) return;
     this.stops = stops;
     this.pathModel = model;
-    this.frames = Array.from({ length: steps }, (_, i) => sampleOf(this.data, answer, "decoded", i));
+    this.frames = Array.from({ length: steps }, (_, i) =>
+      sampleOf(this.data, answer, "decoded", i),
+    );
     this.inside = answer.inside.data;
     this.points = Array.from({ length: steps }, (_, i) => Array.from(vectorOf(answer.points, i)));
     this.shownFrames = spread(steps, SHOWN);
     this.say();
     this.pace();
-    this.strip.show(this.shownFrames.map((i) => this.frames[i]), { label: this.t("walk.strip", { n: steps }) });
+    this.strip.show(
+      this.shownFrames.map((i) => this.frames[i]),
+      { label: this.t("walk.strip", { n: steps }) },
+    );
     this.go(this.share);
   }
 
@@ -277,7 +339,11 @@ class Walk extends Panel {
   drawMarks() {
     const { pins } = this;
     const marks = pins.map(([x, y], i) => ({
-      kind: "pin", x, y, label: pinName(i), onDrag: (toX, toY) => this.movePin(i, toX, toY),
+      kind: "pin",
+      x,
+      y,
+      label: pinName(i),
+      onDrag: (toX, toY) => this.movePin(i, toX, toY),
     }));
     this.mark("pins", marks);
     this.mark("walk", pins.length > 1 && this.frames.length && this.seen ? this.wayMarks() : []);
@@ -291,7 +357,10 @@ class Walk extends Panel {
       this.stop();
       this.go(nearestShare(this.points, [toX, toY]));
     };
-    return [{ kind: "path", points: this.points }, { kind: "ring", x, y, label: "", onDrag }];
+    return [
+      { kind: "path", points: this.points },
+      { kind: "ring", x, y, label: "", onDrag },
+    ];
   }
 
   unmark() {
@@ -331,10 +400,15 @@ class Walk extends Panel {
   async save(kind) {
     if (!this.frames.length) return;
     const options = { data: this.data, colours: colours() };
-    const file = kind === "gif" ? gifOf(this.frames, this.order, options) : await stripOf(this.frames, options);
+    const file =
+      kind === "gif"
+        ? gifOf(this.frames, this.order, options)
+        : await stripOf(this.frames, options);
     const names = this.pins.map((_, i) => pinName(i)).join("-");
     download(file, `walk-${names}.${kind}`);
-    this.say(this.t("walk.saved", { name: `walk-${names}.${kind}`, size: Math.ceil(file.size / 1024) }));
+    this.say(
+      this.t("walk.saved", { name: `walk-${names}.${kind}`, size: Math.ceil(file.size / 1024) }),
+    );
   }
 }
 
