@@ -15,7 +15,8 @@ LANGUAGES = ("en", "es", "pt")
 MODULES = sorted(STATIC.glob("*.js"))
 WORDS = sorted(STATIC.glob("words-*.js"))
 IMPORTED = re.compile(
-    r"""^(?:import|export|\}).* ?["']([^"']+)["'];$|import\(["'](.+)["']\)""", re.M
+    r"""^(?:(?:import|export|\}).* from|import) ["']([^"'\n]+)["'];$|\bimport\(["'](.+)["']\)""",
+    re.M,
 )
 AA = 4.5
 
@@ -60,9 +61,7 @@ def variables(theme: str) -> dict[str, str]:
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
 def test_modules_import_only_modules_that_there_are(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
-    for name in re.findall(
-        r"""(?:from|import\(|^import) ?["']([^"']+)["']""", source, re.MULTILINE
-    ):
+    for name in ("".join(pair) for pair in IMPORTED.findall(source)):
         assert name.startswith("./"), f"{path.name} imports {name} from elsewhere"
         assert (STATIC / name).is_file(), f"{path.name} imports {name}, which there is not"
 

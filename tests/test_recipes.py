@@ -10,7 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latente import Dense, FileError, ParameterError, datasets, recipes
+from latente import (
+    Autoencoder,
+    Dense,
+    FileError,
+    ParameterError,
+    TrainingWarning,
+    datasets,
+    recipes,
+)
 from latente.recipes import report as reports
 from latente.recipes.language import LANGUAGES, _, speaking
 from latente.recipes.report import Claim, Recipe, Report, compare, written
@@ -97,6 +105,51 @@ def test_a_model_that_was_fitted_alike_is_kept(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"none")
     fit(X=DIGITS.X[::-1])
     assert said[5:] == ["fitting model"]
+
+
+def test_a_fit_that_is_interrupted_is_not_kept(tmp_path: Path) -> None:
+    class Stop:
+        def on_epoch_end(self, state: Any) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.warns(TrainingWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
+        made(tmp_path).fit("a", KEYWORDS, DIGITS.X[:256], data="digits", quick={}, callbacks=Stop())
+    assert not list(tmp_path.rglob("a.safetensors"))
+
+
+def test_models_of_one_shape_are_fitted_at_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    small = {**KEYWORDS, "validation_fraction": 0.0, "schedule": "cosine"}
+    given = {
+        "a": small,
+        "other": {**small, "latent_dim": 3},
+        "b": {**small, "random_state": 1, "optimizer": "sgd"},
+        "c": {**small, "learning_rate": 0.01},
+    }
+
+    def fit(**options: Any) -> Any:
+        report = made(tmp_path, progress=said.append, verbose=1, **options)
+        models = report.fit_all(given, DIGITS.X[:256], data="digits", quick={})
+        return report, models
+
+    made(tmp_path).fit("c", given["c"], DIGITS.X[:256], data="digits")
+    report, models = fit()
+    assert said == ["c was fitted before", "fitting a, b", "fitting other"]
+    assert list(models) == list(report.fits) == list(given)
+    assert report.fits["a"]["seconds"] == report.fits["b"]["seconds"]
+    assert report.fits["b"]["keywords"] == given["b"]
+    assert {model.verbose for model in models.values()} == {0}
+    for name, keywords in given.items():
+        alone = Autoencoder(**{"random_state": 0, **keywords}).fit(DIGITS.X[:256])
+        np.testing.assert_allclose(
+            models[name].transform(DIGITS.X_test), alone.transform(DIGITS.X_test), atol=1e-4
+        )
+    said.clear()
+    again, kept = fit()
+    assert said == [f"{name} was fitted before" for name in given]
+    assert again.fits == report.fits
+    assert np.array_equal(kept["a"].transform(DIGITS.X_test), models["a"].transform(DIGITS.X_test))
+    assert again.seconds == pytest.approx(sum(fit["seconds"] for fit in again.fits.values()), abs=1)
 
 
 def test_a_quick_run_trains_little_and_claims_nothing(tmp_path: Path) -> None:

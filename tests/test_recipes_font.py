@@ -29,6 +29,12 @@ def test_a_descent_is_the_lowest_error_so_far() -> None:
     assert by_second([run, other])[0][-1] == pytest.approx(4)
 
 
+def test_a_descent_may_take_the_pace_of_another_fit() -> None:
+    run = Descent.of([4.0, 2.0, 3.0], [1.0, 2.0, 9.0]).paced(0.5)
+    assert run.seconds.tolist() == [0.5, 1, 1.5]
+    assert run.errors.tolist() == [4, 2, 2]
+
+
 def test_the_descent_of_a_fit_ends_with_its_error() -> None:
     longer, shorter = (
         Autoencoder(**{**GIVEN, "epochs": epochs}, random_state=0).fit(GLYPHS) for epochs in (5, 3)

@@ -36,7 +36,7 @@ from latente import (
     TrainingWarning,
 )
 from latente.cli.main import app
-from latente.estimator import can_fit_together, fit_together
+from latente.estimator import alike, can_fit_together, fit_together
 from latente.study import queue, trial
 from latente.study.results import Results
 from latente.study.space import Choices, SearchSpace
@@ -307,6 +307,59 @@ class TestTogether:
             for seed in (0, 1)
         ]  # fmt: skip
 
+    @pytest.mark.parametrize("schedule", ["cosine", "one_cycle", "plateau(patience=0)"])
+    @pytest.mark.parametrize("held_out", [ROWS[40:], None])
+    def test_schedules_move_their_rates(self, schedule: str, held_out: Any) -> None:
+        changed = {"schedule": schedule, "validation_fraction": 0.0}
+        together, alone = self.models(**changed), self.models(**changed)
+        done = list(fit_together(together, ROWS[:40], held_out))
+        assert done == [(6, i, True) for i in range(len(together))]
+        for first, second in zip(together, alone, strict=True):
+            second.fit(ROWS[:40], validation=held_out)
+            same_fit(first, second)
+            assert first.epochs_ == 6
+
+    @pytest.mark.parametrize("size", [16, 40])
+    @pytest.mark.parametrize("loss", ["squared", "bernoulli"])
+    def test_without_validation_the_last_weights_stay(self, size: int, loss: str) -> None:
+        def models() -> list[Autoencoder]:
+            return [
+                stackable(
+                    schedule=schedule, optimizer=optimizer, learning_rate=rate, loss=loss,
+                    random_state=seed, validation_fraction=0.0, batch_size=size,
+                )
+                for schedule, optimizer, rate, seed in (
+                    ("constant", "adam", 0.01, 1), ("cosine", "adam", 0.1, 0),
+                    ("bold_driver", "sgd(momentum=0)", 0.1, 0),
+                    ("bold_driver", "sgd(momentum=0)", 0.1, 1), ("constant", "adam", 0.01, 0),
+                )
+            ]  # fmt: skip
+
+        X = (ROWS[:40] > 0).astype(np.float32)
+        together, alone = models(), models()
+        assert alike(together) == [[0, 1, 2, 3, 4]]
+        assert all(good for _, _, good in fit_together(together, X, target=1 - X))
+        for first, second in zip(together, alone, strict=True):
+            same_fit(first, second.fit(X, target=1 - X))
+
+    def test_what_holds_out_rows_of_its_own_is_fitted_alone(self) -> None:
+        assert not can_fit_together(stackable(), ROWS)
+        assert can_fit_together(stackable(validation_fraction=0.0), ROWS)
+        assert alike([stackable(epochs=n) for n in (5, 6, 5)]) == [[0, 2], [1]]
+        optimizers = ("adam", "lbfgs", "sgd")
+        assert alike([stackable(optimizer=each) for each in optimizers]) == [[0, 2], [1]]
+
+    @pytest.mark.parametrize("precision", ["float32", "bf16"])
+    def test_precision_is_tried_first(
+        self, precision: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from latente.training import hardware, loop
+
+        monkeypatch.setattr(hardware, "multiplies_bf16", lambda device: True)
+        monkeypatch.setattr(loop, "faster_precision", lambda *args: precision)
+        found = can_fit_together(stackable(epochs=600), ROWS[:40], ROWS[40:])
+        assert found is (precision == "float32")
+
     @pytest.mark.parametrize("changed", [{}, {"batch_size": 40}, {"bottleneck": "sparse"}])
     def test_they_are_those_of_single_fits(self, changed: Any) -> None:
         together, alone = self.models(**changed), self.models(**changed)
@@ -322,15 +375,7 @@ class TestTogether:
             ready.append((epochs, i))
         assert ready == [(epochs, i) for epochs in (3, 6) for i in range(8)]
         for first, second in zip(together, alone, strict=True):
-            same_weights(first, second)
-            assert first.best_epoch_ == second.best_epoch_
-            assert first.history_[0].keys() == second.history_[0].keys()
-            for name in ("total", "validation_total", "per_pixel"):
-                np.testing.assert_allclose(
-                    [record[name] for record in first.history_],
-                    [record[name] for record in second.history_],
-                    rtol=1e-4,
-                )
+            same_fit(first, second)
 
     @pytest.mark.parametrize(
         ("changed", "good"),
@@ -340,7 +385,9 @@ class TestTogether:
             ({"bottleneck": "gaussian"}, False),
             ({"corruption": "gaussian_noise"}, False),
             ({"optimizer": "lbfgs"}, False),
-            ({"schedule": "cosine"}, False),
+            ({"schedule": "cosine"}, True),
+            ({"verbose": 1}, True),
+            ({"verbose": 2}, False),
             ({"gradient_clip": 1.0}, False),
             ({"patience": 2}, False),
             ({"network": "dense(hidden=[30000])"}, False),
@@ -361,7 +408,10 @@ class TestTogether:
         same_weights(models[1], alone.fit(ROWS[:40], validation=ROWS[40:]))
 
     def test_a_study_does_it_by_itself(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        space = {"learning_rate": [1e-2, 1e-3], "epochs": [2, 4], "latent_dim": [1, 2]}
+        space = {
+            "learning_rate": [1e-2, 1e-3], "epochs": [2, 4], "latent_dim": [1, 2],
+            "schedule": ["constant", "cosine"],
+        }  # fmt: skip
 
         def table(**keywords: Any) -> Any:
             study = Study(Autoencoder(**TINY), space, metric="mse", seeds=2, **keywords)
@@ -372,6 +422,33 @@ class TestTogether:
             patch.setattr(trial, "_fitted", None)  # no fit of its own is needed
             together = table()
         pd.testing.assert_frame_equal(together, alone, rtol=1e-4)
+
+    def test_an_optimizer_of_another_kind_leaves_the_others_stacked(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        alone = []
+        fitted = trial._fitted
+        monkeypatch.setattr(
+            trial, "_fitted", lambda model, *args: alone.append(model) or fitted(model, *args)
+        )
+        space = {"optimizer": ["lbfgs", "adam", "rmsprop"]}
+        Study(Autoencoder(**TINY), space, metric="mse", seeds=2).run(ROWS)
+        assert [model.optimizer for model in alone] == ["lbfgs"] * 2
+
+
+def same_fit(first: Autoencoder, second: Autoencoder) -> None:
+    same_weights(first, second)
+    assert first.best_epoch_ == second.best_epoch_
+    assert first.history_[0].keys() == second.history_[0].keys()
+    for name in {"total", "validation_total", "per_pixel", "learning_rate"} & first.history_[
+        0
+    ].keys():
+        np.testing.assert_allclose(
+            [record[name] for record in first.history_],
+            [record[name] for record in second.history_],
+            rtol=1e-4,
+            atol=1e-12,
+        )
 
 
 def same_weights(first: Autoencoder, second: Autoencoder) -> None:

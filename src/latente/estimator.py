@@ -783,38 +783,67 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return estimator
 
 
-def can_fit_together(model: Autoencoder, X: Any, validation: Any) -> bool:
+def can_fit_together(
+    model: Autoencoder, X: Any, validation: Any = None, *, target: Any = None
+) -> bool:
     """Whether `fit_together` takes such a model, and its fit gains by it.
 
     Parameters
     ----------
-    model, X, validation
+    model, X, validation, target
         As for `fit_together`.
     """
     from .training.together import NotStackable
 
     try:
-        _stacked([model], X, validation)[0].check()
+        _stacked([model], X, validation, target)[0].check()
     except NotStackable:
         return False
     return True
 
 
-def fit_together(
-    models: Sequence[Autoencoder], X: Any, validation: Any, stops: Sequence[int]
-) -> Iterator[tuple[int, int, bool]]:
-    """Fit autoencoders at once that differ in seed, learning rate, weight decay or optimiser alone.
-
-    What comes out is what their own fits give, within the rounding of floats.
+def alike(models: Sequence[Autoencoder]) -> list[list[int]]:
+    """Return the places of models that `fit_together` may take at once, stack by stack.
 
     Parameters
     ----------
     models
-        Not fitted; those with equal optimisers follow one another.
-    X, validation
+        Not fitted.
+    """
+    from .training.together import STACKED
+
+    stacks: dict[str, list[int]] = {}
+    for i, model in enumerate(models):
+        params = model.get_params(deep=False)
+        optimizer = resolve(params["optimizer"], FAMILIES["optimizer"], "optimizer")
+        shared = {name: value for name, value in params.items() if name not in STACKED}
+        shape = repr((optimizer.elementwise, shared))
+        stacks.setdefault(shape, []).append(i)
+    return list(stacks.values())
+
+
+def fit_together(
+    models: Sequence[Autoencoder],
+    X: Any,
+    validation: Any = None,
+    stops: Sequence[int] | None = None,
+    *,
+    target: Any = None,
+) -> Iterator[tuple[int, int, bool]]:
+    """Fit autoencoders at once that differ in how they are moved alone.
+
+    That is in seed, learning rate, weight decay, optimiser or schedule. What comes out is what
+    their own fits give, within the rounding of floats.
+
+    Parameters
+    ----------
+    models
+        Not fitted. Without `validation`, their ``validation_fraction`` is 0.
+    X, validation, target
         As for `Autoencoder.fit`.
     stops
-        Epochs at which they are ready for use, rising.
+        Epochs at which they are ready for use, rising, at most their own; those if not given.
+        Where a schedule depends on the end of the fit, they have then come so far on the way there.
 
     Yields
     ------
@@ -827,28 +856,34 @@ def fit_together(
     NotStackable
         If they cannot be fitted at once, or would gain nothing by it.
     """
-    together, begun, batches = _stacked(models, X, validation)
-    for epochs in together.fit(stops):
-        for i, (fitted, parts, trainer) in enumerate(begun):
-            good = not together.bad[i]
-            if good:
+    together, begun, batches = _stacked(models, X, validation, target)
+    for epochs in together.fit(stops or [together.trainers[0].plan.epochs]):
+        good = {}
+        for (i, fitted, parts, trainer), bad in zip(begun, together.bad.tolist(), strict=True):
+            good[i] = not bad
+            if good[i]:
                 models[i]._finish(fitted, parts, trainer, batches)
-            yield epochs, i, good
+        yield from ((epochs, i, good[i]) for i in range(len(models)))
 
 
-def _stacked(models: Sequence[Autoencoder], X: Any, validation: Any) -> Any:
+def _stacked(models: Sequence[Autoencoder], X: Any, validation: Any, target: Any) -> Any:
     """Return the fits of models as one, what each began with, and the rows they are trained on."""
-    from .training.together import NotStackable, Together, is_stackable
+    from .training.together import NotStackable, Together, is_stackable, setting_of
 
     begun = []
-    for model in models:
+    for i, model in enumerate(models):
         params = model.get_params(deep=False)
-        check_params(params, held_out=True)
-        fitted, parts, batches = model._begin(params, X, None, again=False)
-        held_out = model._validation(fitted, validation, None)
+        check_params(params, held_out=validation is not None)
+        fitted, parts, batches = model._begin(params, X, target, again=False)
+        held_out = None
+        if validation is not None:
+            held_out = model._validation(fitted, validation, target)
+        elif choose_validation(model.validation_fraction, len(batches)):
+            raise NotStackable("each holds out rows of its own")
         plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
         trainer = Trainer(fitted.model, plan)
-        if not is_stackable(trainer, batches):
+        if not is_stackable(trainer, batches, held_out):
             raise NotStackable("they are large, or of another kind")
-        begun.append((fitted, parts, trainer))
-    return Together([trainer for _, _, trainer in begun], batches, held_out), begun, batches
+        begun.append((i, fitted, parts, trainer))
+    begun.sort(key=lambda each: repr(setting_of(each[3])))
+    return Together([each[3] for each in begun], batches, held_out), begun, batches

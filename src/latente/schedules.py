@@ -37,6 +37,20 @@ class Schedule(Part, ABC):
             Steps of the whole fit where `every_step` is set, else its epochs; at least 1.
         """
 
+    def over(
+        self, optimizer: TorchOptimizer, epochs: int, steps: int
+    ) -> LRScheduler | RateByLoss | None:
+        """Return the scheduler of a fit.
+
+        Parameters
+        ----------
+        optimizer
+            Whose rate it moves.
+        epochs, steps
+            Of the fit, and in each epoch; at least 1.
+        """
+        return self.build(optimizer, epochs * (steps if self.every_step else 1))
+
 
 @dataclass(kw_only=True)
 class Constant(Schedule):

@@ -18,8 +18,14 @@ const LIBRARIES = [
     library: "twgl.js",
     licence: "LICENSE.md",
     uses: [
-      "createBufferInfoFromArrays", "createProgramInfo", "createTexture", "drawBufferInfo",
-      "setAttribInfoBufferFromArray", "setBuffersAndAttributes", "setTextureFromArray", "setUniforms",
+      "createBufferInfoFromArrays",
+      "createProgramInfo",
+      "createTexture",
+      "drawBufferInfo",
+      "setAttribInfoBufferFromArray",
+      "setBuffersAndAttributes",
+      "setTextureFromArray",
+      "setUniforms",
     ],
   },
   {

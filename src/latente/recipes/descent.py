@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,10 @@ class Descent:
         errors = [*(record["total"] for record in model.history_[1:]), last]
         done = step * np.array([*(epochs[1:] - 1), model.epochs_])
         return cls(done, seconds, np.minimum.accumulate(errors))
+
+    def paced(self, seconds: float) -> Descent:
+        """Return the same descent at so many seconds an iteration, measured elsewhere."""
+        return replace(self, seconds=seconds * self.iterations)
 
     def at(self, iteration: float) -> float:
         """Return the least error up to an iteration."""

@@ -85,18 +85,20 @@ def by_training(report: Report, X: Any) -> dict[str, Pixels]:
     """Train the same network in other ways; wrong pixels of the seeds by name."""
     seeds = range(report.random_state, report.random_state + report.pick(SEEDS, 1))
     chosen = ways()
-    found: dict[str, Pixels] = {}
-    for name, (_title, keywords) in chosen.items():
-        found[name] = [
-            wrong_pixels(
-                report.fit(
-                    f"why-{name}-seed-{seed}", {**keywords, "random_state": seed}, X, data="font",
-                    quick={"epochs": 10},
-                ),
-                X,
-            )
+    models = report.fit_all(
+        {
+            f"why-{name}-seed-{seed}": {**keywords, "random_state": seed}
+            for name, (_title, keywords) in chosen.items()
             for seed in seeds
-        ]  # fmt: skip
+        },
+        X,
+        data="font",
+        quick={"epochs": 10},
+    )
+    found: dict[str, Pixels] = {
+        name: [wrong_pixels(models[f"why-{name}-seed-{seed}"], X) for seed in seeds]
+        for name in chosen
+    }
     order = sorted(found, key=lambda name: float(np.mean(found[name])))
     best = order[0]
     report.text(
@@ -283,18 +285,14 @@ def by_width(report: Report, X: Any, trained: dict[str, Pixels]) -> None:
     for width in widths:
         report.progress(_("fitting {name}").format(name=f"free-codes-{width}"))
         alone[width] = free_codes(X, width, starts, iterations, report.random_state)
-        network = f"dense(hidden=[{width}], activation='tanh')"
-        whole[width] = [
-            wrong_pixels(
-                report.fit(
-                    f"width-{width}-seed-{seed}",
-                    {**keywords, "network": network, "random_state": seed}, X, data="font",
-                    quick={"epochs": 10},
-                ),
-                X,
-            )
-            for seed in seeds
-        ]  # fmt: skip
+        given = {**keywords, "network": f"dense(hidden=[{width}], activation='tanh')"}
+        models = report.fit_all(
+            {f"width-{width}-seed-{seed}": {**given, "random_state": seed} for seed in seeds},
+            X,
+            data="font",
+            quick={"epochs": 10},
+        )
+        whole[width] = [wrong_pixels(model, X) for model in models.values()]
     report.picture(
         figures.bars(
             {

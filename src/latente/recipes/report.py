@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -25,10 +26,11 @@ from matplotlib.figure import Figure
 
 from ..data.dataset import Dataset
 from ..errors import FileError, ParameterError
-from ..estimator import Autoencoder
+from ..estimator import Autoencoder, alike, fit_together
 from ..figures import page
 from ..parts import listed
 from ..storage.files import atomic
+from ..training.together import NotStackable
 from ..version import __version__
 from . import data as sources
 from .language import _, mark
@@ -238,34 +240,112 @@ class Report:
         more
             As `Autoencoder.fit` takes it: target, validation, sample_weight.
         """
+        options = {"data": data, "quick": quick, "callbacks": callbacks, **more}
+        return self.fit_all({name: keywords}, X, **options)[name]
+
+    def fit_all(
+        self,
+        keywords: Mapping[str, Mapping[str, Any]],
+        X: Any,
+        *,
+        data: str,
+        quick: Mapping[str, Any] | None = None,
+        callbacks: Any = None,
+        **more: Any,
+    ) -> dict[str, Autoencoder]:
+        """Return fitted autoencoders by name, noted as `fit` does; small ones are fitted at once.
+
+        Those that are fitted at once (`latente.estimator.fit_together`) share the seconds they
+        took: where times are to be compared, fit one by one.
+
+        Parameters
+        ----------
+        keywords
+            Of `Autoencoder`, for each name.
+        X, data, quick, callbacks, more
+            As for `fit`, the same for all.
+        """
+        given = {name: self._given(each, quick) for name, each in keywords.items()}
+        keys = {name: _fingerprint(each, X, more) for name, each in given.items()}
+        models: dict[str, Autoencoder] = {}
+        for name, key in keys.items():
+            kept = None if self.fresh else _kept(self._path(name), key)
+            if kept is not None:
+                self.progress(_("{name} was fitted before").format(name=name))
+                models[name] = kept
+                self.seconds += self._note(name)["seconds"]
+        left = {
+            name: Autoencoder(**each, verbose=self.verbose, callbacks=callbacks)
+            for name, each in given.items()
+            if name not in models
+        }
+        for name, model, seconds in self._fitted(left, X, more):
+            if model.stopped_ == "interrupted":
+                raise KeyboardInterrupt  # what is not finished is not kept
+            model.set_params(verbose=0, callbacks=None)
+            self._path(name).parent.mkdir(parents=True, exist_ok=True)
+            model.save(self._path(name))
+            write_json(self._path(name, ".json"), {"key": keys[name], "seconds": seconds})
+            models[name] = model
+        for name in keywords:
+            self.fits[name] = {
+                "keywords": given[name],
+                "data": data,
+                "parameters": models[name].n_parameters_,
+                "epochs": models[name].epochs_,
+                "seconds": round(self._note(name)["seconds"], 1),
+            }
+        return {name: models[name] for name in keywords}
+
+    def _given(
+        self, keywords: Mapping[str, Any], quick: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Return the keywords that a model is fitted with."""
         given = dict(keywords)
         given.setdefault("random_state", self.random_state)
         if self.quick:
             given |= {"epochs": 2} if quick is None else quick
-        path = self.folder / f"{name}.safetensors"
-        key = _fingerprint(given, X, more)
-        model, note = None if self.fresh else _kept(path, key), path.with_suffix(".json")
-        if model is None:
-            self.progress(_("fitting {name}").format(name=name))
+        return given
+
+    def _path(self, name: str, suffix: str = ".safetensors") -> Path:
+        return self.folder / f"{name}{suffix}"
+
+    def _note(self, name: str) -> dict[str, Any]:
+        """Return what was written beside a model."""
+        note: dict[str, Any] = json.loads(self._path(name, ".json").read_text(encoding="utf-8"))
+        return note
+
+    def _fitted(
+        self, models: Mapping[str, Autoencoder], X: Any, more: Mapping[str, Any]
+    ) -> Iterator[tuple[str, Autoencoder, float]]:
+        """Fit models, at once where that works, and yield each with its seconds."""
+        names = list(models)
+        for places in alike(list(models.values())):
+            stack = [names[i] for i in places]
             begun = time.perf_counter()
-            model = Autoencoder(**given, verbose=self.verbose, callbacks=callbacks).fit(X, **more)
-            seconds = time.perf_counter() - begun
-            model.set_params(verbose=0, callbacks=None)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            model.save(path)
-            write_json(note, {"key": key, "seconds": seconds})
-        else:
-            self.progress(_("{name} was fitted before").format(name=name))
-            seconds = json.loads(note.read_text(encoding="utf-8"))["seconds"]
-            self.seconds += seconds
-        self.fits[name] = {
-            "keywords": given,
-            "data": data,
-            "parameters": model.n_parameters_,
-            "epochs": model.epochs_,
-            "seconds": round(seconds, 1),
-        }
-        return model
+            done = self._stacked([models[name] for name in stack], stack, X, more)
+            seconds = (time.perf_counter() - begun) / len(stack)
+            for name, good in zip(stack, done, strict=True):
+                if good:
+                    yield name, models[name], seconds
+                    continue
+                self.progress(_("fitting {name}").format(name=name))
+                begun = time.perf_counter()
+                models[name].fit(X, **more)
+                yield name, models[name], time.perf_counter() - begun
+
+    def _stacked(
+        self, models: Sequence[Autoencoder], names: Sequence[str], X: Any, more: Mapping[str, Any]
+    ) -> list[bool]:
+        """Fit models of one shape at once; return which of them are fitted then."""
+        done = [False] * len(models)
+        if len(models) < 2 or not more.keys() <= {"validation", "target"}:
+            return done
+        self.progress(_("fitting {name}").format(name=", ".join(names)))
+        with suppress(NotStackable):
+            for _epochs, i, good in fit_together(models, X, **more):
+                done[i] = good
+        return done
 
     def section(self, name: str, title: str, label: str = "") -> None:
         """Begin a section; what follows belongs to it.

@@ -1,4 +1,4 @@
-"""Settings of one shape, trained at once: seeds, learning rates and optimisers as a stack.
+"""Settings of one shape, trained at once: seeds, learning rates, optimisers, schedules as a stack.
 
 A small network's step costs what it takes to launch it; stacked, that is paid once for all. The
 outcome is that of single fits, within the rounding of floats.
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
     from .work import Task
 
-STACKED = ("learning_rate", "optimizer", "weight_decay")
-"""Parameters in which models of one stack may differ, beside their seeds."""
 MOST_FITS = 128
 """Fits in a stack."""
 
 
 def shape_of(setting: Setting) -> str:
     """Return what settings of one stack have in common."""
+    from ..training.together import STACKED
+
     labels = {n: v for n, v in setting.labels.items() if n.partition("__")[0] not in STACKED}
     return Setting(setting.part, labels).key()
 
@@ -50,10 +50,11 @@ class Stacks:
         settings = self.task.settings
         if not settings or not self.task.batched or self.task.pruner is not None:
             return None
-        shape = shape_of(settings[slot])
-        if shape not in self.known:
-            self.known[shape] = self._try(settings[slot])
-        return shape if self.known[shape] else None
+        labels = {**settings[slot].labels, "learning_rate": None, "weight_decay": None}
+        kind = Setting(settings[slot].part, labels).key()
+        if kind not in self.known:  # an optimiser may be of another kind than others of the shape
+            self.known[kind] = self._try(settings[slot])
+        return shape_of(settings[slot]) if self.known[kind] else None
 
     def most(self) -> int:
         """Return how many settings a worker takes at once, so that others have work, too."""
@@ -92,7 +93,6 @@ class Stacks:
                     model = _model(self.task, setting, seed)
                     ends = attributes.get(ENDS) or [None]
                     fits.append(_Fit(trial, model, seed, ends))
-        fits.sort(key=lambda fit: fit.order())
         if not fits:
             return
         stops = sorted({end for fit in fits for end in fit.stops()})
@@ -121,11 +121,6 @@ class _Fit:
         self.trial, self.model, self.seed, self.ends = trial, model, seed, ends
         self.seconds = 0.0
         self.run: Run = {"seed": seed, "ends": [], "curve": {}, "warnings": [], "steps": 1}
-
-    def order(self) -> tuple[str, str, str]:
-        """Return a key that brings equal optimisers together."""
-        model = self.model
-        return repr(model.optimizer), repr(model.learning_rate), repr(model.weight_decay)
 
     def stops(self) -> list[int]:
         """Return the epochs at which it is scored."""

@@ -315,10 +315,9 @@ class Trainer:
 
     def _schedule(self, rows: int) -> None:
         """Lay the schedule over the planned epochs."""
-        schedule = self.plan.schedule
-        steps = -(-rows // self.plan.batch_size) if schedule.every_step else 1
+        schedule, steps = self.plan.schedule, -(-rows // self.plan.batch_size)
         remaining = max(self.plan.epochs - self.state.epoch, 1)
-        built = [schedule.build(optimizer, remaining * steps) for optimizer in self.optimizers]
+        built = [schedule.over(optimizer, remaining, steps) for optimizer in self.optimizers]
         self.schedulers = [scheduler for scheduler in built if scheduler is not None]
 
     def _look(self, rows: Tensor, epoch: int, steps: int, batches: Batches) -> None:

@@ -30,12 +30,16 @@ function speak() {
 
 function offerLanguages() {
   const select = byId("language");
-  select.replaceChildren(...Object.entries(LANGUAGES).map(([name, word]) => new Option(word, name)));
+  select.replaceChildren(
+    ...Object.entries(LANGUAGES).map(([name, word]) => new Option(word, name)),
+  );
   select.onchange = () => state.set("lang", select.value);
 }
 
-const SUN = '<svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="3"/><path d="M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M13 3l-1 1M4 12l-1 1"/></svg>';
-const MOON = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M13.5 9.6A5.8 5.8 0 0 1 6.4 2.5a5.8 5.8 0 1 0 7.1 7.1z"/></svg>';
+const SUN =
+  '<svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="3"/><path d="M8 1v1.5M8 13.5V15M1 8h1.5M13.5 8H15M3 3l1 1M12 12l1 1M13 3l-1 1M4 12l-1 1"/></svg>';
+const MOON =
+  '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M13.5 9.6A5.8 5.8 0 0 1 6.4 2.5a5.8 5.8 0 1 0 7.1 7.1z"/></svg>';
 
 function dress() {
   setTheme(state.get("theme"));
@@ -167,8 +171,10 @@ function describe(info) {
   byId("title").textContent = info.title;
   document.title = `${info.title} · latente`;
   const site = info.export;
-  const rows = site && site.rows < site.of
-    ? t("page.rows.some", { rows: site.rows, of: site.of }) : t("page.rows", { n });
+  const rows =
+    site && site.rows < site.of
+      ? t("page.rows.some", { rows: site.rows, of: site.of })
+      : t("page.rows", { n });
   const known = t(`page.split.${split}`);
   const parts = [data.name, rows, known.startsWith("page.") ? split : known];
   byId("about").textContent = parts.filter(Boolean).join(" · ");
@@ -189,17 +195,21 @@ const KEYS = [
 ];
 
 function fillHelp() {
-  byId("help-keys").replaceChildren(...KEYS.flatMap(([keys, word]) => {
-    const term = document.createElement("dt");
-    term.append(...keys.map((key) => {
-      const element = document.createElement("kbd");
-      element.textContent = key.startsWith("key.") ? t(key) : key;
-      return element;
-    }));
-    const meaning = document.createElement("dd");
-    meaning.textContent = t(word);
-    return [term, meaning];
-  }));
+  byId("help-keys").replaceChildren(
+    ...KEYS.flatMap(([keys, word]) => {
+      const term = document.createElement("dt");
+      term.append(
+        ...keys.map((key) => {
+          const element = document.createElement("kbd");
+          element.textContent = key.startsWith("key.") ? t(key) : key;
+          return element;
+        }),
+      );
+      const meaning = document.createElement("dd");
+      meaning.textContent = t(word);
+      return [term, meaning];
+    }),
+  );
 }
 
 function openHelp() {
@@ -217,7 +227,8 @@ function listenToKeys(session, tabs) {
     else if (event.key === "?") openHelp();
     else if (/^[1-9]$/.test(event.key)) tabs.choose(Number(event.key) - 1);
     else if (event.key === "m" || event.key === "M") switchMap(session);
-    else (session.maps.find((map) => map.hasFocus()) ?? session.maps[state.get("model")])?.key(event);
+    else
+      (session.maps.find((map) => map.hasFocus()) ?? session.maps[state.get("model")])?.key(event);
   });
 }
 

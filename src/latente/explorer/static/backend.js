@@ -1,8 +1,8 @@
 /**
  * The server's answers: JSON and packed arrays over HTTP.
  *
- * Every method of a backend is asynchronous. Arrays come as `{name: {data, shape}, meta}` with typed
- * arrays as data. What goes wrong is thrown as a `BackendError` with one sentence.
+ * Every method of a backend is asynchronous. Arrays come as `{name: {data, shape}, meta}` with
+ * typed arrays as data. What goes wrong is thrown as a `BackendError` with one sentence.
  */
 
 import { t } from "./words.js";
@@ -11,7 +11,7 @@ import { t } from "./words.js";
 export class BackendError extends Error {
   /**
    * @param {string} sentence
-   * @param {"gone"|"wrong"} kind "gone": nobody answers; "wrong": the answer is that it cannot be done.
+   * @param {"gone"|"wrong"} kind "gone": nobody answers; "wrong": it cannot be done.
    */
   constructor(sentence, kind = "wrong") {
     super(sentence);
@@ -88,8 +88,8 @@ export class HttpBackend {
   /**
    * Decode places on the map (`at`) or codes (`codes`).
    *
-   * Of the requests with the same `pointer` one is under way and one waits: the newest. One that was
-   * overtaken gives null.
+   * Of the requests with the same `pointer` one is under way and one waits: the newest. One that
+   * was overtaken gives null.
    */
   decode(request) {
     const { pointer } = request;
@@ -132,7 +132,9 @@ export class HttpBackend {
   /** The direction from one group of rows to another in the space of codes. */
   direction(model, withIds, withoutIds) {
     return this.#send("api/direction", {
-      model, with: Array.from(withIds), without: Array.from(withoutIds),
+      model,
+      with: Array.from(withIds),
+      without: Array.from(withoutIds),
     });
   }
 

@@ -87,8 +87,8 @@ export class Camera {
     const whole = this.wholeScale;
     const scale = Math.min(Math.max(this.scale * factor, whole * FARTHEST), whole * CLOSEST);
     const [x, y] = this.place(across, down);
-    this.x = x - ((across - this.width / 2) / scale);
-    this.y = y + ((down - this.height / 2) / scale);
+    this.x = x - (across - this.width / 2) / scale;
+    this.y = y + (down - this.height / 2) / scale;
     this.scale = scale;
   }
 }

@@ -13,17 +13,22 @@ const STEPS = 256;
  * @returns {object[]} Entries of `info.columns`.
  */
 export function columnsOf(info, model) {
-  return info.columns.filter((column) => column.model === undefined || column.model === null
-    || column.model === model);
+  return info.columns.filter(
+    (column) => column.model === undefined || column.model === null || column.model === model,
+  );
 }
 
 /** The column that gives colours, or null: what the address says, else classes, else the error. */
 export function chosenColumn(info, model, name) {
   if (name === PLAIN) return null;
   const columns = columnsOf(info, model);
-  return columns.find((column) => column.name === name)
-    ?? columns.find(({ kind }) => kind === "class")
-    ?? columns.find((column) => column.name === "reconstruction error") ?? columns[0] ?? null;
+  return (
+    columns.find((column) => column.name === name) ??
+    columns.find(({ kind }) => kind === "class") ??
+    columns.find((column) => column.name === "reconstruction error") ??
+    columns[0] ??
+    null
+  );
 }
 
 /** The column of classes that may be switched off: the one that is shown, else the first. */

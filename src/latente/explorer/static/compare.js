@@ -50,9 +50,7 @@ export class Compare {
   async #show(id) {
     if (id === null) return;
     const { backend } = this.session;
-    const answers = await Promise.all(
-      this.cards.map((_, model) => backend.samples(model, [id])),
-    );
+    const answers = await Promise.all(this.cards.map((_, model) => backend.samples(model, [id])));
     this.cards.forEach((card, model) => card.show(id, answers[model]));
   }
 
@@ -109,6 +107,11 @@ class Card {
     const { data } = this.session.info;
     const picture = data.kind === "pictures";
     const width = picture ? (HEIGHT * sample.width) / sample.height : WIDTH;
-    draw(canvas, sample, { data, width, height: HEIGHT, ...(beside && !picture ? { beside } : {}) });
+    draw(canvas, sample, {
+      data,
+      width,
+      height: HEIGHT,
+      ...(beside && !picture ? { beside } : {}),
+    });
   }
 }

@@ -53,15 +53,16 @@ class Learning {
     this.legend = make("div", "row note");
     this.slider = make("input", "slider", { type: "range", min: "0", step: "1" });
     this.slider.oninput = () => this.#go(Number(this.slider.value));
-    this.playing = make("button", "button primary", { type: "button", onclick: () => this.#play() });
+    this.playing = make("button", "button primary", {
+      type: "button",
+      onclick: () => this.#play(),
+    });
     this.latest = make("button", "button", { type: "button", onclick: () => this.#follow() });
     this.where = make("span", "note");
     const times = make("div", "learning-times");
     times.append(this.playing, this.latest, this.where);
     this.note = make("p", "note");
-    this.element.append(
-      head, this.status, this.chart, this.legend, this.slider, times, this.note,
-    );
+    this.element.append(head, this.status, this.chart, this.legend, this.slider, times, this.note);
     this.draw();
   }
 
@@ -191,7 +192,8 @@ class Learning {
     this.latest.disabled = latest;
     this.note.textContent = latest ? "" : t("learning.decoder");
     this.note.hidden = latest;
-    this.where.textContent = epoch === undefined ? "" : t("learning.of", { epoch, epochs: this.total });
+    this.where.textContent =
+      epoch === undefined ? "" : t("learning.of", { epoch, epochs: this.total });
     this.#drawChart(epoch);
   }
 
@@ -207,8 +209,9 @@ class Learning {
   /** Offer the terms of the loss that the records hold. */
   #offerTerms() {
     const record = this.#records.values().next().value ?? {};
-    const terms = Object.keys(record)
-      .filter((key) => !NO_LOSS.has(key) && !key.startsWith(HELD_OUT));
+    const terms = Object.keys(record).filter(
+      (key) => !NO_LOSS.has(key) && !key.startsWith(HELD_OUT),
+    );
     this.term.hidden = terms.length < 2;
     this.term.setAttribute("aria-label", t("learning.term"));
     if (terms.length === this.term.options.length) return;
@@ -246,18 +249,23 @@ class Learning {
   }
 
   #drawLegend(curves) {
-    this.legend.replaceChildren(...curves.map(({ word, color }) => {
-      const item = document.createElement("span");
-      const dot = document.createElement("i");
-      dot.className = "dot";
-      dot.style.background = color;
-      item.append(dot, ` ${t(word)}`);
-      return item;
-    }));
-    this.chart.setAttribute("aria-label", t("learning.chart", {
-      names: curves.map(({ word }) => t(word)).join(", "),
-      values: curves.map(({ points }) => number(points.at(-1)[1])).join(", "),
-    }));
+    this.legend.replaceChildren(
+      ...curves.map(({ word, color }) => {
+        const item = document.createElement("span");
+        const dot = document.createElement("i");
+        dot.className = "dot";
+        dot.style.background = color;
+        item.append(dot, ` ${t(word)}`);
+        return item;
+      }),
+    );
+    this.chart.setAttribute(
+      "aria-label",
+      t("learning.chart", {
+        names: curves.map(({ word }) => t(word)).join(", "),
+        values: curves.map(({ points }) => number(points.at(-1)[1])).join(", "),
+      }),
+    );
   }
 }
 

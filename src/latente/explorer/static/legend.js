@@ -36,7 +36,10 @@ export class Legend {
     this.#counts = null;
     this.draw();
     if (column?.kind !== "class") return;
-    const { values } = await this.session.backend.column(column.name, this.session.state.get("model"));
+    const { values } = await this.session.backend.column(
+      column.name,
+      this.session.state.get("model"),
+    );
     this.#counts = countClasses(values.data, column.classes.length);
     if (column === this.column) this.draw();
   }
@@ -103,12 +106,18 @@ export class Legend {
     const { state } = this.session;
     const off = new Set(state.get("off"));
     if (!off.delete(index)) off.add(index);
-    state.set("off", [...off].sort((one, other) => one - other));
+    state.set(
+      "off",
+      [...off].sort((one, other) => one - other),
+    );
   }
 
   #only(index, classes) {
     const others = Array.from({ length: classes }, (_, other) => other);
-    this.session.state.set("off", others.filter((other) => other !== index));
+    this.session.state.set(
+      "off",
+      others.filter((other) => other !== index),
+    );
   }
 
   #press() {

@@ -1,9 +1,15 @@
-/** One model's map: its points, what is drawn over them, and what mouse, touch and keys do to it. */
+/** One model's map: its points, what is drawn over them, and what mouse, touch and keys do. */
 
 import { Camera, extent, robustLimits } from "./camera.js";
 import { Coloring, chosenColumn, classColumn } from "./coloring.js";
 import {
-  centres, drawAxes, drawCrosshair, drawGrid, drawLasso, drawMarks, drawNames,
+  centres,
+  drawAxes,
+  drawCrosshair,
+  drawGrid,
+  drawLasso,
+  drawMarks,
+  drawNames,
 } from "./marks.js";
 import { Grid, inside } from "./nearest.js";
 import { PointsGL, PointsPlain } from "./points.js";
@@ -22,8 +28,10 @@ const ICONS = {
   in: '<path d="M8 3v10M3 8h10"/>',
   out: '<path d="M3 8h10"/>',
   fit: '<path d="M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10"/>',
-  lasso: '<path d="M8 2.5c3.3 0 6 1.8 6 4s-2.7 4-6 4-6-1.8-6-4 2.7-4 6-4z"/><path d="M4.3 9.6c-.9 1.200-.2 2.600 1.200 2.600s1.8 1.300.7 2.300"/>',
-  layers: '<path d="M8 2l6 3.200-6 3.200-6-3.200zM2.600 8.600L8 11.500l5.400-2.900M2.600 11.400L8 14.3l5.400-2.900"/>',
+  lasso:
+    '<path d="M8 2.5c3.3 0 6 1.8 6 4s-2.7 4-6 4-6-1.8-6-4 2.7-4 6-4z"/><path d="M4.3 9.6c-.9 1.2-.2 2.6 1.2 2.6s1.8 1.3.7 2.3"/>',
+  layers:
+    '<path d="M8 2l6 3.2-6 3.2-6-3.2zM2.6 8.6L8 11.5l5.4-2.9M2.6 11.4L8 14.3l5.4-2.9"/>',
 };
 /** The layers that can be hidden, in the address as `hide=…`. */
 const LAYERS = ["shade", "names", "pictures", "grid"];
@@ -62,8 +70,10 @@ export class LatentMap {
     this.limits = [-1, 1, -1, 1];
     this.colors = new Coloring(null, new Float32Array(this.n));
     this.#build(parent);
-    this.thumbnails = session.info.data.kind === "pictures"
-      ? new Thumbnails(session.backend, this.n, () => this.draw()) : null;
+    this.thumbnails =
+      session.info.data.kind === "pictures"
+        ? new Thumbnails(session.backend, this.n, () => this.draw())
+        : null;
     this.#listen();
   }
 
@@ -79,7 +89,12 @@ export class LatentMap {
     this.layers = make("div", "map-layers", { hidden: true });
     this.chosen = make("div", "map-selection", { hidden: true });
     this.element.append(
-      this.canvas, this.overlay, this.title, this.tools, this.layers, this.chosen,
+      this.canvas,
+      this.overlay,
+      this.title,
+      this.tools,
+      this.layers,
+      this.chosen,
     );
     parent.append(this.element);
     this.#buildTools();
@@ -105,8 +120,8 @@ export class LatentMap {
     if (this.painter instanceof PointsGL) return;
     const note = document.getElementById("nowebgl");
     const { shown } = this.painter;
-    note.textContent = shown < this.n
-      ? t("map.nowebgl.many", { shown, n: this.n }) : t("map.nowebgl");
+    note.textContent =
+      shown < this.n ? t("map.nowebgl.many", { shown, n: this.n }) : t("map.nowebgl");
     note.hidden = false;
   }
 
@@ -194,7 +209,7 @@ export class LatentMap {
 
   /* Data */
 
-  /** Fetch the points, the density and the colours, and show everything or what the address says. */
+  /** Fetch the points, the density and the colours; show everything, or what the address says. */
   async load() {
     const { backend, state } = this.session;
     this.#see();
@@ -217,8 +232,10 @@ export class LatentMap {
   async #loadColors() {
     const { backend, state, info } = this.session;
     const column = chosenColumn(info, this.model, state.get("color"));
-    const values = column === null
-      ? new Float32Array(this.n) : (await backend.column(column.name, this.model)).values.data;
+    const values =
+      column === null
+        ? new Float32Array(this.n)
+        : (await backend.column(column.name, this.model)).values.data;
     if (column !== chosenColumn(this.session.info, this.model, state.get("color"))) return;
     this.colors = new Coloring(column, values);
     this.#paint();
@@ -259,7 +276,8 @@ export class LatentMap {
     this.painter.setPoints(moves ? from : points, points);
     this.painter.setShare(moves ? 0 : 1);
     this.#move = moves
-      ? { from, begun: performance.now(), duration, view: this.#touched ? null : this.#state() } : null;
+      ? { from, begun: performance.now(), duration, view: this.#touched ? null : this.#state() }
+      : null;
     this.#placeNames();
     if (!moves) this.#see();
     this.draw();
@@ -270,17 +288,19 @@ export class LatentMap {
     return { x, y, scale };
   }
 
-  /** What everything is: as the model's map says, but for a fit that is watched, whose map grows. */
+  /** What everything is: as the model's map says, but for a fit that is watched: it grows. */
   #wholeLimits() {
     const { learning } = this.session.info;
-    return learning ? this.limits : this.info.map.limits ?? this.limits;
+    return learning ? this.limits : (this.info.map.limits ?? this.limits);
   }
 
   /** Where the points are now, also half-way. */
   #now() {
     if (!this.#move) return this.points;
     const share = this.#share(performance.now());
-    return this.points.map((value, at) => this.#move.from[at] + share * (value - this.#move.from[at]));
+    return this.points.map(
+      (value, at) => this.#move.from[at] + share * (value - this.#move.from[at]),
+    );
   }
 
   #share(time) {
@@ -296,7 +316,9 @@ export class LatentMap {
 
   /** Say which points are hidden, shown and chosen. */
   #look() {
-    const off = new Set(classColumn(this.session.info, this.colors.column) ? this.session.state.get("off") : []);
+    const off = new Set(
+      classColumn(this.session.info, this.colors.column) ? this.session.state.get("off") : [],
+    );
     const selection = this.session.state.get("selection");
     const { values } = this.colors;
     const looks = new Uint8Array(this.n).fill(1);
@@ -410,7 +432,8 @@ export class LatentMap {
    *
    * @param {string} layer Whose marks they are.
    * @param {{kind: string, x?: number, y?: number, label?: string, points?: number[][],
-   *   color?: string, dashed?: boolean, onDrag?: (x: number, y: number, done: boolean) => void}[]} marks
+   *   color?: string, dashed?: boolean,
+   *   onDrag?: (x: number, y: number, done: boolean) => void}[]} marks
    */
   mark(layer, marks) {
     this.#marks.set(layer, marks);
@@ -419,11 +442,13 @@ export class LatentMap {
 
   #grabbed(across, down) {
     const marks = [...this.#marks.values()].flat().reverse();
-    return marks.find(({ x, y, onDrag }) => {
-      if (!onDrag) return false;
-      const [left, top] = this.screen(x, y);
-      return Math.hypot(left - across, top - down) <= GRAB;
-    }) ?? null;
+    return (
+      marks.find(({ x, y, onDrag }) => {
+        if (!onDrag) return false;
+        const [left, top] = this.screen(x, y);
+        return Math.hypot(left - across, top - down) <= GRAB;
+      }) ?? null
+    );
   }
 
   /* Drawing */
@@ -438,15 +463,20 @@ export class LatentMap {
     if (this.#move) this.#advance(time);
     const ratio = window.devicePixelRatio || 1;
     const { dark } = colours();
-    const tint = [...channels(dark ? "#a9c4e6" : "#4a6a94").map((value) => value / 255), dark ? 0.05 : 0.065];
+    const tint = [
+      ...channels(dark ? "#a9c4e6" : "#4a6a94").map((value) => value / 255),
+      dark ? 0.05 : 0.065,
+    ];
     this.painter.draw(this.camera, {
-      ...this.#dots(), ratio, tint: this.#shadeFits() ? tint : null,
+      ...this.#dots(),
+      ratio,
+      tint: this.#shadeFits() ? tint : null,
     });
     this.#drawOverlay(ratio);
     this.session.onFrame?.(this, time);
   }
 
-  /** Whether there is a shade to show, and the points are those of the model whose density it is. */
+  /** Whether a shade is wanted, and the points are those of the model whose density it is. */
   #shadeFits() {
     const { info, state } = this.session;
     const last = !info.learning || (info.learning.done && state.get("epoch") === null);
@@ -472,21 +502,27 @@ export class LatentMap {
   #dots() {
     const { width, height, closeness } = this.camera;
     const room = Math.sqrt((width * height) / Math.max(this.painter.shown, 1));
-    const size = Math.min(Math.max(0.62 * room, 2.4), 8) * Math.min(Math.max(closeness, 1) ** 0.35, 3);
+    const size =
+      Math.min(Math.max(0.62 * room, 2.4), 8) * Math.min(Math.max(closeness, 1) ** 0.35, 3);
     return { size: Math.min(size, 13), alpha: this.n > 40000 && closeness < 3 ? 0.55 : 0.78 };
   }
 
   #drawOverlay(ratio) {
     const { overlay, context, camera } = this;
     const [width, height] = [camera.width * ratio, camera.height * ratio].map(Math.round);
-    if (overlay.width !== width || overlay.height !== height) Object.assign(overlay, { width, height });
+    if (overlay.width !== width || overlay.height !== height)
+      Object.assign(overlay, { width, height });
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, camera.width, camera.height);
     if (this.#shows("grid")) drawGrid(context, camera);
     if (this.thumbnails && this.#shows("pictures") && !this.#move) this.#drawPictures();
     if (this.#shows("grid")) drawAxes(context, camera, this.info.map.axes);
     if (this.#shows("names") && !this.#move) {
-      drawNames(context, camera, this.#names.map((name) => ({ ...name, color: classColour(name.index) })));
+      drawNames(
+        context,
+        camera,
+        this.#names.map((name) => ({ ...name, color: classColour(name.index) })),
+      );
     }
     drawMarks(context, camera, [...this.#marks.values()].flat());
     if (this.#cross && this.hasFocus()) drawCrosshair(context, camera, this.#cross);
@@ -498,10 +534,20 @@ export class LatentMap {
     const ids = choose(this.#points(), this.camera, shown, this.thumbnails);
     if (ids.length === 0) return;
     const { ink } = this.session.info.data;
-    const palette = this.colors.palette().map(hex).map((color) => ink ? blend(color, colours().ink, 0.3) : color);
+    const palette = this.colors
+      .palette()
+      .map(hex)
+      .map((color) => (ink ? blend(color, colours().ink, 0.3) : color));
     const indices = this.colors.indices();
-    drawThumbnails(this.context, this.camera, this.points, ids, this.thumbnails,
-      (id) => palette[indices[id]], ink);
+    drawThumbnails(
+      this.context,
+      this.camera,
+      this.points,
+      ids,
+      this.thumbnails,
+      (id) => palette[indices[id]],
+      ink,
+    );
   }
 
   /* What mouse, touch and keys do */
@@ -597,7 +643,9 @@ export class LatentMap {
     this.chosen.hidden = n === 0;
     const text = make("span", "", { textContent: t("map.selected", { n }) });
     const clear = make("button", "button quiet", {
-      type: "button", textContent: t("map.unselect"), onclick: () => state.set("selection", null),
+      type: "button",
+      textContent: t("map.unselect"),
+      onclick: () => state.set("selection", null),
     });
     this.chosen.replaceChildren(text, clear);
   }
@@ -626,7 +674,10 @@ export class LatentMap {
   key(event) {
     const fine = event.altKey ? 1 : event.shiftKey ? 4 * STEP : STEP;
     const moves = {
-      ArrowLeft: [-fine, 0], ArrowRight: [fine, 0], ArrowUp: [0, -fine], ArrowDown: [0, fine],
+      ArrowLeft: [-fine, 0],
+      ArrowRight: [fine, 0],
+      ArrowUp: [0, -fine],
+      ArrowDown: [0, fine],
     };
     if (event.key in moves && this.hasFocus()) this.#moveCross(...moves[event.key]);
     else if (event.key === "Enter" && this.hasFocus()) this.#enter();
@@ -641,7 +692,8 @@ export class LatentMap {
 
   #moveCross(across, down) {
     const { camera } = this;
-    const [x, y] = this.#cross ? this.screen(this.#cross.x, this.#cross.y)
+    const [x, y] = this.#cross
+      ? this.screen(this.#cross.x, this.#cross.y)
       : [camera.width / 2, camera.height / 2];
     const clamp = (value, most) => Math.min(Math.max(value, 24), most - 24);
     const [left, top] = [clamp(x + across, camera.width), clamp(y + down, camera.height)];

@@ -3,7 +3,8 @@
 import { blend, colours } from "./theme.js";
 import { number } from "./words.js";
 
-const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif';
+const FONT =
+  'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif';
 const TICK_ROOM = 90;
 
 /** Round steps of 1, 2 or 5 between which there is room for numbers. */
@@ -67,9 +68,13 @@ export function drawAxes(context, camera, names) {
   }
   for (const y of ticks(bottom, top, by)) {
     const [, at] = camera.screen(0, y);
-    if (at > 70 && at < camera.height - 34) write(context, text(y), 8, at, { ...style, size });
+    if (at > 70 && at < camera.height - 92) write(context, text(y), 8, at, { ...style, size });
   }
-  write(context, `${names[0]} →`, camera.width - 10, camera.height - 10, { ...style, align: "right", size });
+  write(context, `${names[0]} →`, camera.width - 10, camera.height - 10, {
+    ...style,
+    align: "right",
+    size,
+  });
   context.save();
   context.translate(11, camera.height - 24);
   context.rotate(-Math.PI / 2);
@@ -141,11 +146,14 @@ export function drawNames(context, camera, names) {
   for (const { text, x, y, color } of names) {
     const [across, down] = camera.screen(x, y);
     const half = context.measureText(text).width / 2 + 5;
-    const box = [0, -1, 1, -2, 2].map((rows) => {
-      const at = down + rows * (size + 6);
-      return [across - half, across + half, at - size / 2 - 3, at + size / 2 + 3];
-    }).find((one) => !taken.some((other) => overlap(one, other)));
-    if (!box || box[1] < 0 || box[0] > camera.width || box[3] < 0 || box[2] > camera.height) continue;
+    const box = [0, -1, 1, -2, 2]
+      .map((rows) => {
+        const at = down + rows * (size + 6);
+        return [across - half, across + half, at - size / 2 - 3, at + size / 2 + 3];
+      })
+      .find((one) => !taken.some((other) => overlap(one, other)));
+    if (!box || box[1] < 0 || box[0] > camera.width || box[3] < 0 || box[2] > camera.height)
+      continue;
     taken.push(box);
     const middle = (box[2] + box[3]) / 2;
     context.fillStyle = paper;
@@ -154,8 +162,13 @@ export function drawNames(context, camera, names) {
     context.roundRect(box[0], box[2], box[1] - box[0], box[3] - box[2], 4);
     context.fill();
     context.globalAlpha = 1;
-    write(context, text, across, middle + 0.5,
-      { color: blend(color, ink, 0.45), halo: "transparent", align: "center", size, weight: 600 });
+    write(context, text, across, middle + 0.5, {
+      color: blend(color, ink, 0.45),
+      halo: "transparent",
+      align: "center",
+      size,
+      weight: 600,
+    });
   }
 }
 
@@ -178,7 +191,12 @@ const KINDS = {
   },
   cross(context, across, down, mark, color) {
     context.beginPath();
-    for (const [x, y] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    for (const [x, y] of [
+      [1, 0],
+      [-1, 0],
+      [0, 1],
+      [0, -1],
+    ]) {
       context.moveTo(across + 4 * x, down + 4 * y);
       context.lineTo(across + 11 * x, down + 11 * y);
     }
@@ -204,7 +222,12 @@ function outlined(context, color, filled = false) {
 
 function beside(context, text, across, down) {
   const { ink, paper } = colours();
-  write(context, String(text), across + 13, down, { color: ink, halo: paper, size: 12, weight: 600 });
+  write(context, String(text), across + 13, down, {
+    color: ink,
+    halo: paper,
+    size: 12,
+    weight: 600,
+  });
 }
 
 function drawLine(context, camera, { points, kind, dashed, label }, color) {

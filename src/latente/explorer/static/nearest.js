@@ -23,7 +23,8 @@ export class Grid {
       cells[i] = this.#row(this.points[2 * i + 1]) * this.side + this.#column(this.points[2 * i]);
       this.start[cells[i] + 1]++;
     }
-    for (let cell = 0; cell < this.start.length - 1; cell++) this.start[cell + 1] += this.start[cell];
+    for (let cell = 0; cell < this.start.length - 1; cell++)
+      this.start[cell + 1] += this.start[cell];
     const next = this.start.slice();
     this.ids = new Uint32Array(n);
     for (let i = 0; i < n; i++) this.ids[next[cells[i]]++] = i;

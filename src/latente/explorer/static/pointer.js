@@ -30,7 +30,10 @@ export class Pointer {
     listen("pointermove", (event) => this.#move(event));
     listen("pointerup", (event) => this.#release(event));
     listen("pointercancel", (event) => this.#cancel(event));
-    listen("pointerleave", (event) => event.pointerType === "mouse" && !this.#begun && meaning.leave());
+    listen(
+      "pointerleave",
+      (event) => event.pointerType === "mouse" && !this.#begun && meaning.leave(),
+    );
     listen("wheel", (event) => this.#wheel(event), { passive: false });
     listen("contextmenu", (event) => event.preventDefault());
   }

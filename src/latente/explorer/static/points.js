@@ -76,7 +76,7 @@ export function finer(values, [rows, columns]) {
   return spread(across, columns * FINER, rows, columns * FINER, 1);
 }
 
-/** Lines of a field, each made finer; they lie `apart`, and their values `step`, from each other. */
+/** Lines of a field made finer; they lie `apart`, and their values `step`, from each other. */
 function spread(values, lines, length, step, apart) {
   const fine = new Float32Array(lines * length * FINER);
   const clamp = (at) => Math.min(Math.max(at, 0), length - 1);
@@ -86,7 +86,8 @@ function spread(values, lines, length, step, apart) {
     const weights = spline(place - base);
     for (let line = 0; line < lines; line++) {
       let sum = 0;
-      for (let k = 0; k < 4; k++) sum += weights[k] * values[line * apart + clamp(base + k - 1) * step];
+      for (let k = 0; k < 4; k++)
+        sum += weights[k] * values[line * apart + clamp(base + k - 1) * step];
       fine[step === 1 ? line * length * FINER + part : part * lines + line] = sum;
     }
   }
@@ -160,8 +161,13 @@ export class PointsGL {
     const { gl } = this;
     const data = new Uint8Array(colors.flatMap(([red, green, blue]) => [red, green, blue, 255]));
     return {
-      src: data, width: colors.length, height: 1, min: gl.NEAREST, mag: gl.NEAREST,
-      wrap: gl.CLAMP_TO_EDGE, auto: false,
+      src: data,
+      width: colors.length,
+      height: 1,
+      min: gl.NEAREST,
+      mag: gl.NEAREST,
+      wrap: gl.CLAMP_TO_EDGE,
+      auto: false,
     };
   }
 
@@ -193,13 +199,19 @@ export class PointsGL {
     const { gl } = this;
     gl.deleteTexture(this.palette);
     this.palette = twgl.createTexture(gl, this.#paletteOptions(palette));
-    this.#upload("color", Uint16Array.from(this.order, (id) => indices[id]));
+    this.#upload(
+      "color",
+      Uint16Array.from(this.order, (id) => indices[id]),
+    );
   }
 
   /** How each point looks: 0 hidden, 1 shown, 2 chosen; where some are chosen the rest pales. */
   setLooks(looks, anyChosen) {
     this.#chosen = anyChosen;
-    this.#upload("look", Uint8Array.from(this.order, (id) => looks[id]));
+    this.#upload(
+      "look",
+      Uint8Array.from(this.order, (id) => looks[id]),
+    );
   }
 
   /** The density, its limits, and its levels; null for none. */
@@ -211,9 +223,15 @@ export class PointsGL {
     const most = density.values.reduce((high, value) => Math.max(high, value), 1e-30);
     const texture = twgl.createTexture(gl, {
       src: finer(density.values, density.shape).map((value) => value / most),
-      width: density.shape[1] * FINER, height: density.shape[0] * FINER,
-      internalFormat: gl.R16F, format: gl.RED, type: gl.FLOAT,
-      min: gl.LINEAR, mag: gl.LINEAR, wrap: gl.CLAMP_TO_EDGE, auto: false,
+      width: density.shape[1] * FINER,
+      height: density.shape[0] * FINER,
+      internalFormat: gl.R16F,
+      format: gl.RED,
+      type: gl.FLOAT,
+      min: gl.LINEAR,
+      mag: gl.LINEAR,
+      wrap: gl.CLAMP_TO_EDGE,
+      auto: false,
     });
     const levels = density.levels.map((level) => level / most);
     this.#density = { texture, limits: density.limits, levels };
@@ -228,7 +246,9 @@ export class PointsGL {
    */
   draw(camera, style) {
     const { gl } = this;
-    const [width, height] = [camera.width * style.ratio, camera.height * style.ratio].map(Math.round);
+    const [width, height] = [camera.width * style.ratio, camera.height * style.ratio].map(
+      Math.round,
+    );
     if (gl.canvas.width !== width || gl.canvas.height !== height) {
       Object.assign(gl.canvas, { width, height });
     }
@@ -248,8 +268,11 @@ export class PointsGL {
     gl.useProgram(this.shade.program);
     twgl.setBuffersAndAttributes(gl, this.shade, this.sheet);
     twgl.setUniforms(this.shade, {
-      low: [across(left), up(bottom)], high: [across(right), up(top)],
-      density: texture, levels, tint,
+      low: [across(left), up(bottom)],
+      high: [across(right), up(top)],
+      density: texture,
+      levels,
+      tint,
     });
     twgl.drawBufferInfo(gl, this.sheet, gl.TRIANGLE_STRIP);
   }
@@ -261,7 +284,10 @@ export class PointsGL {
     twgl.setUniforms(this.points, {
       middle: [camera.x, camera.y],
       scale: [(2 * camera.scale) / camera.width, (2 * camera.scale) / camera.height],
-      share: this.#share, size: size * ratio, alpha, palette: this.palette,
+      share: this.#share,
+      size: size * ratio,
+      alpha,
+      palette: this.palette,
     });
     for (const part of this.#chosen ? [REST, CHOSEN] : [ALL]) {
       twgl.setUniforms(this.points, { part });

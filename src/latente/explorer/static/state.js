@@ -27,23 +27,28 @@ const numbers = (text) => (text === "" ? [] : text.split(",").map(finite));
 const WORD = { write: String, read: String };
 const WHOLE = { write: String, read: whole };
 const NUMBERS = { write: (values) => values.map(short).join(","), read: numbers };
-const WORDS = { write: (values) => values.join(","), read: (text) => text.split(",").filter(Boolean) };
+const WORDS = {
+  write: (values) => values.join(","),
+  read: (text) => text.split(",").filter(Boolean),
+};
 const WHOLES = {
   write: (values) => values.join(","),
   read: (text) => (text === "" ? [] : text.split(",").map(whole)),
 };
 /** Places [x, y]; [x, y, id] where one stands on a row. */
 const PLACES = {
-  write: (places) =>
-    places.map(([x, y, ...id]) => [short(x), short(y), ...id].join(",")).join(";"),
+  write: (places) => places.map(([x, y, ...id]) => [short(x), short(y), ...id].join(",")).join(";"),
   read: (text) =>
-    text.split(";").filter(Boolean).map((place) => {
-      const values = numbers(place);
-      const [, , id] = values;
-      if (values.length < 2 || values.length > 3) throw new RangeError(place);
-      if (id !== undefined && (id < 0 || !Number.isInteger(id))) throw new RangeError(place);
-      return values;
-    }),
+    text
+      .split(";")
+      .filter(Boolean)
+      .map((place) => {
+        const values = numbers(place);
+        const [, , id] = values;
+        if (values.length < 2 || values.length > 3) throw new RangeError(place);
+        if (id !== undefined && (id < 0 || !Number.isInteger(id))) throw new RangeError(place);
+        return values;
+      }),
 };
 const LIMITS = {
   write: NUMBERS.write,
@@ -56,7 +61,7 @@ const LIMITS = {
   },
 };
 
-/** The keys that are kept in the address, in its order: what they are without it, and their form. */
+/** The keys in the address, in its order: what they are without it, and their form. */
 const ADDRESS = {
   model: { none: 0, form: WHOLE },
   color: { none: null, form: WORD },

@@ -9,7 +9,7 @@ const AT_ONCE = 2;
 const TILE = 40;
 const APART = 46;
 const MOST_SHOWN = 260;
-const CROWD = 14;
+const CROWD = 9;
 const MOST_INKED = 1000;
 /** Pictures that are inked for one frame: the others follow with the next ones. */
 const INKED_AT_ONCE = 24;
@@ -44,7 +44,13 @@ export class Thumbnails {
     this.#blocks.set(block, sheet);
     const [width, height] = this.#cell(sheet, block);
     const at = id % BLOCK;
-    return { sheet, x: (at % COLUMNS) * width, y: Math.floor(at / COLUMNS) * height, width, height };
+    return {
+      sheet,
+      x: (at % COLUMNS) * width,
+      y: Math.floor(at / COLUMNS) * height,
+      width,
+      height,
+    };
   }
 
   /** Say that a frame begins; when it could not ink all pictures it ends with another one. */
@@ -77,7 +83,7 @@ export class Thumbnails {
     return this.#blocks.get(Math.floor(id / BLOCK)) ? id : id + this.n;
   }
 
-  /** Of rows those whose pictures can all be kept at once: of the blocks that are here, then of others. */
+  /** Of rows those whose pictures can all be kept: of blocks that are here, then of others. */
   affordable(ids) {
     const blocks = new Set(ids.map((id) => Math.floor(id / BLOCK)));
     if (blocks.size <= MOST_BLOCKS) return ids;
@@ -105,7 +111,10 @@ export class Thumbnails {
     this.#blocks.set(block, null);
     this.#waiting.shift();
     try {
-      const sheet = await this.backend.thumbnails(block * BLOCK, Math.min(BLOCK, this.n - block * BLOCK));
+      const sheet = await this.backend.thumbnails(
+        block * BLOCK,
+        Math.min(BLOCK, this.n - block * BLOCK),
+      );
       if (sheet === null) this.#none = true;
       else this.#keep(block, sheet);
     } catch {
@@ -198,8 +207,8 @@ function apart(ids, points, distance) {
 }
 
 /**
- * Draw pictures of rows at their points, framed in the points' colours; pictures of ink are drawn in
- * these colours instead.
+ * Draw pictures of rows at their points, framed in the points' colours; pictures of ink are drawn
+ * in these colours instead.
  *
  * @param {(id: number) => string} colorOf A row's colour, "#rrggbb".
  * @param {boolean} ink Whether pictures are of ink: grey ones, mostly low.

@@ -25,7 +25,8 @@ register({
     "panel.walk": "Walk",
     "panel.selected": "Sample",
     "panel.learning": "Learning",
-    "map.label": "Map of codes: {name}. Arrow keys move the pointer, Enter pins, plus and minus zoom.",
+    "map.label":
+      "Map of codes: {name}. Arrow keys move the pointer, Enter pins, plus and minus zoom.",
     "map.color": "Colour",
     "map.color.none": "One colour",
     "map.zoom.in": "Zoom in",
@@ -88,8 +89,9 @@ register({
     "help.digits": "choose a panel",
     "help.switch": "go to the other map",
     "help.question": "this list",
-    "help.mouse": "Mouse: move to decode, click to pin, drag to move the map, wheel to zoom, "
-      + "Shift and drag for the lasso.",
+    "help.mouse":
+      "Mouse: move to decode, click to pin, drag to move the map, wheel to zoom, " +
+      "Shift and drag for the lasso.",
     "help.touch": "Touch: tap to decode, press long to pin, drag to move, two fingers to zoom.",
     "help.address": "The address holds what you see: copy it to share the view.",
     "key.arrows": "Arrows",
@@ -156,8 +158,7 @@ register({
     "learning.of": "Época {epoch} de {epochs}",
     "learning.waiting": "Esperando la primera época…",
     "learning.running": "Entrenando",
-    "learning.done":
-      "El entrenamiento terminó después de {epochs} épocas; la mejor fue la {best}.",
+    "learning.done": "El entrenamiento terminó después de {epochs} épocas; la mejor fue la {best}.",
     "learning.done.plain": "El entrenamiento terminó después de {epochs} épocas.",
     "learning.failed": "El ajuste terminó con un error: {error}",
     "learning.play": "Reproducir desde el principio",
@@ -183,10 +184,12 @@ register({
     "help.digits": "eligen un panel",
     "help.switch": "va al otro mapa",
     "help.question": "esta lista",
-    "help.mouse": "Ratón: mueva para decodificar, haga clic para fijar, arrastre para mover el mapa, "
-      + "rueda para ampliar, Mayús y arrastrar para el lazo.",
-    "help.touch": "Pantalla táctil: toque para decodificar, mantenga pulsado para fijar, arrastre para "
-      + "mover, dos dedos para ampliar.",
+    "help.mouse":
+      "Ratón: mueva para decodificar, haga clic para fijar, arrastre para mover el mapa, " +
+      "rueda para ampliar, Mayús y arrastrar para el lazo.",
+    "help.touch":
+      "Pantalla táctil: toque para decodificar, mantenga pulsado para fijar, arrastre para " +
+      "mover, dos dedos para ampliar.",
     "help.address": "La dirección guarda lo que se ve: cópiela para compartir la vista.",
     "key.arrows": "Flechas",
     "key.enter": "Intro",
@@ -278,10 +281,12 @@ register({
     "help.digits": "escolhem um painel",
     "help.switch": "vai para o outro mapa",
     "help.question": "esta lista",
-    "help.mouse": "Mouse: mova para decodificar, clique para fixar, arraste para mover o mapa, "
-      + "roda para ampliar, Shift e arrastar para o laço.",
-    "help.touch": "Tela de toque: toque para decodificar, pressione para fixar, arraste para mover, "
-      + "dois dedos para ampliar.",
+    "help.mouse":
+      "Mouse: mova para decodificar, clique para fixar, arraste para mover o mapa, " +
+      "roda para ampliar, Shift e arrastar para o laço.",
+    "help.touch":
+      "Tela de toque: toque para decodificar, pressione para fixar, arraste para mover, " +
+      "dois dedos para ampliar.",
     "help.address": "O endereço guarda o que você vê: copie-o para compartilhar a vista.",
     "key.arrows": "Setas",
     "key.enter": "Enter",

@@ -1,4 +1,4 @@
-/** The page's words in English, Spanish and Portuguese, and numbers as each language writes them. */
+/** The page's words in English, Spanish and Portuguese, and numbers as each writes them. */
 
 /** The languages by their codes, each in its own name. */
 export const LANGUAGES = { en: "English", es: "Español", pt: "Português" };
@@ -20,7 +20,10 @@ export function register(words) {
 export function missing() {
   const all = new Set(Object.values(catalogues).flatMap(Object.keys));
   return Object.fromEntries(
-    Object.entries(catalogues).map(([name, words]) => [name, [...all].filter((key) => !(key in words))]),
+    Object.entries(catalogues).map(([name, words]) => [
+      name,
+      [...all].filter((key) => !(key in words)),
+    ]),
   );
 }
 
@@ -44,7 +47,7 @@ export function ownLanguage() {
  * Return a text in the language that is spoken now.
  *
  * @param {string} key Where there are `key.one` and `key.other`, `values.n` chooses.
- * @param {Object<string, any>} values What `{name}` stands for; numbers are written as the language does.
+ * @param {Object<string, any>} values What `{name}` stands for; numbers as the language writes them.
  */
 export function t(key, values = {}) {
   const words = catalogues[language];
@@ -60,9 +63,8 @@ export function t(key, values = {}) {
 /** Write a number with at most so many significant digits, large ones in full. */
 export function number(value, digits = 3) {
   if (!Number.isFinite(value)) return "–";
-  const format = Math.abs(value) >= 1000
-    ? { maximumFractionDigits: 0 }
-    : { maximumSignificantDigits: digits };
+  const format =
+    Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: digits };
   return new Intl.NumberFormat(language, format).format(value).replace("-", "−");
 }
 
