@@ -22,7 +22,8 @@ from PIL import Image
 from latente import Autoencoder, datasets
 from latente.explorer import Scene, explore, packed, watch_fit
 from latente.explorer.decoding import LatestWins
-from latente.explorer.guard import BODY_SECONDS, LARGEST_BODY, PatientProtocol
+from latente.explorer.guard import BODY_SECONDS, PatientProtocol
+from latente.explorer.requests import LARGEST_BODY
 from latente.explorer.server import Server, static_table
 
 pytest.importorskip("starlette", reason="the explorer needs starlette")
@@ -107,6 +108,7 @@ class TestAnswers:
             info["models"][0]["density"]["levels"], reverse=True
         )
         assert info["learning"] is None
+        assert info["data"]["ink"] is True
         assert {each["name"] for each in info["damages"]} >= {"noise", "mask"}
 
     def test_what_is_on_the_map(self, client: Client, scene: Scene) -> None:

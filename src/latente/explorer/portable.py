@@ -311,15 +311,28 @@ class Passing(nn.Module):
     ::
 
         shown (n, ...) ──▶ code, shown reconstruction, error, score, side by side (n, numbers)
+
+    Parameters
+    ----------
+    coder
+        The model.
+    form, target
+        How its input and its output are shown.
+    scored
+        Whether scores are computed, or NaN.
     """
 
-    def __init__(self, coder: Coder, form: SampleForm, target: SampleForm) -> None:
+    def __init__(
+        self, coder: Coder, form: SampleForm, target: SampleForm, *, scored: bool = True
+    ) -> None:
         super().__init__()
+        self.scored = scored
         self.coder, self.model = coder, coder.module()
         self.entry, self.exit = entry_of(form), exit_of(target)
 
     def forward(self, shown: Tensor) -> Tensor:
-        found = self.coder.passed(self.entry(shown))
+        x = self.entry(shown)
+        found = self.coder.passed(x) if self.scored else self.coder.unscored(x)
         back = self.exit(found.values)
         parts = (found.codes, back, found.errors, found.scores)
         return torch.cat([part.reshape(len(shown), -1) for part in parts], 1)

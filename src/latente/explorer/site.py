@@ -213,32 +213,36 @@ class Content:
         some = self.ids[np.unique(np.linspace(0, len(self.ids) - 1, CHECKED).astype(int))]
         rows = shown_numbers(form, self.scene.rows(some)).astype(np.float32)
         back = shown_numbers(target, reconstructed(view, self.scene, some[:1]))[0].size
-        found: dict[str, Any] = {"plane": plane_facts(view.plane), "refused": {}}
+
+        def passing(scored: bool) -> Portable:
+            module = Passing(view.coder, form, target, scored=scored)
+            return portable(module, rows, [view.coder.latent, back, 1, 1])
+
+        found: dict[str, Any] = {"plane": plane_facts(view.plane), "decoding": None, "refused": {}}
         found["passing"] = self.program(
-            view, "passing", "what is not among the rows cannot be encoded in this page",
-            lambda: portable(
-                Passing(view.coder, form, target), rows, [view.coder.latent, back, 1, 1]
-            ), found,
+            found, "passing", lambda: passing(True),
+            f"{view.name}: what is drawn or sent gets no anomaly score in this page",
+        ) or self.program(
+            found, "passing", lambda: passing(False),
+            f"{view.name}: nothing can be encoded in this page",
         )  # fmt: skip
-        found["decoding"] = None
         if view.coder.is_generative():
             found["decoding"] = self.program(
-                view, "decoding", "places of the map cannot be decoded in this page",
-                lambda: portable(Decoding(view.coder, target), view.codes[some], [back]), found,
+                found, "decoding",
+                lambda: portable(Decoding(view.coder, target), view.codes[some], [back]),
+                f"{view.name}: no place of the map can be decoded in this page",
             )  # fmt: skip
         return found
 
     def program(
-        self, view: ModelView, name: str, lost: str, make: Callable[[], Portable],
-        found: dict[str, Any],
-    ) -> dict[str, Any] | None:  # fmt: skip
-        """Return a program as plain JSON values, or note why there is none."""
+        self, found: dict[str, Any], name: str, make: Callable[[], Portable], otherwise: str
+    ) -> dict[str, Any] | None:
+        """Return a program as plain JSON values, or note what cannot be done without it."""
         try:
             made = make()
         except Unsupported as error:
-            sentence = f"{view.name}: {lost}, since {error}"
-            found["refused"][name] = sentence
-            self.notes.append(sentence)
+            found["refused"][name] = f"{otherwise}, since {error}"
+            self.notes.append(found["refused"][name])
             return None
         return self.store.pack(made.program, made.precision)
 

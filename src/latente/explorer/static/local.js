@@ -434,11 +434,18 @@ export class Engine {
       if (pixels.length !== size) throw new Error(`a picture has ${size} bytes, ${pixels.length} were given`);
       return pixels;
     }
+    if (!Array.isArray(values)) throw new Error(`this model takes ${kind}`);
     if (kind === "rows") {
+      if (values.length !== shape[0]) throw new Error(`a row has ${shape[0]} values`);
       return Float32Array.from(values, (value, i) => this.#number(value, input.levels?.[i]));
     }
     const steps = values.map((step) => (Array.isArray(step) ? step : [step]));
     if (steps.length > shape[0]) throw new Error(`a sequence has at most ${shape[0]} steps`);
+    for (const step of steps) {
+      if (step.length !== shape[1] || !step.every(Number.isFinite)) {
+        throw new Error(`each step of a sequence has ${shape[1]} numbers`);
+      }
+    }
     const out = new Float32Array(shape[0] * shape[1]).fill(NaN);
     steps.forEach((step, i) => out.set(step, i * shape[1]));
     return out;

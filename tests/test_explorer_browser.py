@@ -1,0 +1,416 @@
+"""The explorer as a person meets it: its page in a browser, driven by mouse and keyboard."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from latente import Autoencoder, TrainingWarning, datasets
+from latente.explorer import Scene
+from latente.explorer.api import serve
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine"),
+    pytest.mark.filterwarnings("ignore::latente.TrainingWarning"),
+]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--use-angle=swiftshader",
+    "--enable-unsafe-swiftshader",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+INK = """canvas => {
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  let sum = 0;
+  for (let i = 0; i < data.length; i += 1) sum += (i % 7 + 1) * data[i];
+  return [sum, new Set(data).size];
+}"""
+"""A number that changes with a canvas, and how many different values are in it."""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def digits() -> Any:
+    return datasets.load("digits")
+
+
+def fitted(X: Any, latent: int, **keywords: Any) -> Autoencoder:
+    return Autoencoder(latent, epochs=8, random_state=0, **keywords).fit(X)
+
+
+@pytest.fixture(scope="module")
+def scenes(digits: Any) -> dict[str, Callable[[], Scene]]:
+    """The scenes that are shown here, each made when it is first wanted."""
+    X, y = digits.X_test, digits.y_test
+
+    def flat() -> Scene:
+        return Scene({"variational": fitted(digits.X, 2, bottleneck="gaussian")}, X, y, train=digits.X)
+
+    def deep() -> Scene:
+        return Scene({"deep": fitted(digits.X, 20)}, X, y, train=digits.X)
+
+    def two() -> Scene:
+        models: dict[str, Any] = {"variational": fitted(digits.X, 2, bottleneck="gaussian")}
+        return Scene(models | {"PCA": "pca"}, X, y, train=digits.X)
+
+    def table() -> Scene:
+        rng = np.random.default_rng(0)
+        rows = rng.normal(size=(200, 2)) @ rng.normal(size=(2, 6)) + 0.1 * rng.normal(size=(200, 6))
+        names = ["height", "weight", "age", "pulse", "steps", "sleep"]
+        return Scene({"table": fitted(rows, 2)}, rows, rows[:, 0] > 0, columns=names)
+
+    def series() -> Scene:
+        time = np.linspace(0, 1, 24)
+        rates = np.linspace(1, 3, 80)[:, None]
+        waves = np.sin(2 * np.pi * rates * time)[..., None].astype(np.float32)
+        model = fitted(waves, 2, network="recurrent(hidden=8)", layout="sequences")
+        return Scene({"series": model}, waves)
+
+    return {"flat": flat, "deep": deep, "two": two, "table": table, "series": series}
+
+
+@pytest.fixture(scope="module")
+def served(scenes: dict[str, Callable[[], Scene]]) -> Iterator[Callable[[str], str]]:
+    servers: dict[str, Any] = {}
+
+    def address(name: str) -> str:
+        if name not in servers:
+            servers[name] = serve(scenes[name](), port=0)
+        return str(servers[name].url)
+
+    yield address
+    for server in servers.values():
+        server.stop()
+
+
+@pytest.fixture
+def visit(browser: Any, served: Callable[[str], str]) -> Iterator[Callable[..., Any]]:
+    """Open a page on a scene; at the end, nothing may have gone wrong in it, or out of it."""
+    contexts, wrong = [], []
+
+    def visited(name: str, state: str = "", *, width: int = 1200, height: int = 760) -> Any:
+        url = served(name) if "://" not in name else name
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, reduced_motion="reduce"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+        page.on(
+            "request",
+            lambda request: (
+                None if request.url.startswith((url, "data:", "blob:")) else wrong.append(request.url)
+            ),
+        )
+        page.goto(url + state)
+        page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield visited
+    for context in contexts:
+        context.close()
+    assert not wrong
+
+
+def middle(page: Any, right: float = 0.5, down: float = 0.5, model: int = 0) -> tuple[float, float]:
+    box = page.locator(f"#map{model}").bounding_box()
+    return box["x"] + right * box["width"], box["y"] + down * box["height"]
+
+
+def drawn(page: Any, selector: str) -> list[int]:
+    return list(page.locator(selector).first.evaluate(INK))
+
+
+def state(page: Any, key: str) -> Any:
+    return page.evaluate("key => latente.state.get(key)", key)
+
+
+def test_the_place_under_the_mouse_is_decoded(visit: Callable[..., Any]) -> None:
+    page = visit("flat")
+    assert page.locator("#title").text_content() == "variational on data"
+    canvas, words = "#point canvas", page.locator("#point").first
+    page.mouse.move(*middle(page, 0.3, 0.4))
+    page.wait_for_function("() => latente.state.get('hover') !== null")
+    page.wait_for_timeout(400)
+    here, said = drawn(page, canvas), words.text_content()
+    assert here[1] > 8, "nothing is drawn"
+    page.mouse.move(*middle(page, 0.6, 0.6))
+    page.wait_for_timeout(400)
+    assert drawn(page, canvas)[0] != here[0]
+    assert words.text_content() != said
+    assert "Nearest sample" in words.text_content()
+
+
+def test_a_place_without_training_codes_is_marked(visit: Callable[..., Any]) -> None:
+    page = visit("flat")
+    page.evaluate("() => { for (let i = 0; i < 6; i += 1) latente.maps[0].zoom(0.6); }")
+    page.mouse.move(*middle(page, 0.05, 0.9))
+    page.wait_for_function("() => /[Nn]o training code/.test(document.querySelector('#point').textContent)")
+
+
+def test_pins_are_walked_between_and_the_walk_is_saved(visit: Callable[..., Any]) -> None:
+    page = visit("flat")
+    page.evaluate("() => { latente.maps[0].zoom(0.5); }")
+    for right, down in ((0.1, 0.1), (0.9, 0.9)):
+        page.mouse.click(*middle(page, right, down))
+    page.wait_for_function("() => latente.state.get('pins').length === 2")
+    page.wait_for_selector("#panel-walk .strip, #panel-walk canvas")
+    page.wait_for_timeout(400)
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save GIF").click()
+    gif = Image.open(io.BytesIO(Path(saved.value.path()).read_bytes()))
+    assert gif.format == "GIF"
+    assert gif.n_frames > 8
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save PNG strip").click()
+    strip = Image.open(io.BytesIO(Path(saved.value.path()).read_bytes()))
+    assert strip.format == "PNG"
+    assert strip.width > 8 * strip.height
+    assert len(set(strip.convert("L").tobytes())) > 8
+    slider = page.locator("#panel-walk input[type=range]").first
+    before = drawn(page, "#panel-walk canvas")
+    slider.focus()
+    slider.press("End")
+    page.wait_for_timeout(400)
+    assert drawn(page, "#panel-walk canvas")[0] != before[0]
+
+
+def test_all_is_done_with_keys(visit: Callable[..., Any]) -> None:
+    page = visit("flat")
+    page.locator("#map0").focus()
+    for _ in range(8):
+        page.keyboard.press("ArrowRight")
+    assert state(page, "hover")["by"] == "keys"
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => latente.state.get('pins').length === 1")
+    view = page.evaluate("() => latente.maps[0].place(10, 10)")
+    page.keyboard.press("+")
+    page.wait_for_timeout(500)
+    assert page.evaluate("() => latente.maps[0].place(10, 10)") != view
+    page.keyboard.press("3")
+    assert state(page, "panel") == "dims"
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => latente.state.get('pins').length === 0")
+    page.keyboard.press("?")
+    assert page.locator("#help-dialog").is_visible()
+
+
+def test_what_is_drawn_is_encoded(visit: Callable[..., Any]) -> None:
+    page = visit("flat", "#panel=draw")
+    pad = page.locator("#panel-draw canvas").first
+    box = pad.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.2)
+    page.mouse.down()
+    for step in range(8):
+        page.mouse.move(
+            box["x"] + box["width"] * 0.5, box["y"] + box["height"] * (0.2 + 0.08 * step)
+        )
+    page.mouse.up()
+    page.wait_for_function(
+        "() => document.querySelectorAll('#panel-draw button.similar, #panel-draw .similar button').length >= 12"
+    )
+    text = page.locator("#panel-draw").text_content()
+    assert re.search(r"More unusual than \d+", text)
+    assert re.search(r"Lands at", text)
+
+
+def test_a_file_is_encoded_like_a_drawing(visit: Callable[..., Any], digits: Any) -> None:
+    page = visit("flat", "#panel=draw")
+    buffer = io.BytesIO()
+    grey = (digits.X_test[3] * (255 / digits.X_test.max())).astype(np.uint8)
+    Image.fromarray(grey).resize((64, 64)).save(buffer, "PNG")
+    page.locator("#panel-draw input[type=file]").set_input_files(
+        {"name": "seven.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+    )
+    page.wait_for_function("() => /Lands at/.test(document.querySelector('#panel-draw').textContent)")
+
+
+def test_damage_is_made_good(visit: Callable[..., Any]) -> None:
+    page = visit("flat", "#panel=damage&sample=5")
+    slider = page.locator("#panel-damage input[type=range]").first
+    slider.focus()
+    for _ in range(4):
+        slider.press("PageUp")
+    page.wait_for_function("() => /PSNR/.test(document.querySelector('#panel-damage').textContent)")
+
+
+def test_a_lasso_gives_a_direction(visit: Callable[..., Any]) -> None:
+    page = visit("flat", "#panel=arithmetic&sample=5")
+    page.locator("#map0").focus()
+    page.keyboard.press("l")
+    for group, (left, right) in enumerate(((0.02, 0.45), (0.55, 0.98))):
+        before = page.evaluate("() => latente.state.get('selection')?.[0] ?? null")
+        page.mouse.move(*middle(page, left, 0.05))
+        page.mouse.down()
+        for corner in ((right, 0.05), (right, 0.95), (left, 0.95), (left, 0.05)):
+            page.mouse.move(*middle(page, *corner), steps=5)
+        page.mouse.up()
+        page.wait_for_function(
+            "before => latente.state.get('selection')?.length > 5"
+            " && latente.state.get('selection')[0] !== before",
+            arg=before,
+        )
+        page.get_by_role("button", name=re.compile("^Take the \\d+ selected")).nth(group).click()
+    page.wait_for_function(
+        "() => /direction/.test(document.querySelector('#panel-arithmetic').textContent)"
+        " && /clearly/.test(document.querySelector('#panel-arithmetic').textContent)"
+    )
+    page.wait_for_timeout(500)
+    after = page.locator("#panel-arithmetic figure").last.locator("canvas")
+    before = after.evaluate(INK)
+    slider = page.locator("#panel-arithmetic input[type=range]").first
+    slider.focus()
+    slider.press("Home")
+    page.wait_for_timeout(800)
+    assert after.evaluate(INK) != before
+
+
+def test_two_models_are_compared_under_one_cursor(visit: Callable[..., Any]) -> None:
+    page = visit("two")
+    assert page.locator("canvas.overlay").count() == 2
+    place = page.evaluate("() => latente.maps[0].screen(...latente.maps[0].pointOf(7))")
+    box = page.locator("#map0").bounding_box()
+    before = drawn(page, "#map1")
+    page.mouse.move(box["x"] + place[0], box["y"] + place[1])
+    page.wait_for_function("() => latente.state.get('hover')?.id !== null")
+    page.wait_for_timeout(400)
+    assert drawn(page, "#map1")[0] != before[0], "the other map does not show the sample"
+
+
+def test_a_code_of_many_numbers_has_a_slider_for_each(visit: Callable[..., Any]) -> None:
+    page = visit("deep", "#panel=dims")
+    sliders = page.locator("#panel-dims input[type=range]")
+    page.wait_for_function("() => document.querySelectorAll('#panel-dims canvas').length > 5")
+    page.wait_for_timeout(400)
+    assert sliders.count() == 12
+    before = drawn(page, "#panel-dims canvas")
+    sliders.first.focus()
+    sliders.first.press("End")
+    page.wait_for_timeout(600)
+    assert drawn(page, "#panel-dims canvas")[0] != before[0]
+    page.get_by_role("button", name="Show 8 more dimensions").click()
+    assert sliders.count() == 20
+
+
+@pytest.mark.parametrize("name", ["table", "series"])
+def test_rows_and_series_are_drawn(visit: Callable[..., Any], name: str) -> None:
+    page = visit(name, "#sample=3&panel=selected")
+    page.wait_for_timeout(500)
+    first = drawn(page, "#panel-selected canvas")
+    assert first[1] > 2
+    page.evaluate("() => latente.state.set('sample', 40)")
+    page.wait_for_timeout(500)
+    assert drawn(page, "#panel-selected canvas")[0] != first[0]
+    if name == "table":
+        assert "height" in page.locator("#panel-selected").text_content()
+
+
+def test_an_address_shows_the_same_view_in_another_tab(visit: Callable[..., Any]) -> None:
+    page = visit("flat", "#panel=dims")
+    page.evaluate("() => { latente.maps[0].zoom(2); }")
+    page.locator("#legend button").first.click()
+    page.wait_for_function("() => /view=/.test(location.hash) && /off=/.test(location.hash)")
+    where = page.evaluate("() => location.hash")
+    other = visit("flat", where)
+    assert state(other, "view") == pytest.approx(state(page, "view"), rel=1e-3)
+    assert state(other, "off") == state(page, "off") == [0]
+    assert state(other, "panel") == "dims"
+    assert other.evaluate("() => latente.maps[0].place(50, 50)") == pytest.approx(
+        page.evaluate("() => latente.maps[0].place(50, 50)"), rel=1e-3
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["#color=nothing&panel=nowhere&sample=99999", "#view=3,1,2&pins=a,b;1&off=-1&dims=x", "#%E0%A4%A"],
+)
+def test_a_wrong_address_shows_what_it_can(visit: Callable[..., Any], wrong: str) -> None:
+    page = visit("flat", wrong)
+    page.mouse.move(*middle(page))
+    page.wait_for_timeout(400)
+    assert drawn(page, "#point canvas")[1] > 8
+
+
+def test_a_server_that_is_gone_is_told(browser: Any, scenes: Any) -> None:
+    server = serve(scenes["flat"](), port=0)
+    page = browser.new_page()
+    page.goto(server.url)
+    page.wait_for_selector("html[data-ready]")
+    server.stop()
+    page.mouse.move(*middle(page))
+    page.wait_for_selector("#trouble:not([hidden])")
+    assert page.get_by_role("button", name="Try again").is_visible()
+    page.close()
+
+
+def test_a_fit_is_watched(visit: Callable[..., Any], digits: Any) -> None:
+    from latente.explorer.learning import Learning
+
+    learning = Learning(Autoencoder(2, epochs=6, random_state=0), digits.X, digits.X_test, digits.y_test)
+    server = serve(learning.scene, port=0, learning=learning)
+    fit = threading.Thread(target=learning.run)
+    try:
+        page = visit(server.url, "#panel=learning")
+        fit.start()
+        fit.join()
+        page.wait_for_function(
+            "() => latente.info.learning?.done || /6/.test(document.querySelector('#panel-learning').textContent)"
+        )
+        page.wait_for_timeout(800)
+        slider = page.locator("#panel-learning input[type=range]").first
+        last = page.evaluate("() => [...latente.maps[0].pointOf(0)]")
+        slider.focus()
+        slider.press("Home")
+        page.wait_for_timeout(800)
+        assert page.evaluate("() => [...latente.maps[0].pointOf(0)]") != last
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize(("language", "word"), [("es", "Dimensiones"), ("pt", "Dimensões")])
+def test_the_page_speaks(visit: Callable[..., Any], language: str, word: str) -> None:
+    page = visit("flat", f"#lang={language}")
+    assert page.evaluate("() => document.documentElement.lang") == language
+    assert word in page.locator("#tabs").text_content()
+
+
+def test_all_words_are_there_in_all_languages(visit: Callable[..., Any]) -> None:
+    page = visit("flat")
+    missing = page.evaluate(
+        """async () => {
+          const {missing} = await import("./static/words.js");
+          return missing();
+        }"""
+    )
+    assert missing == {"en": [], "es": [], "pt": []}
+
+
+def test_a_narrow_page_keeps_all_in_reach(visit: Callable[..., Any]) -> None:
+    page = visit("flat", width=360, height=740)
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 360
+    box = page.locator("#map0").bounding_box()
+    assert box["height"] > 200
+    page.locator("#tab-draw").click()
+    assert page.locator("#panel-draw canvas").first.is_visible()
