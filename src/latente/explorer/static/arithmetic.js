@@ -4,7 +4,7 @@ import { SampleFigure, legend } from "./figure.js";
 import { nearness, sign } from "./nearness.js";
 import { Panel, shown } from "./panel.js";
 import { moved } from "./path.js";
-import { Latest, settled } from "./request.js";
+import { Latest, pointer, settled } from "./request.js";
 import { sampleOf } from "./sample.js";
 import { vectorOf } from "./samples.js";
 import { Strip } from "./strip.js";
@@ -28,6 +28,8 @@ export function amounts(cells = CELLS, most = MOST) {
 }
 
 class Arithmetic extends Panel {
+  static decodes = true;
+
   constructor(session, root) {
     super(session, root);
     this.amount = 1;
@@ -261,7 +263,7 @@ class Arithmetic extends Panel {
   async apply({ model, id, direction, amount }) {
     const row = await this.rows.one(model, id);
     const codes = [moved(row.code, direction, amount)];
-    const answer = await this.session.backend.decode({ model, codes, pointer: "arithmetic" });
+    const answer = await this.session.backend.decode({ model, codes, pointer: pointer("arithmetic") });
     return answer && { answer, row };
   }
 

@@ -4,7 +4,7 @@ import { SampleFigure, legend } from "./figure.js";
 import { nearness, sign } from "./nearness.js";
 import { Panel, shown } from "./panel.js";
 import { sweep } from "./path.js";
-import { Latest, settled } from "./request.js";
+import { Latest, pointer, settled } from "./request.js";
 import { sampleOf } from "./sample.js";
 import { vectorOf } from "./samples.js";
 import { Strip } from "./strip.js";
@@ -48,6 +48,8 @@ export function cellOf(value, low, high, cells) {
 }
 
 class Dims extends Panel {
+  static decodes = true;
+
   constructor(session, root) {
     super(session, root);
     this.count = FIRST;
@@ -227,7 +229,7 @@ class Dims extends Panel {
   }
 
   decode({ code, model }) {
-    return this.session.backend.decode({ model, codes: [Array.from(code)], pointer: "dims" });
+    return this.session.backend.decode({ model, codes: [Array.from(code)], pointer: pointer("dims") });
   }
 
   async decoded(answer, { model }) {

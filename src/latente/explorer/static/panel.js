@@ -1,9 +1,12 @@
 /** What all panels share: they are built anew in another language, and draw only while seen. */
 import "./words-panels.js";
-import { status } from "./controls.js";
+import { element, status } from "./controls.js";
 import { samplesOf } from "./samples.js";
 
 export class Panel {
+  /** Whether the panel decodes codes, which some models cannot do without their input. */
+  static decodes = false;
+
   /**
    * @param {object} session `{backend, info, state, t, maps}`
    * @param {HTMLElement} root which the panel fills
@@ -15,6 +18,7 @@ export class Panel {
     this.seen = false;
     this.ends = [];
     session.state.on(["lang", "info"], () => this.rebuild());
+    session.state.on("model", () => this.built !== this.able && this.rebuild());
   }
 
   get state() {
@@ -51,26 +55,33 @@ export class Panel {
     return part;
   }
 
+  /** Whether the active model can do what the panel is for. */
+  get able() {
+    return !this.constructor.decodes || this.about.generative;
+  }
+
   rebuild() {
+    this.built = this.able;
     for (const part of this.ends) part.end();
     this.ends = [];
     this.status = status();
     this.root.replaceChildren();
     this.root.classList.add("of-panels");
-    this.build();
+    if (this.built) this.build();
+    else this.root.append(element("p.note", {}, this.t("panel.code.alone")));
     this.root.append(this.status);
-    if (this.seen) this.refresh();
+    if (this.seen && this.built) this.refresh();
   }
 
   /** Call when a key of the state changes, while the panel is seen. */
   when(keys, call) {
-    this.state.on(keys, () => this.seen && call());
+    this.state.on(keys, () => this.seen && this.built && call());
   }
 
   show() {
     this.seen = true;
     if (this.root.parentElement) this.root.parentElement.scrollTop = 0;
-    this.refresh();
+    if (this.built) this.refresh();
   }
 
   hide() {

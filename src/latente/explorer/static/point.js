@@ -8,7 +8,7 @@ import { SampleFigure, legend } from "./figure.js";
 import { nearness, sign } from "./nearness.js";
 import { Panel, shown } from "./panel.js";
 import { pinName } from "./path.js";
-import { Latest } from "./request.js";
+import { Latest, pointer } from "./request.js";
 import { sampleOf } from "./sample.js";
 import { number } from "./words.js";
 
@@ -148,7 +148,7 @@ class Point extends Panel {
   }
 
   async decode({ model, x, y }) {
-    const request = { model, at: [[x, y]], pointer: "point" };
+    const request = { model, at: [[x, y]], pointer: pointer("point") };
     const chosen = this.state.get("sample");
     if (this.rest === "sample" && chosen !== null && !this.restChoice.element.hidden) {
       request.base = Array.from((await this.rows.one(model, chosen)).code);

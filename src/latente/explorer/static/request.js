@@ -52,3 +52,10 @@ export function settled(call, milliseconds) {
     timer = setTimeout(() => call(...values), milliseconds);
   };
 }
+
+const PAGE = Math.random().toString(36).slice(2);
+
+/** The name of a line of requests, which no other open page uses. */
+export function pointer(name) {
+  return `${name}-${PAGE}`;
+}

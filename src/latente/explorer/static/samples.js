@@ -17,6 +17,8 @@ class Samples {
 
   /** Forget what an earlier state of the models answered. */
   refresh() {
+    const { learning } = this.session.info;
+    if (learning && !learning.done) this.rows.clear();
     if (this.info === this.session.info) return;
     this.info = this.session.info;
     this.rows.clear();

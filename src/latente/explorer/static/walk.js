@@ -5,7 +5,7 @@ import { SampleFigure } from "./figure.js";
 import { nearness, sign } from "./nearness.js";
 import { Panel, shown } from "./panel.js";
 import { along, nearestShare, pinName, shares } from "./path.js";
-import { Latest } from "./request.js";
+import { Latest, pointer } from "./request.js";
 import { sampleOf } from "./sample.js";
 import { vectorOf } from "./samples.js";
 import { Strip } from "./strip.js";
@@ -24,6 +24,8 @@ export function spread(count, most) {
 }
 
 class Walk extends Panel {
+  static decodes = true;
+
   constructor(session, root) {
     super(session, root);
     this.steps = STEPS.value;
@@ -322,7 +324,7 @@ class Walk extends Panel {
   }
 
   decodePlace({ code, model }) {
-    return this.session.backend.decode({ model, codes: [code], pointer: "walk" });
+    return this.session.backend.decode({ model, codes: [code], pointer: pointer("walk") });
   }
 
   placeDecoded(answer) {

@@ -5,6 +5,8 @@ import { register } from "./words.js";
 const words = {
   en: {
     "panel.selected": "Sample",
+    "panel.code.alone":
+      "This model decodes a code only together with what it was made from, so codes alone cannot be decoded.",
 
     "sample.picture": "picture of {width} by {height} pixels",
     "sample.sequence": "series of {steps} steps, channels: {channels}",
@@ -178,6 +180,8 @@ const words = {
   },
   es: {
     "panel.selected": "Muestra",
+    "panel.code.alone":
+      "Este modelo decodifica un código solo junto con aquello de lo que se hizo; los códigos por sí solos no se pueden decodificar.",
 
     "sample.picture": "imagen de {width} por {height} píxeles",
     "sample.sequence": "serie de {steps} pasos, canales: {channels}",
@@ -351,6 +355,8 @@ const words = {
   },
   pt: {
     "panel.selected": "Amostra",
+    "panel.code.alone":
+      "Este modelo decodifica um código só junto com aquilo de que foi feito; códigos sozinhos não podem ser decodificados.",
 
     "sample.picture": "imagem de {width} por {height} pixels",
     "sample.sequence": "série de {steps} passos, canais: {channels}",
