@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..bottlenecks.base import Moment
 from ..data.arrays import as_codes
@@ -89,6 +89,14 @@ class Coder(ABC):
             Which pixels are missing, (m, 1, h, w), where `takes_mask`.
         """
 
+    def module(self) -> nn.Module:
+        """Return the module that holds what was learned; one without anything where none does."""
+        return nn.Identity()
+
+    def unscored(self, x: Tensor) -> Pass:
+        """Return the same as `passed` without scores, which may take derivatives."""
+        return self.passed(x)
+
     def takes_mask(self) -> bool:
         """Whether the model can be told which pixels are missing."""
         return False
@@ -136,6 +144,9 @@ class AutoencoderCoder(Coder):
     def facts(self) -> dict[str, Any]:
         return self._facts
 
+    def module(self) -> nn.Module:
+        return self.fitted.model
+
     def takes_mask(self) -> bool:
         return self.fitted.takes_mask
 
@@ -146,6 +157,14 @@ class AutoencoderCoder(Coder):
         shaped = codes.to(self.fitted.device).view(-1, *self.fitted.code_shape)
         with torch.no_grad():
             return self.fitted.model.decode_alone(shaped).float().cpu()
+
+    def unscored(self, x: Tensor) -> Pass:
+        model = self.fitted.model
+        h, context = model.encode_seen(model.corruption.present(x))
+        codes = model.bottleneck.code(h)
+        values, none = model.decode(codes, context), torch.full((len(x),), torch.nan)
+        errors = model.loss.error(values, known(x, values)) if self.target is self.input else none
+        return Pass(codes.flatten(1), values, errors, none)
 
     def passed(self, x: Tensor, mask: Tensor | None = None) -> Pass:
         model, device = self.fitted.model, self.fitted.device

@@ -81,6 +81,7 @@ export class LatentMap {
 
   #build(parent) {
     this.element = make("figure", "map");
+    this.ground = make("canvas", "ground", { ariaHidden: "true" });
     this.canvas = make("canvas", "under", { ariaHidden: "true" });
     this.overlay = make("canvas", "overlay", { tabIndex: 0, id: `map${this.model}` });
     this.overlay.setAttribute("role", "application");
@@ -89,6 +90,7 @@ export class LatentMap {
     this.layers = make("div", "map-layers", { hidden: true });
     this.chosen = make("div", "map-selection", { hidden: true });
     this.element.append(
+      this.ground,
       this.canvas,
       this.overlay,
       this.title,
@@ -102,6 +104,7 @@ export class LatentMap {
     this.#buildPainter();
     this.#label();
     this.context = this.overlay.getContext("2d");
+    this.groundContext = this.ground.getContext("2d");
     new ResizeObserver(() => this.#resize()).observe(this.element);
     this.#resize();
   }
@@ -472,6 +475,8 @@ export class LatentMap {
       ratio,
       tint: this.#shadeFits() ? tint : null,
     });
+    this.#cleared(this.groundContext, ratio);
+    if (this.#shows("grid")) drawGrid(this.groundContext, this.camera);
     this.#drawOverlay(ratio);
     this.session.onFrame?.(this, time);
   }
@@ -507,14 +512,20 @@ export class LatentMap {
     return { size: Math.min(size, 13), alpha: this.n > 40000 && closeness < 3 ? 0.55 : 0.78 };
   }
 
-  #drawOverlay(ratio) {
-    const { overlay, context, camera } = this;
+  /** Bring a canvas to the map's size, with nothing on it. */
+  #cleared(context, ratio) {
+    const { canvas } = context;
+    const { camera } = this;
     const [width, height] = [camera.width * ratio, camera.height * ratio].map(Math.round);
-    if (overlay.width !== width || overlay.height !== height)
-      Object.assign(overlay, { width, height });
+    if (canvas.width !== width || canvas.height !== height)
+      Object.assign(canvas, { width, height });
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, camera.width, camera.height);
-    if (this.#shows("grid")) drawGrid(context, camera);
+  }
+
+  #drawOverlay(ratio) {
+    const { context, camera } = this;
+    this.#cleared(context, ratio);
     if (this.thumbnails && this.#shows("pictures") && !this.#move) this.#drawPictures();
     if (this.#shows("grid")) drawAxes(context, camera, this.info.map.axes);
     if (this.#shows("names") && !this.#move) {
