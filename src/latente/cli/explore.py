@@ -262,9 +262,9 @@ def other_columns(rows: Selection, known: Any, split: str | None) -> dict[str, A
 
 def write(scene: Scene, path: str) -> None:
     """Write a scene as a page that needs no server."""
-    from importlib import import_module
+    from ..explorer import site
 
-    made = import_module("latente.explorer.site").write(scene, Path(path).expanduser())
+    made = site.write(scene, Path(path).expanduser())
     for note in made.notes:
         say(note)
     say(f"{made.rows:,} of {made.of:,} rows, {made.bytes / 1e6:.1f} MB")
