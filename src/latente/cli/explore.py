@@ -145,11 +145,7 @@ def explore(
     """
     if lang is not None and lang not in LANGUAGES:
         raise ParameterError(f"--lang {lang}: choose {listed(LANGUAGES)}")
-<<<<<<< HEAD
-    page = Page(host, port, lang, browser=not no_browser)
-=======
     page = PageOptions(host, port, lang, browser=not no_browser)
->>>>>>> explorer-core
     reading = {name: options.pop(name) for name in READING}
     training = {
         "output": output, "config": config, "target": target, "validation": validation,
@@ -178,11 +174,7 @@ def refuse_given(options: Mapping[str, Any], owner: str) -> None:
         raise CallError(f"{flag} goes with {owner}")
 
 
-<<<<<<< HEAD
-class Page:
-=======
 class PageOptions:
->>>>>>> explorer-core
     """Where the page is served, and how it is opened.
 
     Parameters
@@ -272,26 +264,17 @@ def write(scene: Scene, path: str) -> None:
     """Write a scene as a page that needs no server."""
     from importlib import import_module
 
-<<<<<<< HEAD
-    import_module("latente.explorer.site").write(scene, Path(path).expanduser())
-    typer.echo(path)
-=======
     made = import_module("latente.explorer.site").write(scene, Path(path).expanduser())
     for note in made.notes:
         say(note)
     say(f"{made.rows:,} of {made.of:,} rows, {made.bytes / 1e6:.1f} MB")
     typer.echo(made.path)
->>>>>>> explorer-core
 
 
 def watch(
     data: str,
     map_: str,
-<<<<<<< HEAD
-    page: Page,
-=======
     page: PageOptions,
->>>>>>> explorer-core
     *,
     reading: dict[str, Any],
     output: str | None,

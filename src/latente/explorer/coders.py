@@ -17,11 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-<<<<<<< HEAD
-from torch import Tensor, nn
-=======
 from torch import Tensor
->>>>>>> explorer-core
 
 from ..bottlenecks.base import Moment
 from ..data.arrays import as_codes
@@ -93,17 +89,6 @@ class Coder(ABC):
             Which pixels are missing, (m, 1, h, w), where `takes_mask`.
         """
 
-<<<<<<< HEAD
-    def module(self) -> nn.Module:
-        """Return the module that holds what was learned; one without anything where none does."""
-        return nn.Identity()
-
-    def unscored(self, x: Tensor) -> Pass:
-        """Return the same as `passed` without scores, which may take derivatives."""
-        return self.passed(x)
-
-=======
->>>>>>> explorer-core
     def takes_mask(self) -> bool:
         """Whether the model can be told which pixels are missing."""
         return False
@@ -151,12 +136,6 @@ class AutoencoderCoder(Coder):
     def facts(self) -> dict[str, Any]:
         return self._facts
 
-<<<<<<< HEAD
-    def module(self) -> nn.Module:
-        return self.fitted.model
-
-=======
->>>>>>> explorer-core
     def takes_mask(self) -> bool:
         return self.fitted.takes_mask
 
@@ -168,17 +147,6 @@ class AutoencoderCoder(Coder):
         with torch.no_grad():
             return self.fitted.model.decode_alone(shaped).float().cpu()
 
-<<<<<<< HEAD
-    def unscored(self, x: Tensor) -> Pass:
-        model = self.fitted.model
-        h, context = model.encode_seen(model.corruption.present(x))
-        codes = model.bottleneck.code(h)
-        values, none = model.decode(codes, context), torch.full((len(x),), torch.nan)
-        errors = model.loss.error(values, known(x, values)) if self.target is self.input else none
-        return Pass(codes.flatten(1), values, errors, none)
-
-=======
->>>>>>> explorer-core
     def passed(self, x: Tensor, mask: Tensor | None = None) -> Pass:
         model, device = self.fitted.model, self.fitted.device
         x = x.to(device)

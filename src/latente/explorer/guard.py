@@ -20,22 +20,14 @@ from urllib.parse import parse_qs
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-<<<<<<< HEAD
-=======
 from .requests import LARGEST_BODY
 
->>>>>>> explorer-core
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-<<<<<<< HEAD
-LARGEST_BODY = 8 * 2**20
-"""Bytes of a body."""
-=======
->>>>>>> explorer-core
 BODY_SECONDS, HEAD_SECONDS = 20.0, 10.0
 """How long a body, and the head of a request, may take to come."""
 LONGEST_ADDRESS = 4096

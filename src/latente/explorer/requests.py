@@ -18,11 +18,8 @@ from ..errors import LatenteError
 from ..parts import is_number, is_whole
 from .plane import Floats
 
-<<<<<<< HEAD
-=======
 LARGEST_BODY = 8 * 2**20
 """Bytes of a body."""
->>>>>>> explorer-core
 MOST_IDS = 200_000
 LONGEST = 200
 """Characters of a name."""

@@ -24,10 +24,7 @@ from ..data.preparation import Preparation
 from ..data.sequences import NumberSequences, TextSequences
 from ..data.shades import from_bytes, to_bytes
 from ..errors import DataError, printable
-<<<<<<< HEAD
-=======
 from ..figures.mosaic import Rendering
->>>>>>> explorer-core
 from ..parts import is_number
 
 LARGEST_PICTURE = 25_000_000
@@ -102,10 +99,7 @@ class PictureForm(SampleForm):
         self.shape = preparation.layout.shape
         self.channels = 1 if self.own_channels == 1 else 3
         self.ground = self._ground(X)
-<<<<<<< HEAD
-=======
         self.ink = Rendering.learn(spread(np.asarray(X), LOOKED_AT)).ink
->>>>>>> explorer-core
 
     @property
     def own_channels(self) -> int:
@@ -122,11 +116,7 @@ class PictureForm(SampleForm):
     def facts(self) -> dict[str, Any]:
         return {
             "shape": list(self.shape[:2]), "channels": self.channels, "features": None,
-<<<<<<< HEAD
-            "low": [], "high": [],
-=======
             "low": [], "high": [], "ink": self.ink,
->>>>>>> explorer-core
         }  # fmt: skip
 
     def read_pixels(self, data: bytes) -> Any:

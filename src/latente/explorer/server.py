@@ -30,42 +30,22 @@ from starlette.routing import Route
 
 from ..errors import FileError, LatenteError, ParameterError
 from ..parts import listed
-<<<<<<< HEAD
-from ..version import __version__
-from . import packed, requests
-from .damage import damaged, damages_for, quality
-from .decoding import LatestWins
-from .guard import LARGEST_BODY, Guard, PatientProtocol, is_loopback
-=======
 from . import packed, requests
 from .damage import damaged, damages_for, quality
 from .decoding import LatestWins
 from .facts import MOST_CODES, most_samples, scene_facts
 from .guard import Guard, PatientProtocol, is_loopback
->>>>>>> explorer-core
 from .learning import Learning
 from .requests import RequestError
 from .samples import Shown
 from .scene import Scene
 from .thumbnails import sheet
-<<<<<<< HEAD
-from .view import CELLS, ModelView, Places
-=======
 from .view import ModelView, Places
->>>>>>> explorer-core
 
 STATIC = Path(__file__).parent / "static"
 PORT = 8790
 """Where it listens where nothing is said; or at the next port that is free."""
 TRIED = 50
-<<<<<<< HEAD
-LANGUAGES = ("en", "es", "pt")
-MOST_CODES = 1024
-"""Places, codes or samples of one request."""
-MOST_BYTES = 64 * 2**20
-"""Bytes, about, of the samples in one answer."""
-=======
->>>>>>> explorer-core
 CONNECTIONS = 512
 LISTENERS = 32
 """Pages, at most, that are told of a fit."""
@@ -127,33 +107,8 @@ class Service:
         return JSONResponse(await self.work(self._info))
 
     def _info(self) -> dict[str, Any]:
-<<<<<<< HEAD
-        scene = self.scene
-        return {
-            "version": __version__, "title": scene.title, "n": len(scene), "split": scene.split,
-            "data": {"name": scene.name, "kind": scene.form.kind, **scene.form.facts()},
-            "columns": [column.facts() for column in scene.columns],
-            "models": [model_facts(view) for view in scene.views],
-            "damages": [each.facts() for each in damages_for(scene.views[0].coder.input)],
-            "learning": None if self.learning is None else self.learning.facts(),
-            "limits": {
-                "codes": self.most(self.scene.views), "bytes": LARGEST_BODY,
-                "ids": requests.MOST_IDS,
-            },
-            "languages": list(LANGUAGES),
-        }  # fmt: skip
-
-    def most(self, views: list[ModelView]) -> int:
-        """Return how many samples one answer holds at most."""
-        largest = max(
-            4 * int(np.prod(view.coder.input.shape) + np.prod(view.coder.target.shape))
-            for view in views
-        )
-        return max(1, min(MOST_CODES, MOST_BYTES // largest))
-=======
         learning = None if self.learning is None else self.learning.facts()
         return {**scene_facts(self.scene), "learning": learning}
->>>>>>> explorer-core
 
     async def points(self, request: Request) -> Response:
         """Answer where rows lie on a map."""
@@ -225,11 +180,7 @@ class Service:
         """Answer some rows, their codes, and what comes back of them."""
         asked = requests.read_json(await request.body())
         view = self.view(asked.get("model"))
-<<<<<<< HEAD
-        ids = requests.ids(asked.get("ids"), "ids", len(self.scene), self.most([view]))
-=======
         ids = requests.ids(asked.get("ids"), "ids", len(self.scene), most_samples([view]))
->>>>>>> explorer-core
         return await self.work(self._samples, view, ids)  # type: ignore[no-any-return]
 
     def _samples(self, view: ModelView, ids: Any) -> Response:
@@ -255,22 +206,14 @@ class Service:
         pointer = None if pointer is None else requests.text(pointer, "pointer")
         if ("at" in asked) == ("codes" in asked):
             raise RequestError('give either "at", places on the map, or "codes"')
-<<<<<<< HEAD
-        most = self.most([view])
-=======
         most = most_samples([view])
->>>>>>> explorer-core
         base = requests.vector(asked.get("base"), "base", view.coder.latent)
         if "at" in asked:
             item = ("at", requests.matrix(asked["at"], "at", 2, most), base)
         else:
             codes = requests.matrix(asked["codes"], "codes", view.coder.latent, most)
             item = ("codes", codes, None)
-<<<<<<< HEAD
-        found = await self.decoding.ask(Together(self.scene, view), item, pointer)
-=======
         found = await self.decoding.ask(DecodeGroup(self.scene, view), item, pointer)
->>>>>>> explorer-core
         if found is None:
             return Response(status_code=204)
         places, shown = found
@@ -379,11 +322,7 @@ class Service:
         return arrays({"direction": vector}, meta=meta)
 
 
-<<<<<<< HEAD
-class Together:
-=======
 class DecodeGroup:
->>>>>>> explorer-core
     """What decodes may be made together: those of one model.
 
     Parameters
@@ -398,11 +337,7 @@ class DecodeGroup:
         self.scene, self.view = scene, view
 
     def __eq__(self, other: object) -> bool:
-<<<<<<< HEAD
-        return isinstance(other, Together) and other.view is self.view
-=======
         return isinstance(other, DecodeGroup) and other.view is self.view
->>>>>>> explorer-core
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -413,26 +348,6 @@ def decode_together(group: Any, items: list[Any]) -> list[tuple[Places, Shown]]:
     return [(places, group.scene.shown(group.view, places.values)) for places in found]
 
 
-<<<<<<< HEAD
-def model_facts(view: ModelView) -> dict[str, Any]:
-    """Return what a model and its map are, as plain JSON values."""
-    return {
-        "name": view.name, "latent": view.coder.latent, "generative": view.coder.is_generative(),
-        **view.coder.facts(),
-        "map": {
-            "kind": view.plane.kind, "axes": list(view.plane.axes), "limits": list(view.limits),
-            "share": view.plane.share,
-        },
-        "dims": view.dims,
-        "near": view.near,
-        "density": {
-            "shape": [CELLS, CELLS], "limits": list(view.limits), "levels": list(view.levels),
-        },
-    }  # fmt: skip
-
-
-=======
->>>>>>> explorer-core
 def arrays(
     found: dict[str, Any],
     samples: dict[str, Shown] | None = None,
@@ -441,12 +356,8 @@ def arrays(
     """Return an answer of packed arrays; texts go beside them."""
     shown = samples or {}
     texts = {name: each.texts for name, each in shown.items() if each.texts is not None}
-<<<<<<< HEAD
-    beside = {**(meta or {}), **({"texts": texts} if texts else {})}
-=======
     told: Any = next(iter(texts.values())) if len(shown) == 1 and texts else texts
     beside = {**(meta or {}), **({"texts": told} if texts else {})}
->>>>>>> explorer-core
     content = packed.pack({**{name: each.array for name, each in shown.items()}, **found}, beside)
     return Response(content, media_type=packed.MEDIA_TYPE)
 
@@ -598,12 +509,8 @@ def listening(host: str, port: int | None) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     reason = ""
     for each in ports:
-<<<<<<< HEAD
-        found = socket.socket(family, socket.SOCK_STREAM)
-=======
         # Named as TCP, so that asyncio sends at once: without it an answer waits for 40 ms.
         found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
->>>>>>> explorer-core
         if sys.platform != "win32":
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

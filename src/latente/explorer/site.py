@@ -32,6 +32,7 @@ from ..errors import FileError
 from ..storage.files import StrPath, atomic, staging
 from ..version import __version__
 from . import packed
+from .facts import scene_facts
 from .lowering import Unsupported
 from .plane import CodePlane, LinePlane, PCAPlane, Plane, UMAPPlane
 from .portable import (
@@ -248,9 +249,7 @@ class Content:
 
     def info(self, models: list[dict[str, Any]]) -> dict[str, Any]:
         """Return what the page is told of the scene."""
-        from .server import Service
-
-        info = Service(self.scene)._info()
+        info = scene_facts(self.scene)
         known = PICTURE_DAMAGES if self.scene.form.kind == "pictures" else DAMAGES
         preparation = self.scene.views[0].coder.input
         told = any(view.coder.takes_mask() for view in self.scene.views)
