@@ -222,6 +222,7 @@ say({
   base64: damage.base64(Uint8Array.of(1, 2, 255)), members: arithmetic.members([1, 0, 1, NaN], 1),
   amounts: arithmetic.amounts(), cell: dims.cellOf(0.9, 0, 1, 5),
   mean: dims.meanCode([{ dim: 2, mean: 5 }, { dim: 0, mean: 1 }], [9, 9, 9]),
+  nearestRow: point.nearestRow([5, 5, 1, 1, 0, 9], 1, 0),
   pins: [point.withPin([[1, 2]], [1, 2]).length, point.withPin([[1, 2]], [1, 3]).length],
 });
 """,
@@ -241,5 +242,5 @@ say({
         "near": ["dense", "middle", "hole", "sparse", "edge", "edge"],
         "percentiles": [0, 1, 50, 99, 100], "damages": {"noise": 0.5}, "base64": "AQL/",
         "members": [0, 2], "amounts": [-3, -2, -1, 0, 1, 2, 3], "cell": 4, "mean": [1, 9, 5],
-        "pins": [1, 2],
+        "pins": [1, 2], "nearestRow": 1,
     }  # fmt: skip

@@ -54,7 +54,7 @@ class Arithmetic extends Panel {
     this.when("groups", () => this.groupsChanged());
     session.state.on("model", () => {
       this.direction = null;
-      if (this.seen) this.groupsChanged();
+      if (this.seen && this.built) this.groupsChanged();
     });
   }
 

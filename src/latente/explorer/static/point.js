@@ -22,6 +22,16 @@ export function withPin(pins, pin, most = MOST) {
   return [...pins, pin];
 }
 
+/** The row whose place on the map, of x and y in turns, is nearest to a place. */
+export function nearestRow(points, x, y) {
+  let [best, least] = [0, Infinity];
+  for (let id = 0; 2 * id < points.length; id += 1) {
+    const squared = (points[2 * id] - x) ** 2 + (points[2 * id + 1] - y) ** 2;
+    if (squared < least) [best, least] = [id, squared];
+  }
+  return best;
+}
+
 class Point extends Panel {
   constructor(session, root) {
     super(session, root);
@@ -148,6 +158,7 @@ class Point extends Panel {
   }
 
   async decode({ model, x, y }) {
+    if (!this.session.info.models[model].generative) return this.reconstructed(model, x, y);
     const request = { model, at: [[x, y]], pointer: pointer("point") };
     const chosen = this.state.get("sample");
     if (this.rest === "sample" && chosen !== null && !this.restChoice.element.hidden) {
@@ -156,7 +167,32 @@ class Point extends Panel {
     return this.session.backend.decode(request);
   }
 
+  /** What comes back of the nearest sample, where a model cannot decode codes alone. */
+  async reconstructed(model, x, y) {
+    const { points } = this.session.maps[model] ?? {};
+    if (!points?.length) return null;
+    return { row: await this.rows.one(model, nearestRow(points, x, y)) };
+  }
+
+  showReconstructed({ row }, place) {
+    const [x, y] = row.point;
+    this.answer = null;
+    this.distance = Math.hypot(x - place.x, y - place.y);
+    const pictures = this.data.kind === "pictures";
+    this.here.show(row.decoded, {
+      beside: pictures ? null : row.original,
+      caption: this.t("selected.decoded"),
+    });
+    this.near.show(row.original);
+    this.sign.show(null);
+    this.showFacts(place, row.id, row);
+  }
+
   decoded(answer, place) {
+    if (answer.row) {
+      this.showReconstructed(answer, place);
+      return;
+    }
     const id = answer.nearest.data[0];
     this.answer = { answer, place, id };
     this.say();
@@ -180,7 +216,10 @@ class Point extends Panel {
     const { near } = this.session.info.models[place.model];
     const level = nearness(answer.inside.data[0], this.distance, near);
     const known = this.row?.id === id ? this.row : null;
-    this.here.show(sampleOf(this.data, answer, "decoded"), { beside: known?.original ?? null });
+    this.here.show(sampleOf(this.data, answer, "decoded"), {
+      beside: known?.original ?? null,
+      caption: this.t("point.decoded"),
+    });
     this.sign.show(level);
     this.showFacts(place, id, known);
     this.tell(level, id);

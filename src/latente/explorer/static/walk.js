@@ -156,7 +156,7 @@ class Walk extends Panel {
       this.stop();
     }
     this.drawMarks();
-    if (!this.seen) return;
+    if (!this.seen || !this.built) return;
     this.renderPins();
     this.askPath();
   }
