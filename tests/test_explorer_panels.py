@@ -212,6 +212,8 @@ say({
   order: sample.columnOrder([1, 5, 3], [1, 1, 2], [0, 0, 0], [10, 10, 1], 2),
   all: sample.columnOrder([1, 5, 3], [1, 1, 2], [0, 0, 0], [10, 10, 1]),
   rgba: Array.from(sample.rgba({ width: 1, height: 1, channels: 1, pixels: [9] })),
+  inked: [0, 255].map((pixel) => Array.from(
+    sample.rgba({ width: 1, height: 1, channels: 1, pixels: [pixel], ink: true }))),
   difference: Array.from(sample.difference(
     { pixels: Uint8Array.of(5, 9) }, { pixels: Uint8Array.of(9, 5) }).pixels),
   near: [[0.5, 9], [0.8, 9], [0.95, 9], [0.95, 0.1], [1, 0.1], [1, null]].map(
@@ -238,7 +240,7 @@ say({
     assert said == {
         "row": [40, 1], "words": "Rome", "missing": None, "text": "two",
         "steps": 2, "lanes": [0, 3], "order": [2, 1, 0], "all": [0, 1, 2],
-        "rgba": [9, 9, 9, 255], "difference": [4, 4],
+        "rgba": [9, 9, 9, 255], "inked": [[241, 243, 246, 255], [28, 39, 51, 255]], "difference": [4, 4],
         "near": ["dense", "middle", "hole", "sparse", "edge", "edge"],
         "percentiles": [0, 1, 50, 99, 100], "damages": {"noise": 0.5}, "base64": "AQL/",
         "members": [0, 2], "amounts": [-3, -2, -1, 0, 1, 2, 3], "cell": 4, "mean": [1, 9, 5],

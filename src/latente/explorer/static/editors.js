@@ -165,7 +165,7 @@ export class SeriesPad {
       element("div.row", {}, this.fromSample, lanes),
     );
     this.listen();
-    this.offTheme = onTheme(() => this.sample && this.redraw());
+    onTheme(() => this.sample && this.redraw());
   }
 
   async start() {

@@ -2,6 +2,7 @@
 import { Pixels, borderColour, channelsOf, hexOf } from "./canvas.js";
 import { button, element, freshId, slider } from "./controls.js";
 import { draw } from "./sample.js";
+import { onTheme } from "./theme.js";
 import { number } from "./words.js";
 
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -42,6 +43,7 @@ export class Pad {
     this.element = this.sheet;
     this.tools = [this.pens(), this.files()];
     this.listen();
+    onTheme(() => this.pixels && this.redraw());
   }
 
   pens() {
@@ -152,7 +154,7 @@ export class Pad {
   redraw() {
     draw(
       this.canvas,
-      { kind: "picture", ...this.pixelsOf() },
+      { kind: "picture", ...this.pixelsOf(), ink: this.panel.data.ink },
       { data: this.panel.data, ...this.shown },
     );
   }

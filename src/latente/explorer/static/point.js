@@ -207,7 +207,7 @@ class Point extends Panel {
     const small = this.session.maps[model]?.thumbnails?.get(id);
     const [height, width] = this.data.shape;
     if (!small || small.width !== width || small.height !== height) return null;
-    return { kind: "picture", ...small };
+    return { kind: "picture", ...small, ink: this.data.ink };
   }
 
   draw() {

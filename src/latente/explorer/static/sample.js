@@ -2,13 +2,14 @@
  * One sample, drawn into a canvas: a picture, a row's columns as bars, a series as lines, a text.
  *
  * @typedef {{kind: "picture", width: number, height: number, channels: number,
- *            pixels: Uint8Array|Uint8ClampedArray}
- *         | {kind: "picture", width: number, height: number, sheet: ImageBitmap, x: number, y: number}
+ *            pixels: Uint8Array|Uint8ClampedArray, ink?: boolean}
+ *         | {kind: "picture", width: number, height: number, sheet: ImageBitmap, x: number, y: number,
+ *            ink?: boolean}
  *         | {kind: "row", values: Float32Array}
  *         | {kind: "sequence", length: number, channels: number, values: Float32Array}
  *         | {kind: "text", text: string}} Sample
  */
-import { colours as themeColours } from "./theme.js";
+import { channels as rgb, colours as themeColours } from "./theme.js";
 import { number } from "./words.js";
 
 /** Columns drawn before the rest is asked for. */
@@ -36,21 +37,32 @@ export function sampleOf(data, answer, name, index = 0) {
   const values = array.data.subarray(index * size, (index + 1) * size);
   if (data.kind === "pictures") {
     const [height, width, channels = 1] = array.shape.slice(1);
-    return { kind: "picture", width, height, channels, pixels: values };
+    return { kind: "picture", width, height, channels, pixels: values, ink: data.ink };
   }
   if (data.kind === "rows") return { kind: "row", values };
   return { kind: "sequence", length: array.shape[1], channels: array.shape[2] ?? 1, values };
 }
 
-/** A picture's pixels as RGBA. */
-export function rgba({ width, height, channels, pixels }) {
+/** A picture's pixels as RGBA; the grey levels of one of ink go from paper to ink. */
+export function rgba({ width, height, channels, pixels, ink }) {
   const out = new Uint8ClampedArray(width * height * 4);
   for (let i = 0; i < width * height; i += 1) {
     for (let c = 0; c < 3; c += 1)
       out[4 * i + c] = pixels[channels >= 3 ? channels * i + c : channels * i];
     out[4 * i + 3] = channels === 4 ? pixels[4 * i + 3] : 255;
   }
-  return out;
+  return ink && channels === 1 ? inked(out) : out;
+}
+
+/** The same pixels, whose grey levels go from the theme's paper to its ink. */
+function inked(pixels) {
+  const { tile, ink } = themeColours();
+  const [paper, full] = [rgb(tile), rgb(ink)];
+  for (let i = 0; i < pixels.length; i += 4) {
+    const level = pixels[i] / 255;
+    for (let c = 0; c < 3; c += 1) pixels[i + c] = paper[c] + level * (full[c] - paper[c]);
+  }
+  return pixels;
 }
 
 /** The picture of how far two pictures lie apart, pixel by pixel: black is the same. */
@@ -135,9 +147,16 @@ function drawPixels(canvas, sample) {
   if (canvas.width !== sample.width) canvas.width = sample.width;
   if (canvas.height !== sample.height) canvas.height = sample.height;
   const context = canvas.getContext("2d");
-  const { sheet, x, y, width, height } = sample;
-  if (sheet) context.drawImage(sheet, x, y, width, height, 0, 0, width, height);
-  else context.putImageData(new ImageData(rgba(sample), width, height), 0, 0);
+  const { sheet, x, y, width, height, ink } = sample;
+  if (!sheet) {
+    context.putImageData(new ImageData(rgba(sample), width, height), 0, 0);
+    return;
+  }
+  context.drawImage(sheet, x, y, width, height, 0, 0, width, height);
+  if (!ink) return;
+  const image = context.getImageData(0, 0, width, height);
+  inked(image.data);
+  context.putImageData(image, 0, 0);
 }
 
 /**
