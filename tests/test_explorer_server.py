@@ -89,7 +89,7 @@ def server(scene: Scene) -> Iterator[Server]:
     made.start()
     yield made
     made.stop()
-    assert not made.thread.is_alive()
+    assert made.ended.is_set()
 
 
 @pytest.fixture(scope="module")
@@ -186,7 +186,7 @@ class TestLatestWins:
 
         async def play() -> list[int | None]:
             with ThreadPoolExecutor(1) as pool:
-                queue: LatestWins[int, int] = LatestWins(work, pool)
+                queue: LatestWins[str, int, int] = LatestWins(work, pool)
                 asked = [asyncio.create_task(queue.ask("g", 0, "mouse"))]
                 await asyncio.sleep(0.05)
                 asked += [asyncio.create_task(queue.ask("g", i, "mouse")) for i in (1, 2)]

@@ -219,7 +219,8 @@ class PCACoder(Coder):
 
         x = preparation.convert(preparation.store(spread(X, TRAINED_ON), "X")).flatten(1)
         count = min(latent, *x.shape)
-        found = PCA(count, random_state=0).fit(x.nan_to_num().numpy())
+        with np.errstate(invalid="ignore"):  # rows that are all the same have no variance to share
+            found = PCA(count, random_state=0).fit(x.nan_to_num().numpy())
         mean, components = (
             torch.from_numpy(np.ascontiguousarray(each, np.float32))
             for each in (found.mean_, found.components_)

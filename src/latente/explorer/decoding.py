@@ -14,12 +14,13 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+Group = TypeVar("Group")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 @dataclass(eq=False)
-class Waiting(Generic[Item, Result]):
+class Waiting(Generic[Group, Item, Result]):
     """A request that waits.
 
     Parameters
@@ -34,7 +35,7 @@ class Waiting(Generic[Item, Result]):
         What will be answered; None where a later one replaced it.
     """
 
-    group: object
+    group: Group
     item: Item
     pointer: str | None
     result: asyncio.Future[Result | None] = field(
@@ -47,7 +48,7 @@ class Waiting(Generic[Item, Result]):
             self.result.set_result(result)
 
 
-class LatestWins(Generic[Item, Result]):
+class LatestWins(Generic[Group, Item, Result]):
     """A queue that works on all waiting items of a group at once, off the event loop.
 
     Parameters
@@ -59,14 +60,14 @@ class LatestWins(Generic[Item, Result]):
     """
 
     def __init__(
-        self, work: Callable[[object, list[Item]], list[Result]], executor: Executor
+        self, work: Callable[[Group, list[Item]], list[Result]], executor: Executor
     ) -> None:
         self.work, self.executor = work, executor
-        self.waiting: list[Waiting[Item, Result]] = []
-        self.running: list[Waiting[Item, Result]] = []
+        self.waiting: list[Waiting[Group, Item, Result]] = []
+        self.running: list[Waiting[Group, Item, Result]] = []
         self.task: asyncio.Task[None] | None = None
 
-    async def ask(self, group: object, item: Item, pointer: str | None = None) -> Result | None:
+    async def ask(self, group: Group, item: Item, pointer: str | None = None) -> Result | None:
         """Return the result of an item, or None where a later one of its pointer replaced it.
 
         Parameters
@@ -83,7 +84,7 @@ class LatestWins(Generic[Item, Result]):
                 if earlier.pointer == pointer:
                     earlier.settle(None)
             self.waiting = [each for each in self.waiting if not each.result.done()]
-        asked: Waiting[Item, Result] = Waiting(group, item, pointer)
+        asked: Waiting[Group, Item, Result] = Waiting(group, item, pointer)
         self.waiting.append(asked)
         if self.task is None or self.task.done():
             self.task = asyncio.create_task(self._run())

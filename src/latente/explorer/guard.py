@@ -13,7 +13,6 @@ import json
 import socket
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from http.cookies import CookieError, SimpleCookie
 from secrets import compare_digest
 from typing import Any
 from urllib.parse import parse_qs
@@ -30,9 +29,10 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 BODY_SECONDS, HEAD_SECONDS = 20.0, 10.0
 """How long a body, and the head of a request, may take to come."""
+STALLED_SECONDS = 30.0
+"""How long a reader may take nothing of an answer that waits for it."""
 LONGEST_ADDRESS = 4096
 """Bytes of a path with its query."""
-COOKIE = "latente_explorer"
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -73,9 +73,11 @@ class Guard:
     port: int
     token: str | None = None
     names: frozenset[str] = field(init=False)
+    cookie: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.names = served_names(self.host)
+        self.cookie = f"latente_explorer_{self.port}"  # browsers keep one jar for all ports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -134,11 +136,12 @@ class Guard:
         if scope["path"] == "/" and given:
             if not compare_digest(given.encode(), self.token.encode()):
                 raise Refusal(401, "the token is not the one that was printed with the address")
-            cookie = f"{COOKIE}={self.token}; Path=/; HttpOnly; SameSite=Strict"
+            # Lax: a link in a page of another site, such as a mail, opens this one, too.
+            cookie = f"{self.cookie}={self.token}; Path=/; HttpOnly; SameSite=Lax"
             headers = [(b"location", b"/"), (b"set-cookie", cookie.encode())]
             await answer(send, 303, {}, headers)
             return True
-        if not compare_digest(cookie_of(scope).encode(), self.token.encode()):
+        if not compare_digest(cookie_of(scope, self.cookie).encode(), self.token.encode()):
             raise Refusal(401, "open the address that was printed, with its token")
         return False
 
@@ -214,9 +217,9 @@ class Sender:
 
 
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 that hangs up where the head of a request does not come in time."""
+    """HTTP/1.1 that hangs up where a request does not come, or its answer is not read, in time."""
 
-    head_seconds = HEAD_SECONDS
+    head_seconds, stalled_seconds = HEAD_SECONDS, STALLED_SECONDS
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a first request."""
@@ -230,6 +233,11 @@ class PatientProtocol(H11Protocol):
         if idle and not self.is_busy():
             self._wait()
 
+    def pause_writing(self) -> None:
+        """Wait for a reader that is slower than what it asked for."""
+        super().pause_writing()
+        self._wait_for_reader()
+
     def is_busy(self) -> bool:
         """Whether a request is being read or answered."""
         return self.cycle is not None and not self.cycle.response_complete
@@ -241,6 +249,17 @@ class PatientProtocol(H11Protocol):
     def _give_up(self, cycle: Any) -> None:
         if self.cycle is cycle and not self.is_busy() and not self.transport.is_closing():
             self.transport.close()
+
+    def _wait_for_reader(self) -> None:
+        unread = self.transport.get_write_buffer_size()
+        self.loop.call_later(self.stalled_seconds, lambda: self._give_up_reader(unread))
+
+    def _give_up_reader(self, before: int) -> None:
+        unread = self.transport.get_write_buffer_size()
+        if unread >= before > 0:
+            self.transport.abort()
+        elif unread:
+            self._wait_for_reader()
 
 
 def served_names(host: str) -> frozenset[str]:
@@ -268,16 +287,14 @@ def is_address(name: str) -> bool:
     return True
 
 
-def cookie_of(scope: Scope) -> str:
-    """Return the token in a request's cookie, or nothing."""
-    for name, value in scope["headers"]:
-        if name == b"cookie":
-            try:
-                found = SimpleCookie(value.decode("latin-1")).get(COOKIE)
-            except CookieError:
-                continue
-            if found is not None:
-                return found.value
+def cookie_of(scope: Scope, name: str) -> str:
+    """Return the value of a request's cookie, or nothing; others may have any form."""
+    for header, value in scope["headers"]:
+        if header == b"cookie":
+            for part in value.decode("latin-1").split(";"):
+                key, _, found = part.partition("=")
+                if key.strip() == name:
+                    return str(found.strip())
     return ""
 
 

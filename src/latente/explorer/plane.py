@@ -166,9 +166,9 @@ class PCAPlane(Plane):
         if codes.shape[1] == 1:
             return LinePlane()
         some = codes[np.unique(np.linspace(0, len(codes) - 1, min(MOST, len(codes))).astype(int))]
-        if len(some) < 2 or not some.std(0).any():
+        if len(some) < 2 or not np.ptp(some, 0).any():
             axes = np.eye(2, codes.shape[1], dtype=np.float32)
-            return cls(some.mean(0).astype(np.float32), axes, 0.0)
+            return cls(some[0], axes, 0.0)
         found = PCA(2, random_state=0).fit(some.astype(np.float64))
         components = found.components_.astype(np.float32)
         share = float(found.explained_variance_ratio_.sum())

@@ -98,7 +98,7 @@ class PictureForm(SampleForm):
         super().__init__(preparation)
         self.shape = preparation.layout.shape
         self.channels = 1 if self.own_channels == 1 else 3
-        self.ground = self._ground(X)
+        self.ground = border_shade(self.shown(spread(X, LOOKED_AT)).array)
         self.ink = Rendering.learn(spread(np.asarray(X), LOOKED_AT)).ink
 
     @property
@@ -150,8 +150,10 @@ class PictureForm(SampleForm):
                 upright = ImageOps.exif_transpose(image)
                 coloured = converted(upright, 4)
                 sheet = Image.new("RGBA", coloured.size, (*self._rgb(), 255))
+                opaque = coloured.getextrema()[3] == (255, 255)
                 flat = Image.alpha_composite(sheet, coloured).convert(mode)
-                fill = self._rgb() if mode == "RGB" else int(self.ground[0])
+                ground = border_shade(np.asarray(flat)[None]) if opaque else self.ground
+                fill = tuple(ground.tolist()) if mode == "RGB" else int(ground[0])
                 fitted = ImageOps.pad(flat, size, Image.Resampling.LANCZOS, color=fill)
         except DataError:
             raise
@@ -161,13 +163,6 @@ class PictureForm(SampleForm):
                 "(PNG, JPEG, PGM, BMP, GIF, TIFF, WebP)"
             ) from error
         return self.read_pixels(np.asarray(fitted, np.uint8).tobytes())
-
-    def _ground(self, X: Any) -> NDArray[np.uint8]:
-        """Return the usual shade at the border of pictures, (c,)."""
-        some = self.shown(spread(X, LOOKED_AT)).array
-        edges = (some[:, 0], some[:, -1], some[:, :, 0], some[:, :, -1])
-        border = np.concatenate([edge.reshape(-1, self.channels) for edge in edges])
-        return np.asarray(np.median(border, axis=0), np.uint8)
 
     def _rgb(self) -> tuple[int, int, int]:
         red, green, blue = np.broadcast_to(self.ground, 3).tolist()
@@ -346,6 +341,14 @@ def spread(X: Any, most: int) -> Any:
 def count(X: Any) -> int:
     """Return how many samples there are."""
     return int(X.shape[0]) if hasattr(X, "shape") else len(X)
+
+
+def border_shade(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the usual shade at the border of pictures (n, h, w) or (n, h, w, c), (c,)."""
+    channels = 1 if pictures.ndim == 3 else pictures.shape[3]
+    edges = (pictures[:, 0], pictures[:, -1], pictures[:, :, 0], pictures[:, :, -1])
+    border = np.concatenate([edge.reshape(-1, channels) for edge in edges])
+    return np.asarray(np.median(border, axis=0), np.uint8)
 
 
 def robust_limits(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

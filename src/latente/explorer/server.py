@@ -40,7 +40,7 @@ from .requests import RequestError
 from .samples import Shown
 from .scene import Scene
 from .thumbnails import sheet
-from .view import ModelView, Places
+from .view import Asking, ModelView, Places
 
 STATIC = Path(__file__).parent / "static"
 PORT = 8790
@@ -56,6 +56,8 @@ KEEP_SECONDS = 30
 """How long a connection may be idle."""
 
 Handler = Callable[[Request], Awaitable[Response]]
+Decoded = tuple[Places, Shown]
+"""What was asked for, and how it is shown."""
 
 
 class Service:
@@ -71,10 +73,12 @@ class Service:
 
     def __init__(self, scene: Scene, learning: Learning | None = None) -> None:
         self.scene, self.learning = scene, learning
-        self.listeners = 0
+        self.listeners, self.ending = 0, False
         self.pool = ThreadPoolExecutor(1, "explorer")
         self.pointer_pool = ThreadPoolExecutor(1, "explorer-pointer")
-        self.decoding: LatestWins[Any, Any] = LatestWins(decode_together, self.pointer_pool)
+        self.decoding: LatestWins[ModelView, Asking, Decoded] = LatestWins(
+            self.decode_together, self.pointer_pool
+        )
 
     def routes(self) -> list[Route]:
         """Return the addresses of the API."""
@@ -146,6 +150,8 @@ class Service:
                     yield f"event: {each.kind}\n{mark}data: {json.dumps(each.data)}\n\n"
                     if each.epoch is None:
                         return
+                if self.ending:
+                    return
                 quiet = 0.0 if events else quiet + LOOK_SECONDS
                 if quiet > QUIET_SECONDS:
                     quiet = 0.0
@@ -208,12 +214,13 @@ class Service:
             raise RequestError('give either "at", places on the map, or "codes"')
         most = most_samples([view])
         base = requests.vector(asked.get("base"), "base", view.coder.latent)
+        item: Asking
         if "at" in asked:
             item = ("at", requests.matrix(asked["at"], "at", 2, most), base)
         else:
             codes = requests.matrix(asked["codes"], "codes", view.coder.latent, most)
             item = ("codes", codes, None)
-        found = await self.decoding.ask(DecodeGroup(self.scene, view), item, pointer)
+        found = await self.decoding.ask(view, item, pointer)
         if found is None:
             return Response(status_code=204)
         places, shown = found
@@ -224,6 +231,11 @@ class Service:
             },
             {"decoded": shown},
         )  # fmt: skip
+
+    def decode_together(self, view: ModelView, items: list[Asking]) -> list[Decoded]:
+        """Return what each of several requests to one model asks for."""
+        found = view.decode_all(items)
+        return [(places, self.scene.shown(view, places.values)) for places in found]
 
     async def encode(self, request: Request) -> Response:
         """Answer what the model makes of a sample that was sent."""
@@ -322,32 +334,6 @@ class Service:
         return arrays({"direction": vector}, meta=meta)
 
 
-class DecodeGroup:
-    """What decodes may be made together: those of one model.
-
-    Parameters
-    ----------
-    scene
-        What is shown.
-    view
-        Of the model.
-    """
-
-    def __init__(self, scene: Scene, view: ModelView) -> None:
-        self.scene, self.view = scene, view
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, DecodeGroup) and other.view is self.view
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def decode_together(group: Any, items: list[Any]) -> list[tuple[Places, Shown]]:
-    """Return what each of several requests to one model asks for."""
-    found = group.view.decode_all(items)
-    return [(places, group.scene.shown(group.view, places.values)) for places in found]
-
-
 def arrays(
     found: dict[str, Any],
     samples: dict[str, Shown] | None = None,
@@ -401,17 +387,8 @@ async def refused(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": f"unexpected {type(error).__name__}"}, 500)
 
 
-def application(scene: Scene, learning: Learning | None = None) -> Starlette:
-    """Return the application that shows a scene, without the guard around it.
-
-    Parameters
-    ----------
-    scene
-        What is shown.
-    learning
-        The fit that is watched, where there is one.
-    """
-    service = Service(scene, learning)
+def application(service: Service) -> Starlette:
+    """Return the application of a service and its page, without the guard around it."""
     made = Starlette(
         routes=[*service.routes(), *page_routes(static_table())],
         exception_handlers={HTTPException: refused, LatenteError: refused, Exception: refused},
@@ -450,9 +427,9 @@ class Server:
         if token is None and not is_loopback(host):
             token = secrets.token_urlsafe(24)
         self.token = token
-        self.app = application(scene, learning)
+        self.service = Service(scene, learning)
         config = uvicorn.Config(
-            Guard(self.app, host, self.port, token),
+            Guard(application(self.service), host, self.port, token),
             http=PatientProtocol, ws="none", lifespan="off", log_config=None,
             log_level="error", access_log=False,
             server_header=False, date_header=False, proxy_headers=False,
@@ -460,9 +437,8 @@ class Server:
             timeout_graceful_shutdown=ENDING_SECONDS,
         )  # fmt: skip
         self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(
-            target=self.server.run, kwargs={"sockets": [self.socket]}, daemon=True, name="explorer"
-        )
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True, name="explorer")
 
     @property
     def url(self) -> str:
@@ -475,24 +451,30 @@ class Server:
     def start(self) -> None:
         """Begin to answer."""
         self.thread.start()
-        while self.thread.is_alive() and not self.server.started:
-            self.thread.join(0.01)
+        while not self.server.started and not self.ended.wait(0.01):
+            pass
         if not self.server.started:
             raise FileError(f"the explorer could not listen at {self.host}, port {self.port}")
 
     def wait(self) -> None:
         """Wait until it ends, or Ctrl-C ends it."""
+        # Not by joining the thread: Ctrl-C in a join takes a running thread for ended.
         with contextlib.suppress(KeyboardInterrupt):
-            while self.thread.is_alive():
-                self.thread.join(0.2)
+            while not self.ended.wait(0.2):
+                pass
         self.stop()
 
     def stop(self) -> None:
         """Stop answering."""
-        self.server.should_exit = True
-        self.thread.join(ENDING_SECONDS + 8)
-        if not self.thread.is_alive():
+        self.service.ending = self.server.should_exit = True
+        self.ended.wait(ENDING_SECONDS + 8)
+
+    def _run(self) -> None:
+        try:
+            self.server.run(sockets=[self.socket])
+        finally:
             self.socket.close()
+            self.ended.set()
 
 
 def listening(host: str, port: int | None) -> socket.socket:
