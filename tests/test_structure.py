@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import latente
@@ -25,6 +26,7 @@ FLOORS = [
 """From the top down; rooms of one floor may use each other."""
 
 
+@cache
 def modules() -> dict[str, Path]:
     return {
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -32,12 +34,17 @@ def modules() -> dict[str, Path]:
     }
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports(name: str, path: Path, *, typing: bool = True) -> set[str]:
     """Return the modules of the package that a module imports, for types too where asked."""
     package = name.split(".") if path.stem == "__init__" else name.split(".")[:-1]
     package = [part for part in package if part != "__init__"]
     found = set()
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     types = {
         inner
         for node in ast.walk(tree)
@@ -91,7 +98,7 @@ def test_imports_make_no_circle() -> None:
 def test_a_public_name_has_one_home() -> None:
     homes: dict[str, list[str]] = {}
     for name, path in modules().items():
-        for node in ast.parse(path.read_text()).body:
+        for node in tree_of(path).body:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(name)
     several = {name: found for name, found in homes.items() if len(found) > 1}

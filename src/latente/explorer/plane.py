@@ -10,22 +10,27 @@ A code of two numbers is its own map. A longer one is seen from the side on whic
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ..errors import MissingExtra, ParameterError
 from ..parts import listed
+from ..search.engines import Exact, nearest
 
 Floats = NDArray[np.float32]
 
 MOST = 20_000
 """Codes that principal components are taken of."""
+NEIGHBOURS = 15
+"""Neighbours of each code that UMAP keeps near."""
 AROUND = 8
 """Placed codes between which another is placed."""
 GOLDEN = 0.618034
@@ -216,21 +221,33 @@ class UMAPPlane(Plane):
     axes: tuple[str, str] = field(default=("UMAP 0", "UMAP 1"), init=False)
 
     def __post_init__(self) -> None:
-        self._by_code, self._by_place = KDTree(self.known), KDTree(self.places)
+        self._by_place = KDTree(self.places)
 
     @classmethod
     def learn(cls, codes: Floats) -> Plane:
-        """Lay out codes (n, latent)."""
-        found = umap_library().UMAP(n_components=2, random_state=0, n_jobs=1).fit_transform(codes)
+        """Lay out codes (n, latent); so few that they have no neighbours are seen by PCA."""
+        library = umap_library()
+        if len(codes) <= NEIGHBOURS:
+            return PCAPlane.learn(codes)
+        layout = library.UMAP(
+            n_components=2, n_neighbors=NEIGHBOURS, random_state=0, n_jobs=1
+        )  # fmt: skip
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of its inner workings, which nobody here can change
+            found = layout.fit_transform(codes)
         return cls(codes, np.asarray(found, np.float32))
 
     def points(self, codes: Floats) -> Floats:
         if codes is self.known:
             return self.places
-        return between(self._by_code, self.places, codes)
+        # A tree is no faster than comparing with all where codes have many numbers.
+        count, given = min(AROUND, len(self.known)), torch.from_numpy(codes)
+        squared, index = nearest(Exact(), torch.from_numpy(self.known), given, count)
+        return between(squared.sqrt().numpy(), self.places[index.numpy()])
 
     def codes(self, points: Floats, base: Floats | None = None) -> Floats:
-        return between(self._by_place, self.known, points)
+        distances, index = self._by_place.query(points, range(1, 1 + min(AROUND, len(self.known))))
+        return between(distances, self.known[index])
 
 
 PLANES: Mapping[str, Callable[[Floats], Plane]] = {
@@ -283,23 +300,19 @@ def umap_library() -> Any:
     return umap
 
 
-def between(tree: KDTree, values: Floats, queries: Floats) -> Floats:
-    """Return the mean of the values of each query's nearest, weighted by inverse square distance.
+def between(distances: NDArray[Any], values: Floats) -> Floats:
+    """Return the mean of values that lie around, weighted by inverse square distance.
 
     Parameters
     ----------
-    tree
-        Of what lies around, n in number.
+    distances
+        To those nearest, (m, count).
     values
-        What each of them stands for, (n, k).
-    queries
-        As the tree's, (m, ...).
+        What each of them stands for, (m, count, k).
     """
-    count = min(AROUND, len(values))
-    distances, index = (each.reshape(len(queries), -1) for each in tree.query(queries, count))
     weights = 1 / np.maximum(distances.astype(np.float64), 1e-9) ** 2
     weights /= weights.sum(1, keepdims=True)
-    return np.asarray((weights[..., None] * values[index]).sum(1), np.float32)
+    return np.asarray((weights[..., None] * values).sum(1), np.float32)
 
 
 def limits(points: Floats) -> tuple[float, float, float, float]:

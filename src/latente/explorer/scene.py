@@ -149,7 +149,8 @@ class Scene:
         self.title = title or f"{' and '.join(named)} on {name}"
         self.views: list[ModelView] = []
         for key, coder in zip(named, coders, strict=True):
-            tell(f"encoding {len(self):,} rows with {key}")
+            laid = ", laid out by UMAP, which takes a while" if map == "umap" else ""
+            tell(f"encoding {len(self):,} rows with {key}{laid}")
             view = ModelView(coder, X, name=key, map=map, train=train)
             view.prepare()
             self.views.append(view)
