@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import sys
 import types
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from latente.errors import DataError, MissingExtra, ParameterError
 from latente.explorer import Scene, packed, plane
 from latente.explorer.coders import AutoencoderCoder, PCACoder
 from latente.explorer.damage import damaged, damages_for, quality
+from latente.explorer.facts import scene_facts
 from latente.explorer.learning import Learning
 from latente.explorer.thumbnails import sheet
 
@@ -131,6 +134,10 @@ class TestPlane:
         np.testing.assert_allclose(made.codes(self.codes[:3, :2] * 2), self.codes[:3], atol=1e-3)
         np.testing.assert_allclose(made.points(self.codes[:3].copy()), self.codes[:3, :2] * 2,
                                    atol=1e-3)  # fmt: skip
+
+    def test_umap_of_few_codes_is_pca(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "umap", types.SimpleNamespace())
+        assert plane.learn("umap", self.codes[:3]).kind == "pca"
 
     def test_umap_is_missed_before_any_work(
         self, monkeypatch: pytest.MonkeyPatch, model: Autoencoder
@@ -245,6 +252,33 @@ class TestScene:
         assert shown[6, 4] < 5  # transparent, over the ground
         assert shown[4, 0] < 5  # beside the picture
 
+    def test_a_file_of_dark_ink_is_fitted_over_its_own_paper(self, scene: Scene) -> None:
+        buffer = io.BytesIO()
+        paper = Image.new("L", (40, 80), 255)
+        paper.paste(0, (16, 30, 24, 50))
+        paper.save(buffer, "PNG")
+        shown = scene.form.shown(scene.form.read_picture(buffer.getvalue())).array[0, ..., 0]
+        assert shown[4, 0] > 250
+        assert shown[0, 4] > 250
+
+    @pytest.mark.parametrize("n", [1, 5])
+    def test_few_and_equal_rows_have_facts(self, model: Autoencoder, digits: Any, n: int) -> None:
+        X = np.repeat(digits.X[:1], n, 0)
+        facts = scene_facts(Scene([model, "pca"], X))
+        assert json.loads(json.dumps(facts, allow_nan=False))["n"] == n
+
+    def test_a_column_of_names_is_no_column_of_classes(
+        self, model: Autoencoder, digits: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("latente.explorer.scene.MOST_CLASSES", 9)
+        X = digits.X_test[:20]
+        made = Scene(model, X, ["a", "b"] * 10, more={"id": [f"k{i}" for i in range(20)]})
+        assert [column.name for column in made.own_columns] == ["class"]
+
+    def test_data_of_another_shape_are_told_first(self, model: Autoencoder) -> None:
+        with pytest.raises(DataError, match="not numbers"):
+            Scene(model, pl.DataFrame({"a": ["x", "y"]}))
+
     def test_a_picture_that_claims_too_much_is_refused(self, scene: Scene) -> None:
         buffer = io.BytesIO()
         Image.new("1", (9000, 9000)).save(buffer, "PNG")
@@ -279,6 +313,28 @@ class TestTables:
         for wrong in ([1, 2], [1, 2, "pink"], [1, "x", "red"], "no", [1, 2, 7]):
             with pytest.raises(DataError, match="values"):
                 scene.form.read_values(wrong)
+
+    @pytest.mark.parametrize("library", ["pandas", "polars"])
+    def test_every_kind_of_column_comes_back(self, library: str) -> None:
+        day, n = datetime(2020, 1, 1), 40
+        frame = pl.DataFrame(
+            {
+                "when": [day + timedelta(days=i) for i in range(n)],
+                "lasts": [timedelta(hours=i) for i in range(n)],
+                "good": [i % 3 == 0 for i in range(n)],
+                "count": [None if i == 5 else i for i in range(n)],
+                "kind": ["ab"[i % 2] for i in range(n)],
+            }
+        )  # fmt: skip
+        X: Any = frame if library == "polars" else frame.to_pandas()
+        scene = Scene(Autoencoder(2, epochs=1, **SMALL).fit(X), X)
+        shown = scene.form.shown(X).array
+        for i in (3, 5):
+            values = [None if np.isnan(value) else value.item() for value in shown[i]]
+            again = scene.form.read_values(values)
+            assert list(again.dtypes) == list(X.dtypes)
+            codes = scene.views[0].passed(again).codes.numpy()
+            np.testing.assert_allclose(codes, scene.views[0].codes[i : i + 1], atol=1e-3)
 
     def test_series_of_several_lengths(self) -> None:
         rng = np.random.default_rng(0)
@@ -358,6 +414,17 @@ class TestLearning:
         Learning(watched, digits.X[:200]).run()
         alone.fit(digits.X[:200])
         np.testing.assert_array_equal(watched.transform(digits.X), alone.transform(digits.X))
+
+    def test_ctrl_c_behind_the_last_epoch_loses_nothing(
+        self, digits: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(self: Learning) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Learning, "_show_fitted", interrupted)
+        learning = Learning(Autoencoder(3, epochs=1, **SMALL), digits.X[:60])
+        assert learning.run().epochs_ == 1
+        assert learning.since(0)[0][-1].kind == "done"
 
     def test_of_many_epochs_few_are_kept(
         self, digits: Any, monkeypatch: pytest.MonkeyPatch

@@ -7,10 +7,13 @@ import base64
 import http.client
 import io
 import json
+import os
+import signal
 import socket
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -396,6 +399,42 @@ class TestHostile:
                 sock.close()
             server.stop()
 
+    def test_readers_that_take_nothing_are_let_go(
+        self, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(PatientProtocol, "stalled_seconds", 0.2)
+        server = Server(scene, port=0)
+        server.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        server.start()
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", server.port))
+            body = json.dumps({"ids": [0] * 1024}).encode()
+            head = f"Host: 127.0.0.1:{server.port}\r\nContent-Length: {len(body)}\r\n\r\n"
+            sock.sendall(b"POST /api/samples HTTP/1.1\r\n" + head.encode() + body)
+            connections = server.server.server_state.connections
+            assert ends_in_time(lambda: bool(connections))
+            assert ends_in_time(lambda: not connections)
+        server.stop()
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent as a signal of POSIX")
+    @pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+    def test_ctrl_c_waits_for_the_end(self, scene: Scene) -> None:
+        server = Server(scene, port=0)
+        server.start()
+        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+        server.wait()
+        assert server.ended.is_set()
+        assert server.socket.fileno() == -1
+
+
+def ends_in_time(is_so: Callable[[], bool]) -> bool:
+    """Whether something becomes so within some seconds."""
+    end = time.monotonic() + 10
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.02)
+    return is_so()
+
 
 class TestBeyondThisMachine:
     def test_a_token_lets_in(self, scene: Scene) -> None:
@@ -413,10 +452,12 @@ class TestBeyondThisMachine:
             cookie = headers["set-cookie"]
             assert (status, headers["location"]) == (303, "/")
             assert "HttpOnly" in cookie
-            assert "SameSite=Strict" in cookie
+            assert "SameSite=Lax" in cookie
             known = {"Cookie": cookie.partition(";")[0]}
             assert client.ask("GET", "/api/info", None, known)[0] == 200
             assert client.ask("GET", "/api/info", None, {"Cookie": "latente_explorer=x"})[0] == 401
+            others = {"Cookie": f'a[b]="{{; odd; {known["Cookie"]}; latente_explorer_1=x'}
+            assert client.ask("GET", "/api/info", None, others)[0] == 200
             rebound = {**known, "Host": f"evil.example:{server.port}"}
             assert client.ask("GET", "/api/info", None, rebound)[0] == 421
         finally:

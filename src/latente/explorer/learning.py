@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
@@ -123,7 +124,11 @@ class Learning:
         self._begun = time.perf_counter()
         try:
             self.model.fit(self.X, **self.keywords)
-            self._finish()
+            with contextlib.suppress(KeyboardInterrupt):  # what was learned is kept
+                self._show_fitted()
+            self.ended = True
+            data = {"epochs": self.model.epochs_, "best_epoch": self.model.best_epoch_}
+            self._tell(Event("done", data))
         except Exception as error:
             told = str(error) if isinstance(error, LatenteError) else type(error).__name__
             self._tell(Event("failed", {"error": told}))
@@ -203,7 +208,7 @@ class Learning:
                     if epoch % self._stride == 0 or epoch == last
                 }  # fmt: skip
 
-    def _finish(self) -> None:
+    def _show_fitted(self) -> None:
         """Show the fitted model."""
         coder = AutoencoderCoder.of(self.model)
         train = None if self.shown is self.X else self.X
@@ -212,9 +217,6 @@ class Learning:
         )
         view.prepare()
         self.scene.views[0], self.scene.train = view, train
-        self.ended = True
-        data = {"epochs": self.model.epochs_, "best_epoch": self.model.best_epoch_}
-        self._tell(Event("done", data))
 
     def _tell(self, event: Event) -> None:
         with self.lock:

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import narwhals as nw
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ from ..data.shades import black_and_white
 from ..data.tables import TableEncoder
 from .coders import Coder
 from .lowering import Unsupported, lower
-from .samples import PictureForm, RowForm, SampleForm, SeriesForm, Shown, TextForm
+from .samples import SECOND, PictureForm, RowForm, SampleForm, SeriesForm, Shown, TextForm
 from .weights import Program
 
 SMALL = 50_000
@@ -37,8 +36,6 @@ HALF_TOLERANCE, TOLERANCE = 1e-3, 1e-4
 """Difference that is let pass, as a share of the range of what comes out."""
 CHECKED = 6
 """Samples by which a program is compared with the model."""
-SECOND = 1_000_000
-"""Microseconds."""
 
 
 class PictureEntry(nn.Module):
@@ -210,10 +207,9 @@ def flags_of_levels(
 
 def whole_columns(form: RowForm) -> list[bool]:
     """Return which columns of a data frame hold whole numbers."""
-    if form.template is None:
+    if form.schema is None:
         return [False] * len(form.levels)
-    frame = nw.from_native(form.template, eager_only=True)
-    return [frame[name].dtype.is_integer() for name in frame.columns]
+    return [np.dtype(each.cast or "O").kind in "iu" for each in form.schema.fields]
 
 
 class SeriesEntry(nn.Module):

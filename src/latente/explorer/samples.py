@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from ..data.arrays import SparseRows, is_frame, is_sparse
 from ..data.dataset import take_rows
+from ..data.encoders import Date, Number
+from ..data.frames import Schema
 from ..data.pictures import FORMATS, converted, decoder_warnings
 from ..data.preparation import Preparation
 from ..data.sequences import NumberSequences, TextSequences
@@ -29,6 +31,8 @@ from ..parts import is_number
 
 LARGEST_PICTURE = 25_000_000
 """Pixels of a picture that is taken from a file."""
+SECOND, MOST_TICKS = 10**6, 2.0**62
+"""Microseconds in one, and at most."""
 LOOKED_AT = 2000
 """Samples that limits and grounds are learned from."""
 
@@ -153,7 +157,7 @@ class PictureForm(SampleForm):
                 opaque = coloured.getextrema()[3] == (255, 255)
                 flat = Image.alpha_composite(sheet, coloured).convert(mode)
                 ground = border_shade(np.asarray(flat)[None]) if opaque else self.ground
-                fill = tuple(ground.tolist()) if mode == "RGB" else int(ground[0])
+                fill: Any = tuple(ground.tolist()) if mode == "RGB" else int(ground[0])
                 fitted = ImageOps.pad(flat, size, Image.Resampling.LANCZOS, color=fill)
         except DataError:
             raise
@@ -179,13 +183,18 @@ class RowForm(SampleForm):
 
     def __init__(self, preparation: Preparation, X: Any, names: list[str] | None) -> None:
         super().__init__(preparation)
-        self.template: Any = take_rows(X, np.arange(1)) if is_frame(X) else None
+        table = preparation.table
+        self.schema = None
+        if is_frame(X):
+            self.schema = Schema.of(X) if table is None else table.schema
         fitting = names is not None and len(names) == preparation.n_features
         self.names = names if fitting else preparation.names
         self.levels: list[tuple[str, ...]] = [() for _ in range(preparation.n_features)]
+        self.known: list[dict[str, Any]] = []
         if is_frame(X):
             frame = nw.from_native(X, eager_only=True)
-            self.levels = [levels_of(frame[name]) for name in frame.columns]
+            self.known = [known_of(frame[name]) for name in frame.columns]
+            self.levels = [tuple(known) for known in self.known]
         self.low, self.high = robust_limits(self.shown(spread(X, LOOKED_AT)).array)
 
     def shown(self, X: Any) -> Shown:
@@ -210,8 +219,8 @@ class RowForm(SampleForm):
     def read_values(self, values: Any) -> Any:
         if not isinstance(values, list) or len(values) != len(self.levels):
             raise DataError(f"values must be a list of {len(self.levels)}, one for each column")
-        if self.template is not None:
-            return self._frame(values)
+        if self.schema is not None:
+            return self._frame(self.schema, values)
         for i, value in enumerate(values):
             if not is_number(value):
                 raise DataError(f"values: {value!r:.40} at place {i} is no number")
@@ -222,20 +231,35 @@ class RowForm(SampleForm):
             return np.clip(np.rint(row), np.iinfo(dtype).min, np.iinfo(dtype).max).astype(dtype)
         return row.astype(dtype)
 
-    def _frame(self, values: list[Any]) -> Any:
+    def _frame(self, schema: Schema, values: list[Any]) -> Any:
         """Return a data frame of one row, of the library and types of the data."""
-        frame = nw.from_native(self.template, eager_only=True)
         made = []
-        for name, levels, value in zip(frame.columns, self.levels, values, strict=True):
-            column = frame[name]
-            cell = level_at(levels, value, name) if levels else number_at(value, name)
-            try:
-                made.append(
-                    nw.new_series(name, [cell], dtype=column.dtype, backend=frame.implementation)
-                )
-            except Exception:  # a number beyond a column's type, or broken: as a plain one
-                made.append(nw.new_series(name, [cell], backend=frame.implementation))
-        return frame.with_columns(made).to_native()
+        for field, known, value in zip(schema.fields, self.known, values, strict=True):
+            name = str(field.name)
+            if known:
+                level = level_at(tuple(known), value, name)
+                cell = np.array([None if level is None else known[level]], object)
+                made.append((cell, np.array([level is None])))
+                continue
+            number = number_at(value, name)
+            column = np.array([0.0 if number is None else number])
+            if field.kind == "moment":
+                ticks = np.clip(np.rint(column * SECOND), -MOST_TICKS, MOST_TICKS)
+                column = ticks.astype(np.int64).view(self._ticks(field.name))
+            made.append((column, np.array([number is None])))
+        return schema.frame(made)
+
+    def _ticks(self, name: Any) -> str:
+        """Return the type of a column of moments: since 1970, or for how long."""
+        table = self.preparation.table
+        assert table is not None
+        encoder = next(
+            each
+            for field, each in zip(table.schema.fields, table.encoders, strict=True)
+            if field.name == name
+        )
+        lasts = isinstance(encoder, Date) and (encoder.duration or encoder.clock)
+        return "m8[us]" if lasts else "M8[us]"
 
 
 class SeriesForm(SampleForm):
@@ -359,11 +383,15 @@ def robust_limits(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     return low, np.where(high > low, high, low + 1)
 
 
-def levels_of(column: Any) -> tuple[str, ...]:
-    """Return the sorted values of a column of text; of numbers and times there are none."""
+def known_of(column: Any) -> dict[str, Any]:
+    """Return the values of a column of text by name, sorted; of numbers and times there are none.
+
+    A column whose values are all missing has none either.
+    """
     if is_numeric(column):
-        return ()
-    return tuple(sorted({str(value) for value in column.drop_nulls().to_list()}))
+        return {}
+    named = {str(value): value for value in column.drop_nulls().to_list()}
+    return dict(sorted(named.items()))
 
 
 def is_numeric(column: Any) -> bool:
@@ -379,11 +407,8 @@ def numbers_of(column: Any, levels: tuple[str, ...]) -> NDArray[np.float32]:
         values = [ranks.get(str(value), np.nan) for value in column.to_list()]
         return np.array(values, np.float32)
     if column.dtype.is_temporal():
-        moments = column.to_numpy().astype("datetime64[s]")
-        seconds = moments.astype(np.float64)
-        return np.where(np.isnat(moments), np.nan, seconds).astype(np.float32)
-    values = [np.nan if value is None else float(value) for value in column.to_list()]
-    return np.array(values, np.float32)
+        return (Date.read(column) / SECOND).astype(np.float32)
+    return Number.read(column).astype(np.float32)
 
 
 def level_at(levels: tuple[str, ...], value: Any, name: str) -> str | None:

@@ -62,6 +62,10 @@ class Column:
     classes: tuple[str, ...] | None = None
     model: int | None = None
 
+    def is_of_names(self) -> bool:
+        """Whether it has so many different texts that they are names, and no classes."""
+        return self.classes is not None and len(self.classes) > MOST_CLASSES
+
     def facts(self) -> dict[str, Any]:
         """Return what the column is, as plain JSON values."""
         if self.classes is not None:
@@ -162,6 +166,7 @@ class Scene:
         self.X, self.n = X, count(X)
         if not self.n:
             raise DataError("X has no rows to show")
+        coder.input.open(self.rows(np.arange(1)), "X")  # of another shape: told before all else
         names = None if columns is None else [str(each) for each in columns]
         self.form: SampleForm = form_of(coder.input, X, names)
         self.forms: dict[int, SampleForm] = {id(coder.input): self.form}
@@ -169,6 +174,7 @@ class Scene:
             column_of(name, values, self.n, classes.get(name)) for name, values in known.items()
         ]
         self.own_columns += [each for each in columns_of(X, names) if each.name not in known]
+        self.own_columns = [each for each in self.own_columns if not each.is_of_names()]
 
     def __len__(self) -> int:
         return self.n
@@ -337,9 +343,7 @@ def columns_of(X: Any, names: Sequence[str] | None) -> list[Column]:
                 if series.dtype.is_temporal() or series.dtype == nw.Boolean:
                     continue
                 values = np.array([np.nan if v is None else v for v in values], np.float64)
-            column = column_of(name, values, len(frame))
-            if column.classes is None or len(column.classes) <= MOST_CLASSES:
-                found.append(column)
+            found.append(column_of(name, values, len(frame)))
     elif names is not None and getattr(X, "ndim", 0) == 2 and isinstance(X, np.ndarray):
         for i, name in enumerate(names[:MOST_COLUMNS]):
             found.append(column_of(name, X[:, i].astype(np.float64), len(X)))
