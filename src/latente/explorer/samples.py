@@ -154,7 +154,7 @@ class PictureForm(SampleForm):
                 upright = ImageOps.exif_transpose(image)
                 coloured = converted(upright, 4)
                 sheet = Image.new("RGBA", coloured.size, (*self._rgb(), 255))
-                opaque = coloured.getextrema()[3] == (255, 255)
+                opaque = coloured.getchannel("A").getextrema() == (255, 255)
                 flat = Image.alpha_composite(sheet, coloured).convert(mode)
                 ground = border_shade(np.asarray(flat)[None]) if opaque else self.ground
                 fill: Any = tuple(ground.tolist()) if mode == "RGB" else int(ground[0])
