@@ -278,10 +278,10 @@ def wrong_requests(port: int) -> list[tuple[str, str, Any, dict[str, str]]]:
     elsewhere = [
         {"Host": host}
         for host in (
-            "evil.example", f"evil.example:{port}", "127.0.0.1", f"127.0.0.1:{port + 1}",
+            "evil.example", f"evil.example:{port}", "127.0.0.1:", "127.0.0.1:http",
             f"127.0.0.1.evil.example:{port}", f"localhost.evil.example:{port}", "", ":", f":{port}",
             f"127.0.0.1:{port}@evil.example", f"[::1:{port}", f"0.0.0.0:{port}", f"evil@{ours}",
-            f"127.0.0.1:0{port}", f"10.0.0.1:{port}",
+            f"10.0.0.1:{port}",
         )
     ] + [
         {"Origin": origin}
@@ -350,6 +350,13 @@ class TestHostile:
             head = answer.split(b" ", 2)[1] if answer else b"400"
             assert head[:1] == b"4" or b"Upgrade: websocket" in data, (data[:60], answer[:60])
         assert client.json("/api/info")["n"]
+
+    def test_a_tunnel_may_have_a_port_of_its_own(self, client: Client) -> None:
+        for host in ("localhost:9000", "127.0.0.1", "[::1]:80"):
+            tunnel = {"Host": host, "Origin": f"http://{host}"}
+            assert client.ask("GET", "/api/info", None, tunnel)[0] == 200
+            other = {"Host": host, "Origin": "http://localhost:3000"}
+            assert client.ask("GET", "/api/info", None, other)[0] == 403
 
     def test_bodies_are_bounded_while_they_come(self, client: Client) -> None:
         host = f"Host: 127.0.0.1:{client.port}\r\n".encode()

@@ -103,8 +103,9 @@ class Guard:
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not self.is_served(hosts[0].decode("latin-1")):
             raise Refusal(421, "this server answers under the address that it printed only")
+        ours = (b"http://" + hosts[0].lower(), b"https://" + hosts[0].lower())
         for name, value in headers:
-            if name == b"origin" and not self._is_ours(value.decode("latin-1")):
+            if name == b"origin" and value.lower() not in ours:
                 raise Refusal(403, "pages of other sites may not ask here")
             elsewhere = name == b"sec-fetch-site" and value in (b"cross-site", b"same-site")
             if elsewhere and scope["path"] != "/":
@@ -115,19 +116,15 @@ class Guard:
             raise Refusal(405, "only GET, HEAD and POST are answered")
 
     def is_served(self, host: str) -> bool:
-        """Whether a host with its port is a name of this server."""
+        """Whether a host is a name of this server; at any port, since a tunnel has its own."""
         name, _, port = host.lower().rpartition(":")
         if not name or port.rpartition("]")[1]:
             name, port = host.lower(), "80"
-        if port != str(self.port):
+        if not (port.isascii() and port.isdigit()):
             return False
         if name in self.names:
             return True
         return self.token is not None and is_address(name.strip("[]"))
-
-    def _is_ours(self, origin: str) -> bool:
-        scheme, separator, host = origin.partition("://")
-        return bool(separator) and scheme in ("http", "https") and self.is_served(host)
 
     async def _let_in(self, scope: Scope, send: Send) -> bool:
         """Check the token; whether the request is answered by that alone."""
