@@ -54,9 +54,9 @@ class Damage extends Panel {
     this.original = figure("damage.original");
     this.broken = figure("damage.damaged");
     this.restored = figure("damage.restored");
-    this.original.element.hidden = !pictures;
+    this.original.element.hidden = !this.sideBySide;
     const figures = element(
-      `div.figures${pictures ? ".three" : ".one"}`,
+      `div.figures${this.sideBySide ? ".three" : ".one"}`,
       {},
       this.original.element,
       this.broken.element,

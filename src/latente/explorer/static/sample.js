@@ -10,7 +10,7 @@
  *         | {kind: "text", text: string}} Sample
  */
 import { channels as rgb, colours as themeColours } from "./theme.js";
-import { number } from "./words.js";
+import { number, shortened } from "./words.js";
 
 /** Columns drawn before the rest is asked for. */
 export const FIRST_COLUMNS = 12;
@@ -282,11 +282,12 @@ function paintBareBars(context, width, height, sample, options) {
   }
 }
 
-/** A text that ends in an ellipsis where it would be too wide. */
+/** A text whose middle is left out where it would be too wide. */
 function fillShort(context, text, left, middle, width) {
   let shown = text;
-  while (shown.length > 1 && context.measureText(shown).width > width) {
-    shown = `${shown.slice(0, -2)}…`;
+  for (let most = text.length; most > 3 && context.measureText(shown).width > width; ) {
+    most -= 1;
+    shown = shortened(text, most);
   }
   context.fillText(shown, left, middle);
 }
