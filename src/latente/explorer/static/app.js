@@ -92,6 +92,7 @@ class Tabs {
     state.on("panel", () => this.show());
     state.on("lang", () => this.#label());
     this.#label();
+    for (const panel of this.panels) if (panel.atOnce) this.#make(panel);
     this.show();
   }
 

@@ -100,8 +100,9 @@ export class Panel {
     this.unmark();
   }
 
-  /** What to do with an error: say it. */
+  /** What to do with an error: say it. That nothing answers any more, the page says for all. */
   failed(error) {
+    if (error.kind === "gone") return;
     this.status.textContent = error.message;
     this.status.classList.add("warn");
   }
