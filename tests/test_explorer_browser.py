@@ -348,6 +348,9 @@ def test_rows_and_series_are_drawn(visit: Callable[..., Any], name: str) -> None
     first = filled(page, "#panel-selected canvas:not([hidden])", 2)
     page.evaluate("() => latente.state.set('sample', 40)")
     redrawn(page, "#panel-selected canvas:not([hidden])", first)
+    figures = page.locator("#panel-selected .figures")
+    wide = figures.locator("figure:visible").bounding_box()["width"]
+    assert wide > 0.95 * figures.bounding_box()["width"]
     if name == "table":
         assert "height" in page.locator("#panel-selected").text_content()
 
@@ -461,6 +464,9 @@ def test_panels_follow_a_model_that_learns(visit: Callable[..., Any], digits: An
               const [pin] = latente.state.get('pins');
               return Math.hypot(pin[0] - x, pin[1] - y) < 1e-3 * Math.hypot(x, y); }"""
         )
+        gate.open.set()
+        page.wait_for_function("() => latente.info.learning.done")
+        page.close()
     finally:
         gate.open.set()
         fit.join()

@@ -247,7 +247,8 @@ say({
     assert said == {
         "row": [40, 1], "words": "Rome", "missing": None, "text": "two",
         "steps": 2, "lanes": [0, 3], "order": [2, 1, 0], "all": [0, 1, 2],
-        "rgba": [9, 9, 9, 255], "inked": [[241, 243, 246, 255], [28, 39, 51, 255]], "difference": [4, 4],
+        "rgba": [9, 9, 9, 255], "inked": [[241, 243, 246, 255], [28, 39, 51, 255]],
+        "difference": [4, 4],
         "near": ["dense", "middle", "hole", "sparse", "edge", "edge"],
         "percentiles": [0, 1, 50, 99, 100], "damages": {"noise": 0.5}, "base64": "AQL/",
         "members": [0, 2], "amounts": [-3, -2, -1, 0, 1, 2, 3], "cell": 4, "mean": [1, 9, 5],

@@ -231,13 +231,9 @@ function paintNamedBars(context, width, height, sample, options) {
       tick(context, track, middle, step, share(beside.values[column], low, high), colours);
     context.fillStyle = colours.ink;
     const text = valueWords(data, column, sample.values[column]);
-    fillShort(
-      context,
-      text,
-      track.left + track.width + 8,
-      middle,
-      width - track.left - track.width - 8,
-    );
+    const left = track.left + track.width + 8;
+    if (data.levels?.[column]) fillShort(context, text, left, middle, width - left);
+    else context.fillText(text, left, middle, width - left);
   });
 }
 

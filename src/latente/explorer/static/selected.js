@@ -34,7 +34,7 @@ class Selected extends Panel {
     const both = this.sideBySide ? [this.original, this.decoded] : [this.decoded];
     const figures = pictures ? [this.original, this.decoded, this.apart] : both;
     this.figures = element(
-      `div.figures${[".one", "", "", ".three"][figures.length]}`,
+      `div.figures${["", ".one", "", ".three"][figures.length]}`,
       {},
       ...figures.map((f) => f.element),
     );
