@@ -40,6 +40,7 @@ INK = """canvas => {
   return [sum, new Set(data).size];
 }"""
 """A number that changes with a canvas, and how many different values are in it."""
+POINT = "document.querySelector('#point')"
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,13 @@ def scenes(digits: Any) -> dict[str, Callable[[], Scene]]:
         model = fitted(waves, 2, network="recurrent(hidden=8)", layout="sequences")
         return Scene({"series": model}, waves)
 
-    return {"flat": flat, "deep": deep, "two": two, "table": table, "series": series}
+    def texts() -> Scene:
+        words = [f"word{letter}" for letter in "abcdefghij"] * 4
+        model = Autoencoder(1, epochs=1, random_state=0, network="recurrent(hidden=8)")
+        return Scene({"texts": model.fit(words)}, words)
+
+    named = {"flat": flat, "deep": deep, "two": two, "table": table, "series": series}
+    return named | {"texts": texts}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +118,7 @@ def visit(browser: Any, served: Callable[[str], str]) -> Iterator[Callable[..., 
     """Open a page on a scene; at the end, nothing may have gone wrong in it, or out of it."""
     contexts, wrong = [], []
 
-    def visited(name: str, state: str = "", *, width: int = 1200, height: int = 760) -> Any:
+    def visited(name: str, state: str = "", *, width: int = 1000, height: int = 640) -> Any:
         url = served(name) if "://" not in name else name
         context = browser.new_context(
             viewport={"width": width, "height": height}, reduced_motion="reduce"
@@ -147,6 +154,26 @@ def drawn(page: Any, selector: str) -> list[int]:
     return list(page.locator(selector).first.evaluate(INK))
 
 
+def redrawn(page: Any, selector: str, before: list[int]) -> list[int]:
+    """Wait until a canvas shows something else than before, and return what."""
+    page.wait_for_function(
+        f"([selector, before]) => {{ const canvas = document.querySelector(selector);"
+        f" return canvas && ({INK})(canvas)[0] !== before; }}",
+        arg=[selector, before[0]],
+    )
+    return drawn(page, selector)
+
+
+def filled(page: Any, selector: str, values: int = 8) -> list[int]:
+    """Wait until a canvas shows something, and return what."""
+    page.wait_for_function(
+        f"([selector, values]) => {{ const canvas = document.querySelector(selector);"
+        f" return canvas && ({INK})(canvas)[1] > values; }}",
+        arg=[selector, values],
+    )
+    return drawn(page, selector)
+
+
 def state(page: Any, key: str) -> Any:
     return page.evaluate("key => latente.state.get(key)", key)
 
@@ -156,14 +183,11 @@ def test_the_place_under_the_mouse_is_decoded(visit: Callable[..., Any]) -> None
     assert page.locator("#title").text_content() == "variational on data"
     canvas, words = "#point canvas", page.locator("#point").first
     page.mouse.move(*middle(page, 0.3, 0.4))
-    page.wait_for_function("() => latente.state.get('hover') !== null")
-    page.wait_for_timeout(400)
-    here, said = drawn(page, canvas), words.text_content()
-    assert here[1] > 8, "nothing is drawn"
+    page.wait_for_function(f"() => /Place/.test({POINT}.textContent)")
+    here, said = filled(page, canvas), words.text_content()
     page.mouse.move(*middle(page, 0.6, 0.6))
-    page.wait_for_timeout(400)
-    assert drawn(page, canvas)[0] != here[0]
-    assert words.text_content() != said
+    redrawn(page, canvas, here)
+    page.wait_for_function(f"said => {POINT}.textContent !== said", arg=said)
     assert "Nearest sample" in words.text_content()
 
 
@@ -182,8 +206,7 @@ def test_pins_are_walked_between_and_the_walk_is_saved(visit: Callable[..., Any]
     for right, down in ((0.1, 0.1), (0.9, 0.9)):
         page.mouse.click(*middle(page, right, down))
     page.wait_for_function("() => latente.state.get('pins').length === 2")
-    page.wait_for_selector("#panel-walk .strip, #panel-walk canvas")
-    page.wait_for_timeout(400)
+    before = filled(page, "#panel-walk .sample canvas")
     with page.expect_download() as saved:
         page.get_by_role("button", name="Save GIF").click()
     gif = Image.open(io.BytesIO(Path(saved.value.path()).read_bytes()))
@@ -196,11 +219,9 @@ def test_pins_are_walked_between_and_the_walk_is_saved(visit: Callable[..., Any]
     assert strip.width > 8 * strip.height
     assert len(set(strip.convert("L").tobytes())) > 8
     slider = page.locator("#panel-walk input[type=range]").first
-    before = drawn(page, "#panel-walk canvas")
     slider.focus()
     slider.press("End")
-    page.wait_for_timeout(400)
-    assert drawn(page, "#panel-walk canvas")[0] != before[0]
+    redrawn(page, "#panel-walk .sample canvas", before)
 
 
 def test_all_is_done_with_keys(visit: Callable[..., Any]) -> None:
@@ -213,8 +234,7 @@ def test_all_is_done_with_keys(visit: Callable[..., Any]) -> None:
     page.wait_for_function("() => latente.state.get('pins').length === 1")
     view = page.evaluate("() => latente.maps[0].place(10, 10)")
     page.keyboard.press("+")
-    page.wait_for_timeout(500)
-    assert page.evaluate("() => latente.maps[0].place(10, 10)") != view
+    page.wait_for_function("view => latente.maps[0].place(10, 10)[0] !== view[0]", arg=view)
     page.keyboard.press("3")
     assert state(page, "panel") == "dims"
     page.keyboard.press("Escape")
@@ -274,7 +294,7 @@ def test_a_lasso_gives_a_direction(visit: Callable[..., Any]) -> None:
         page.mouse.move(*middle(page, left, 0.05))
         page.mouse.down()
         for corner in ((right, 0.05), (right, 0.95), (left, 0.95), (left, 0.05)):
-            page.mouse.move(*middle(page, *corner), steps=5)
+            page.mouse.move(*middle(page, *corner), steps=2)
         page.mouse.up()
         page.wait_for_function(
             "before => latente.state.get('selection')?.length > 5"
@@ -286,14 +306,12 @@ def test_a_lasso_gives_a_direction(visit: Callable[..., Any]) -> None:
         "() => /direction/.test(document.querySelector('#panel-arithmetic').textContent)"
         " && /clearly/.test(document.querySelector('#panel-arithmetic').textContent)"
     )
-    page.wait_for_timeout(500)
-    after = page.locator("#panel-arithmetic figure").last.locator("canvas")
-    before = after.evaluate(INK)
+    after = "#panel-arithmetic figure:last-of-type canvas"
+    before = filled(page, after, 4)
     slider = page.locator("#panel-arithmetic input[type=range]").first
     slider.focus()
     slider.press("Home")
-    page.wait_for_timeout(800)
-    assert after.evaluate(INK) != before
+    redrawn(page, after, before)
 
 
 def test_two_models_are_compared_under_one_cursor(visit: Callable[..., Any]) -> None:
@@ -303,22 +321,23 @@ def test_two_models_are_compared_under_one_cursor(visit: Callable[..., Any]) -> 
     box = page.locator("#map0").bounding_box()
     before = drawn(page, "#map1")
     page.mouse.move(box["x"] + place[0], box["y"] + place[1])
-    page.wait_for_function("() => latente.state.get('hover')?.id !== null")
-    page.wait_for_timeout(400)
-    assert drawn(page, "#map1")[0] != before[0], "the other map does not show the sample"
+    redrawn(page, "#map1", before)
+    assert state(page, "hover")["id"] is not None
+    assert page.locator(".twin:visible").count() == 2
+    titles = page.locator(".map-title").all_text_contents()
+    assert "the two numbers of the code" in titles[0]
+    assert "the two principal components" in titles[1]
 
 
 def test_a_code_of_many_numbers_has_a_slider_for_each(visit: Callable[..., Any]) -> None:
     page = visit("deep", "#panel=dims")
     sliders = page.locator("#panel-dims input[type=range]")
     page.wait_for_function("() => document.querySelectorAll('#panel-dims canvas').length > 5")
-    page.wait_for_timeout(400)
     assert sliders.count() == 12
-    before = drawn(page, "#panel-dims canvas")
+    before = filled(page, "#panel-dims canvas")
     sliders.first.focus()
     sliders.first.press("End")
-    page.wait_for_timeout(600)
-    assert drawn(page, "#panel-dims canvas")[0] != before[0]
+    redrawn(page, "#panel-dims canvas", before)
     page.get_by_role("button", name="Show 8 more dimensions").click()
     assert sliders.count() == 20
 
@@ -326,12 +345,12 @@ def test_a_code_of_many_numbers_has_a_slider_for_each(visit: Callable[..., Any])
 @pytest.mark.parametrize("name", ["table", "series"])
 def test_rows_and_series_are_drawn(visit: Callable[..., Any], name: str) -> None:
     page = visit(name, "#sample=3&panel=selected")
-    page.wait_for_timeout(500)
-    first = drawn(page, "#panel-selected canvas")
-    assert first[1] > 2
+    first = filled(page, "#panel-selected canvas:not([hidden])", 2)
     page.evaluate("() => latente.state.set('sample', 40)")
-    page.wait_for_timeout(500)
-    assert drawn(page, "#panel-selected canvas")[0] != first[0]
+    redrawn(page, "#panel-selected canvas:not([hidden])", first)
+    figures = page.locator("#panel-selected .figures")
+    wide = figures.locator("figure:visible").bounding_box()["width"]
+    assert wide > 0.95 * figures.bounding_box()["width"]
     if name == "table":
         assert "height" in page.locator("#panel-selected").text_content()
 
@@ -362,8 +381,8 @@ def test_an_address_shows_the_same_view_in_another_tab(visit: Callable[..., Any]
 def test_a_wrong_address_shows_what_it_can(visit: Callable[..., Any], wrong: str) -> None:
     page = visit("flat", wrong)
     page.mouse.move(*middle(page))
-    page.wait_for_timeout(400)
-    assert drawn(page, "#point canvas")[1] > 8
+    page.wait_for_function(f"() => /Place/.test({POINT}.textContent)")
+    filled(page, "#point canvas")
 
 
 def test_a_server_that_is_gone_is_told(browser: Any, scenes: Any) -> None:
@@ -375,6 +394,8 @@ def test_a_server_that_is_gone_is_told(browser: Any, scenes: Any) -> None:
     page.mouse.move(*middle(page))
     page.wait_for_selector("#trouble:not([hidden])")
     assert page.get_by_role("button", name="Try again").is_visible()
+    told = page.get_by_text("does not answer")
+    assert [told.nth(i).is_visible() for i in range(told.count())].count(True) == 1
     page.close()
 
 
@@ -391,15 +412,151 @@ def test_a_fit_is_watched(visit: Callable[..., Any], digits: Any) -> None:
         fit.start()
         fit.join()
         page.wait_for_function("() => latente.info.learning?.done")
-        page.wait_for_timeout(800)
         slider = page.locator("#panel-learning input[type=range]").first
+        page.wait_for_function("() => latente.maps[0].info === latente.info.models[0]")
         last = page.evaluate("() => [...latente.maps[0].pointOf(0)]")
         slider.focus()
         slider.press("Home")
-        page.wait_for_timeout(800)
-        assert page.evaluate("() => [...latente.maps[0].pointOf(0)]") != last
+        page.wait_for_function("last => latente.maps[0].pointOf(0)[0] !== last[0]", arg=last)
     finally:
         server.stop()
+
+
+class Gate:
+    """A callback that lets a fit go on when it is told to."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+
+    def __deepcopy__(self, memo: Any) -> Gate:
+        return self
+
+    def on_epoch_end(self, state: Any) -> None:
+        if state.epoch == 2:
+            assert self.open.wait(120)
+
+
+def test_panels_follow_a_model_that_learns(visit: Callable[..., Any], digits: Any) -> None:
+    from latente.explorer.learning import Learning
+
+    gate = Gate()
+    learning = Learning(
+        Autoencoder(2, epochs=3, random_state=0, callbacks=[gate]),
+        digits.X,
+        digits.X_test,
+        digits.y_test,
+    )
+    server = serve(learning.scene, port=0, learning=learning)
+    fit = threading.Thread(target=learning.run)
+    try:
+        page = visit(server.url, "#panel=selected&sample=3&pins=0,0,7")
+        page.mouse.move(*middle(page, 0.4, 0.4))
+        page.wait_for_function(f"() => /Place/.test({POINT}.textContent)")
+        parts = ["#point canvas", "#panel-selected figure:nth-of-type(2) canvas"]
+        before = [filled(page, part, 2) for part in parts]
+        fit.start()
+        page.wait_for_function("() => latente.state.get('learned') === 1")
+        for part, shown in zip(parts, before, strict=True):
+            redrawn(page, part, shown)
+        assert not page.evaluate("() => latente.info.learning.done")
+        page.wait_for_function(
+            """() => { const [x, y] = latente.maps[0].pointOf(7);
+              const [pin] = latente.state.get('pins');
+              return Math.hypot(pin[0] - x, pin[1] - y) < 1e-3 * Math.hypot(x, y); }"""
+        )
+        gate.open.set()
+        page.wait_for_function("() => latente.info.learning.done")
+        page.close()
+    finally:
+        gate.open.set()
+        fit.join()
+        server.stop()
+
+
+def test_points_are_drawn_when_the_view_moves_not_under_the_mouse(
+    visit: Callable[..., Any],
+) -> None:
+    page = visit("flat")
+    page.evaluate(
+        """() => { const [map] = latente.maps; const { draw } = map.painter;
+          window.draws = 0; window.frames = 0;
+          map.painter.draw = function (...all) { window.draws += 1; draw.apply(this, all); };
+          latente.onFrame = () => { window.frames += 1; }; }"""
+    )
+    ids = page.evaluate(
+        "() => [3, 40].map((id) => latente.maps[0].screen(...latente.maps[0].pointOf(id)))"
+    )
+    box = page.locator("#map0").bounding_box()
+    for across, down in ids:
+        frames, draws = page.evaluate("() => [frames, draws]")
+        page.mouse.move(box["x"] + across, box["y"] + down)
+        page.wait_for_function("frames => window.frames > frames", arg=frames)
+        assert page.evaluate("() => draws") == draws
+    page.evaluate("() => latente.maps[0].pan(5, 5)")
+    page.wait_for_function("draws => window.draws > draws", arg=draws)
+
+
+def test_points_that_take_long_are_carried_until_the_map_rests(visit: Callable[..., Any]) -> None:
+    page = visit("flat")
+    page.wait_for_function("() => !latente.maps[0].canvas.style.transform")
+    carried = page.evaluate(
+        """() => new Promise((say) => { const [map] = latente.maps;
+          Object.defineProperty(map.painter, "cost", { value: 500 });
+          latente.onFrame = () => {
+            latente.onFrame = () => {
+              latente.onFrame = null;
+              say([map.canvas.style.transform, map.ground.style.transform]);
+            };
+            map.pan(30, -20); map.zoom(1.5, 0, 0);
+          };
+          map.draw(); })"""
+    )
+    numbers = [float(value) for value in re.findall(r"-?[\d.]+", carried[0])]
+    assert numbers == pytest.approx([45, -30, 1.5], abs=1e-6)
+    assert carried[0] == carried[1]
+    page.wait_for_function("() => latente.maps[0].canvas.style.transform === ''")
+
+
+def test_texts_are_shown_side_by_side(visit: Callable[..., Any]) -> None:
+    page = visit("texts", "#panel=selected&sample=1")
+    original = page.locator("#panel-selected .sample-text").first
+    page.wait_for_function(
+        "() => document.querySelector('#panel-selected .sample-text').textContent === 'wordb'"
+    )
+    assert original.is_visible()
+    place = page.evaluate("() => latente.maps[0].screen(...latente.maps[0].pointOf(2))")
+    box = page.locator("#map0").bounding_box()
+    page.mouse.move(box["x"] + place[0], box["y"] + place[1])
+    page.wait_for_function(
+        "() => /^word[a-z]$/.test(document.querySelectorAll('#point .sample-text')[1].textContent)"
+    )
+
+
+def test_the_one_number_of_a_code_is_called_so(visit: Callable[..., Any]) -> None:
+    page = visit("texts", "#lang=es")
+    assert page.locator(".map-title").text_content().startswith("el único número del código")
+
+
+@pytest.mark.parametrize("language", ["en", "es", "pt"])
+def test_tabs_are_one_row(visit: Callable[..., Any], language: str) -> None:
+    page = visit("flat", f"#lang={language}&panel=arithmetic", width=1280, height=800)
+    tabs = page.locator("#tabs .tab")
+    tops = {tabs.nth(i).bounding_box()["y"] for i in range(tabs.count())}
+    assert tabs.count() == 6
+    assert len(tops) == 1
+    row, last = page.locator("#tabs").bounding_box(), tabs.last.bounding_box()
+    assert last["x"] + last["width"] <= row["x"] + row["width"] + 1, "the chosen tab is not seen"
+
+
+def test_a_page_enlarged_twice_is_scrolled(visit: Callable[..., Any]) -> None:
+    page = visit("flat", "#panel=arithmetic", width=640, height=400)
+    assert page.locator(".head").bounding_box()["y"] == 0
+    assert page.locator("#map0").bounding_box()["height"] > 180
+    page.locator("#tab-dims").click()
+    slider = page.locator("#panel-dims input[type=range]").first
+    slider.focus()
+    box = slider.bounding_box()
+    assert 0 <= box["y"] <= 400 - box["height"]
 
 
 @pytest.mark.parametrize(("language", "word"), [("es", "Dimensiones"), ("pt", "Dimensões")])

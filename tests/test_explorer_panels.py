@@ -51,11 +51,15 @@ say({
   moved: path.moved([1, 2], [1, -1], 2),
   apart: path.rootMeanSquare([1, NaN, 3], [1, 2, 5]),
   spread: [walk.spread(3, 8), walk.spread(16, 4)],
+  steps: [[2, 16, 99], [3, 16, 99], [6, 3, 99], [3, 16, 10], [20, 9, 5]].map(
+    ([stops, steps, most]) => path.stepsThrough(stops, steps, most)),
+  short: [words.shortened("a class, number 12", 18), words.shortened("a class, number 12", 11)],
 });
 """,
         tmp_path,
         "path",
         "walk",
+        "words",
     )
     assert said == {
         "names": ["A", "Z", "AA", "ZZ", "AAA"],
@@ -66,6 +70,8 @@ say({
         "moved": [3, 0],
         "apart": pytest.approx(2**0.5),
         "spread": [[0, 1, 2], [0, 5, 10, 15]],
+        "steps": [16, 17, 6, 9, 5],
+        "short": ["a class, number 12", "a cla…er 12"],
     }
 
 
@@ -225,7 +231,7 @@ say({
   amounts: arithmetic.amounts(), cell: dims.cellOf(0.9, 0, 1, 5),
   mean: dims.meanCode([{ dim: 2, mean: 5 }, { dim: 0, mean: 1 }], [9, 9, 9]),
   nearestRow: point.nearestRow([5, 5, 1, 1, 0, 9], 1, 0),
-  pins: [point.withPin([[1, 2]], [1, 2]).length, point.withPin([[1, 2]], [1, 3]).length],
+  pins: [path.withPin([[1, 2]], [1, 2]).length, path.withPin([[1, 2]], [1, 3]).length],
 });
 """,
         tmp_path,
@@ -235,6 +241,7 @@ say({
         "damage",
         "arithmetic",
         "dims",
+        "path",
         "point",
     )
     assert said == {

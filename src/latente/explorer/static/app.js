@@ -13,6 +13,7 @@ import { LANGUAGES, ownLanguage, setLanguage, t, translate } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const state = new State();
+const PHONE = matchMedia("(max-width: 860px)");
 
 /** Choose where the answers come from: the server, or, in a page that was exported, the page. */
 async function chooseBackend() {
@@ -31,8 +32,11 @@ function speak() {
 function offerLanguages() {
   const select = byId("language");
   select.replaceChildren(
-    ...Object.entries(LANGUAGES).map(([name, word]) => new Option(word, name)),
+    ...Object.entries(LANGUAGES).map(
+      ([name, word]) => new Option(PHONE.matches ? name.toUpperCase() : word, name),
+    ),
   );
+  select.value = document.documentElement.lang;
   select.onchange = () => state.set("lang", select.value);
 }
 
@@ -88,6 +92,7 @@ class Tabs {
     state.on("panel", () => this.show());
     state.on("lang", () => this.#label());
     this.#label();
+    for (const panel of this.panels) if (panel.atOnce) this.#make(panel);
     this.show();
   }
 
@@ -108,6 +113,7 @@ class Tabs {
       const selected = tab.dataset.name === chosen.name;
       tab.setAttribute("aria-selected", String(selected));
       tab.tabIndex = selected ? 0 : -1;
+      if (selected) reveal(tab);
     }
     panel.show();
   }
@@ -156,6 +162,12 @@ class Tabs {
       tab.title = `${index + 1}`;
     });
   }
+}
+
+/** Bring a tab into the middle of its row, where this is longer than the page is wide. */
+function reveal(tab) {
+  const row = tab.parentElement;
+  row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
 }
 
 /** At phone width: show or hide the panel under the tabs. */
@@ -283,6 +295,7 @@ async function attempt(step) {
 offerLanguages();
 speak();
 dress();
+PHONE.addEventListener("change", offerLanguages);
 state.on("lang", speak);
 state.on("theme", dress);
 byId("theme").onclick = () => state.set("theme", isDark() ? "light" : "dark");

@@ -77,8 +77,7 @@ class Arithmetic extends Panel {
       new SampleFigure(session, { size: 132, caption: this.t("arithmetic.before") }),
     );
     this.after = this.keep(new SampleFigure(session, { size: 132 }));
-    const pictures = this.data.kind === "pictures";
-    this.figure.element.hidden = !pictures;
+    this.figure.element.hidden = !this.sideBySide;
     this.sign = sign(session);
     this.slider = slider({
       label: this.t("arithmetic.amount"),
@@ -95,7 +94,7 @@ class Arithmetic extends Panel {
     this.work = element(
       "div.stack",
       { hidden: true },
-      element(`div.figures${pictures ? "" : ".one"}`, {}, this.figure.element, this.after.element),
+      element(`div.figures${this.sideBySide ? "" : ".one"}`, {}, this.figure.element, this.after.element),
       this.sign.element,
       ...[words].filter(Boolean),
       this.slider.element,

@@ -8,6 +8,8 @@ import { vectorOf } from "./samples.js";
 import { number } from "./words.js";
 
 const SEEDS = 2 ** 31;
+/** Pixels between two marks from which on both labels can be read. */
+const LABEL = 24;
 
 /** Bytes as base64, for pictures in JSON. */
 export function base64(bytes) {
@@ -54,9 +56,9 @@ class Damage extends Panel {
     this.original = figure("damage.original");
     this.broken = figure("damage.damaged");
     this.restored = figure("damage.restored");
-    this.original.element.hidden = !pictures;
+    this.original.element.hidden = !this.sideBySide;
     const figures = element(
-      `div.figures${pictures ? ".three" : ".one"}`,
+      `div.figures${this.sideBySide ? ".three" : ".one"}`,
       {},
       this.original.element,
       this.broken.element,
@@ -194,11 +196,14 @@ class Damage extends Panel {
   }
 
   markPlaces(before, after, model) {
+    const map = this.session.maps[model];
+    const apart = Math.hypot(...[0, 1].map((axis) => after[axis] - before[axis]));
+    const close = apart * map.camera.scale < LABEL;
     this.mark(
       "damage",
       [
         { kind: "arrow", points: [before, after] },
-        { kind: "ring", x: before[0], y: before[1], label: this.t("damage.original") },
+        { kind: "ring", x: before[0], y: before[1], label: close ? "" : this.t("damage.original") },
         { kind: "cross", x: after[0], y: after[1], label: this.t("damage.damaged") },
       ],
       model,

@@ -101,8 +101,7 @@ class Dims extends Panel {
     const { session } = this;
     this.figure = this.keep(new SampleFigure(session, { size: 104, caption: this.t("dims.code") }));
     this.near = this.keep(new SampleFigure(session, { size: 104 }));
-    const pictures = this.data.kind === "pictures";
-    this.near.element.hidden = !pictures;
+    this.near.element.hidden = !this.sideBySide;
     this.sign = sign(session);
     this.fromSample = button("", () => this.startFromSample());
     const reset = button(this.t("dims.reset"), () =>
@@ -116,7 +115,7 @@ class Dims extends Panel {
     const words = legend(session, this.t("point.legend.decoded"), this.t("point.legend.nearest"));
     this.root.append(
       element(
-        `div.point-${pictures ? "pictures" : "values"}`,
+        `div.point-${this.sideBySide ? "pictures" : "values"}`,
         {},
         this.figure.element,
         this.near.element,
@@ -183,6 +182,11 @@ class Dims extends Panel {
       () => this.take(),
       (error) => this.failed(error),
     );
+  }
+
+  learned() {
+    this.middles = null;
+    this.refresh();
   }
 
   unmark() {

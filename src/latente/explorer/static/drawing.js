@@ -115,6 +115,10 @@ class Drawing extends Panel {
     if (this.answer) this.display();
   }
 
+  learned() {
+    this.ask();
+  }
+
   unmark() {
     this.mark("drawing", []);
   }

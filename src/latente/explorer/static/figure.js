@@ -207,10 +207,10 @@ export class SampleFigure {
   }
 }
 
-/** Two words and their marks, where two samples are drawn into each other; null for pictures. */
+/** Two words and their marks, where two samples are drawn into each other; null where they are not. */
 export function legend(session, drawn, beside) {
-  const { kind } = session.info.data;
-  if (kind === "pictures") return null;
+  const { kind, texts } = session.info.data;
+  if (kind === "pictures" || texts) return null;
   return element(
     "p.legend-marks",
     {},

@@ -69,7 +69,7 @@ class Learning {
   #listen() {
     this.#stop = this.session.backend.learning({
       epoch: (record, epoch) => this.#arrived(record, epoch),
-      done: (end) => this.#ended(end),
+      done: (end) => this.#ended(end).catch((error) => this.session.trouble(error)),
       failed: (error) => this.#failed(error),
       trouble: () => this.session.trouble({ kind: "gone", message: "" }, () => this.#again()),
     });

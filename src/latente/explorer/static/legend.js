@@ -2,7 +2,10 @@
 
 import { PLAIN, chosenColumn, columnsOf, countClasses } from "./coloring.js";
 import { classColour, numberColour, onTheme } from "./theme.js";
-import { number, t } from "./words.js";
+import { number, shortened, t } from "./words.js";
+
+/** Letters of a class beyond which its middle is left out. */
+const LONG = 26;
 
 /** The word for a column: ours in the page's language, the data's own as they are. */
 export function columnWord(name) {
@@ -72,7 +75,7 @@ export class Legend {
       const dot = document.createElement("i");
       dot.style.background = classColour(index);
       const word = document.createElement("span");
-      word.textContent = String(name);
+      word.textContent = shortened(String(name), LONG);
       button.append(dot, word);
       button.title = t("map.class.title", { name, n: this.#counts?.[index] ?? 0 });
       button.onclick = () => this.#toggle(index);

@@ -23,6 +23,16 @@ const REACH_TOUCH = 26;
 const MOVE = 320;
 const STEP = 12;
 const GRAB = 11;
+/** Milliseconds for the points from which on they are carried along while the view moves. */
+const SLOW = 30;
+/** Milliseconds without a move after which points that were carried are drawn anew. */
+const REST = 120;
+/** How far points are carried: times closer, times farther, share of the map moved. */
+const FAR = { closer: 2, farther: 0.6, moved: 0.35 };
+/** Screens finer than this are drawn as this fine: more cannot be told apart in points. */
+const FINEST = 2;
+/** Pixels of the map for each name that is written on it. */
+const ROOM_OF_NAME = 20000;
 
 const ICONS = {
   in: '<path d="M8 3v10M3 8h10"/>',
@@ -42,9 +52,27 @@ const make = (tag, className, parts = {}) => {
   return element;
 };
 
+/** The word for what a map shows. */
+function kindOf({ kind, latent, map }) {
+  if (kind === "pca" && latent > 1) return latent > 2 ? "components.of" : "components";
+  if (map.kind === "code" && latent !== 2) return latent === 1 ? "code.one" : "code.of";
+  return map.kind === "pca" && !(map.share > 0) ? "pca.plain" : map.kind;
+}
+
+/** An axis in the language of the page. */
+function axisWord(axis, { kind }) {
+  const [, name, index] = /^(code|component) (\d+)$/.exec(axis) ?? [];
+  if (name) return t(kind === "pca" ? "axis.component" : `axis.${name}`, { index });
+  return axis === "spread out to be seen" ? t("axis.spread") : axis;
+}
+
 export class LatentMap {
   #marks = new Map();
   #frame = 0;
+  #stale = null;
+  #marked = null;
+  #drawn = null;
+  #rest = 0;
   #move = null;
   #grid = null;
   #names = [];
@@ -72,7 +100,7 @@ export class LatentMap {
     this.#build(parent);
     this.thumbnails =
       session.info.data.kind === "pictures"
-        ? new Thumbnails(session.backend, this.n, () => this.draw())
+        ? new Thumbnails(session.backend, this.n, () => this.drawOver())
         : null;
     this.#listen();
   }
@@ -183,8 +211,8 @@ export class LatentMap {
 
   #label() {
     const { name, map, latent } = this.info;
-    const kind = map.kind === "pca" && !(map.share > 0) ? "pca.plain" : map.kind;
-    const about = t(`map.kind.${kind}`, { d: latent, share: percent(map.share ?? 0) });
+    this.axes = map.axes.map((axis) => axisWord(axis, this.info));
+    const about = t(`map.kind.${kindOf(this.info)}`, { d: latent, share: percent(map.share ?? 0) });
     const strong = make("b", "", { textContent: name });
     const note = make("span", "", { textContent: about });
     this.title.replaceChildren(...(this.session.info.models.length > 1 ? [strong, note] : [note]));
@@ -283,6 +311,7 @@ export class LatentMap {
       : null;
     this.#placeNames();
     if (!moves) this.#see();
+    this.#markHover(true);
     this.draw();
   }
 
@@ -387,7 +416,8 @@ export class LatentMap {
   #seen() {
     this.#touched = true;
     this.session.state.set(this.viewKey, this.camera.limits());
-    this.draw();
+    this.#stale ??= "view";
+    this.#soon();
   }
 
   #viewChanged(view) {
@@ -439,8 +469,9 @@ export class LatentMap {
    *   onDrag?: (x: number, y: number, done: boolean) => void}[]} marks
    */
   mark(layer, marks) {
+    if (marks.length === 0 && !this.#marks.get(layer)?.length) return;
     this.#marks.set(layer, marks);
-    this.draw();
+    this.drawOver();
   }
 
   #grabbed(across, down) {
@@ -456,15 +487,33 @@ export class LatentMap {
 
   /* Drawing */
 
-  /** Draw soon: once before the next frame, however often it is asked for. */
+  /** Draw all of the map soon: once before the next frame, however often it is asked for. */
   draw() {
+    this.#stale = "all";
+    this.#soon();
+  }
+
+  /** Draw soon what lies over the points; these stay as they are. */
+  drawOver() {
+    this.#soon();
+  }
+
+  #soon() {
     this.#frame ||= requestAnimationFrame((time) => this.#render(time));
   }
 
   #render(time) {
     this.#frame = 0;
     if (this.#move) this.#advance(time);
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = Math.min(window.devicePixelRatio || 1, FINEST);
+    if (this.#stale === "view" && this.#carries()) this.#carry();
+    else if (this.#stale) this.#drawUnder(ratio);
+    this.#drawOverlay(ratio);
+    this.session.onFrame?.(this, time);
+  }
+
+  /** Draw the points, the shade and the grid. */
+  #drawUnder(ratio) {
     const { dark } = colours();
     const tint = [
       ...channels(dark ? "#a9c4e6" : "#4a6a94").map((value) => value / 255),
@@ -477,8 +526,41 @@ export class LatentMap {
     });
     this.#cleared(this.groundContext, ratio);
     if (this.#shows("grid")) drawGrid(this.groundContext, this.camera);
-    this.#drawOverlay(ratio);
-    this.session.onFrame?.(this, time);
+    this.#stale = null;
+    this.#drawn = this.#state();
+    clearTimeout(this.#rest);
+    for (const canvas of [this.ground, this.canvas]) canvas.style.transform = "";
+  }
+
+  /**
+   * Whether what was drawn is moved and scaled as a picture until the view rests: where drawing
+   * takes longer than a frame, and not too far from where it was drawn.
+   */
+  #carries() {
+    if (this.painter.cost < SLOW || this.#drawn === null || this.#move) return false;
+    const { camera } = this;
+    const scale = camera.scale / this.#drawn.scale;
+    const across = Math.abs(camera.x - this.#drawn.x) * camera.scale;
+    const up = Math.abs(camera.y - this.#drawn.y) * camera.scale;
+    return (
+      scale < FAR.closer &&
+      scale > FAR.farther &&
+      across < FAR.moved * camera.width &&
+      up < FAR.moved * camera.height
+    );
+  }
+
+  #carry() {
+    const { camera } = this;
+    const { x, y, scale } = this.#drawn;
+    const share = camera.scale / scale;
+    const right = (camera.width / 2) * (1 - share) + (x - camera.x) * camera.scale;
+    const down = (camera.height / 2) * (1 - share) - (y - camera.y) * camera.scale;
+    for (const canvas of [this.ground, this.canvas]) {
+      canvas.style.transform = `translate(${right}px, ${down}px) scale(${share})`;
+    }
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => this.draw(), REST);
   }
 
   /** Whether a shade is wanted, and the points are those of the model whose density it is. */
@@ -527,12 +609,13 @@ export class LatentMap {
     const { context, camera } = this;
     this.#cleared(context, ratio);
     if (this.thumbnails && this.#shows("pictures") && !this.#move) this.#drawPictures();
-    if (this.#shows("grid")) drawAxes(context, camera, this.info.map.axes);
+    if (this.#shows("grid")) drawAxes(context, camera, this.axes);
     if (this.#shows("names") && !this.#move) {
       drawNames(
         context,
         camera,
         this.#names.map((name) => ({ ...name, color: classColour(name.index) })),
+        Math.max(Math.floor((camera.width * camera.height) / ROOM_OF_NAME), 8),
       );
     }
     drawMarks(context, camera, [...this.#marks.values()].flat());
@@ -576,12 +659,15 @@ export class LatentMap {
     state.on("sample", () => this.#markHover());
     state.on("lang", () => this.#label() ?? this.draw());
     state.on("escape", () => this.#escape());
-    onTheme(() => this.#paint());
+    onTheme(() => {
+      this.#markHover(true);
+      this.#paint();
+    });
     this.overlay.addEventListener("focus", () => {
       state.set("model", this.model);
-      this.draw();
+      this.drawOver();
     });
-    this.overlay.addEventListener("blur", () => this.draw());
+    this.overlay.addEventListener("blur", () => this.drawOver());
     this.pointer = new Pointer(this.overlay, {
       hover: (x, y, by) => this.#hover(...this.place(x, y), by),
       leave: () => state.set("hover", null),
@@ -609,10 +695,15 @@ export class LatentMap {
     state.set("click", { model: this.model, x, y, id });
   }
 
-  #markHover() {
+  /** Mark the sample under the pointer and the chosen one, if these are others than before. */
+  #markHover(anew = false) {
     const { state } = this.session;
     const hover = state.get("hover");
     const sample = state.get("sample");
+    const place = hover?.by === "touch" ? [hover.model, hover.x, hover.y] : null;
+    const marked = JSON.stringify([sample, hover?.id ?? null, place]);
+    if (!anew && marked === this.#marked) return;
+    this.#marked = marked;
     const marks = [];
     const ring = (id, parts) => {
       const [x, y] = this.pointOf(id);
@@ -635,7 +726,7 @@ export class LatentMap {
 
   #drawnLasso(polygon, done) {
     this.#lasso = done ? null : polygon;
-    this.draw();
+    this.drawOver();
     if (!done || !polygon || polygon.length < 3) return;
     const corners = polygon.map(([across, down]) => this.place(across, down));
     const [xs, ys] = [0, 1].map((axis) => corners.map((corner) => corner[axis]));
@@ -668,7 +759,7 @@ export class LatentMap {
     if (this.#lassoing) this.setLasso(false);
     this.session.state.set("selection", null);
     this.session.state.set("hover", null);
-    this.draw();
+    this.drawOver();
   }
 
   /** Whether keys go to this map. */
@@ -712,7 +803,7 @@ export class LatentMap {
     const [px, py] = this.place(left, top);
     this.#cross = { x: px, y: py };
     this.#hover(px, py, "keys");
-    this.draw();
+    this.drawOver();
   }
 
   #enter() {

@@ -1,7 +1,7 @@
 /** What is drawn over a map's points: axes, names of classes, marks, crosshair and lasso. */
 
 import { blend, colours } from "./theme.js";
-import { number } from "./words.js";
+import { number, shortened } from "./words.js";
 
 const FONT =
   'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", sans-serif';
@@ -83,6 +83,8 @@ export function drawAxes(context, camera, names) {
 }
 
 const CELLS = 28;
+/** Letters of a name beyond which its middle is left out. */
+const LONG_NAME = 24;
 
 /**
  * Where each class's name belongs: its densest spot, which lies among its points also where the
@@ -137,13 +139,19 @@ function densest(counts) {
   return best;
 }
 
-/** Draw names of classes where they belong, moved a little or left out where others are already. */
-export function drawNames(context, camera, names) {
+/**
+ * Draw names of classes where they belong, moved a little or left out where others are already.
+ *
+ * @param {number} most How many there may be: the first ones that are seen.
+ */
+export function drawNames(context, camera, names, most = Infinity) {
   const { paper, ink } = colours();
   const taken = [];
   const size = camera.width < 500 ? 12 : 14;
   context.font = `600 ${size}px ${FONT}`;
-  for (const { text, x, y, color } of names) {
+  for (const { text: whole, x, y, color } of names) {
+    if (taken.length >= most) break;
+    const text = shortened(whole, LONG_NAME);
     const [across, down] = camera.screen(x, y);
     const half = context.measureText(text).width / 2 + 5;
     const box = [0, -1, 1, -2, 2]

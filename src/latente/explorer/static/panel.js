@@ -18,6 +18,7 @@ export class Panel {
     this.seen = false;
     this.ends = [];
     session.state.on(["lang", "info"], () => this.rebuild());
+    this.when("learned", () => this.learned());
     session.state.on("model", () => this.built !== this.able && this.rebuild());
   }
 
@@ -27,6 +28,11 @@ export class Panel {
 
   get data() {
     return this.session.info.data;
+  }
+
+  /** Whether two samples stand side by side; rows and series are drawn into each other. */
+  get sideBySide() {
+    return this.data.kind === "pictures" || Boolean(this.data.texts);
   }
 
   /** Number of the active model, and what is known of it. */
@@ -84,13 +90,19 @@ export class Panel {
     if (this.built) this.refresh();
   }
 
+  /** The model that is watched has become another one: show what it makes of all this now. */
+  learned() {
+    this.refresh();
+  }
+
   hide() {
     this.seen = false;
     this.unmark();
   }
 
-  /** What to do with an error: say it. */
+  /** What to do with an error: say it. That nothing answers any more, the page says for all. */
   failed(error) {
+    if (error.kind === "gone") return;
     this.status.textContent = error.message;
     this.status.classList.add("warn");
   }

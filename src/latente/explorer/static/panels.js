@@ -2,7 +2,8 @@
  * The one table of panels.
  *
  * A panel is `create(session, element)`: it fills its element and returns `{show(), hide()}`. Its
- * name is its word (`panel.NAME`) and what the address says. `applies` says for what it is.
+ * name is its word (`panel.NAME`) and what the address says. `applies` says for what it is. One that
+ * the rest of the page follows is made `atOnce`, others when they are first shown.
  */
 
 import { create as arithmetic } from "./arithmetic.js";
@@ -16,7 +17,7 @@ import { create as walk } from "./walk.js";
 const always = () => true;
 
 export const PANELS = [
-  { name: "learning", create: learning, applies: (info) => Boolean(info.learning) },
+  { name: "learning", create: learning, applies: (info) => Boolean(info.learning), atOnce: true },
   { name: "walk", create: walk, applies: always },
   { name: "selected", create: selected, applies: always },
   { name: "dims", create: dims, applies: always },

@@ -11,6 +11,15 @@ export function pinName(index) {
   return name;
 }
 
+/** Pins there may be. */
+export const MOST_PINS = 26;
+
+/** Pins with one more; a place that has a pin already gets no second one. */
+export function withPin(pins, pin, most = MOST_PINS) {
+  if (pins.length >= most || pins.some(([x, y]) => x === pin[0] && y === pin[1])) return pins;
+  return [...pins, pin];
+}
+
 /** The vector between two vectors, at a share from 0 to 1 of the way. */
 export function between(start, end, share) {
   return Array.from(start, (value, i) => value + (end[i] - value) * share);
@@ -35,6 +44,16 @@ export function along(stops, share) {
 export function shares(steps) {
   if (steps < 2) return [0];
   return Array.from({ length: steps }, (_, i) => i / (steps - 1));
+}
+
+/**
+ * How many steps a walk takes so that it stands still at every stop: the next number that divides
+ * evenly among the legs, or as many as there may be.
+ */
+export function stepsThrough(stops, steps, most) {
+  const legs = Math.max(stops - 1, 1);
+  const each = Math.min(Math.ceil((steps - 1) / legs), Math.floor((most - 1) / legs));
+  return each < 1 ? most : each * legs + 1;
 }
 
 /** The share of the path through places that comes nearest to a place. */

@@ -7,21 +7,12 @@ import { choice, element } from "./controls.js";
 import { SampleFigure, legend } from "./figure.js";
 import { nearness, sign } from "./nearness.js";
 import { Panel, shown } from "./panel.js";
-import { pinName } from "./path.js";
+import { MOST_PINS, pinName, withPin } from "./path.js";
 import { Latest, pointer } from "./request.js";
 import { sampleOf } from "./sample.js";
 import { number } from "./words.js";
 
 const NARROW = matchMedia("(max-width: 860px)");
-/** Pins there may be. */
-const MOST = 26;
-
-/** Pins with one more; a place that has a pin already gets no second one. */
-export function withPin(pins, pin, most = MOST) {
-  if (pins.length >= most || pins.some(([x, y]) => x === pin[0] && y === pin[1])) return pins;
-  return [...pins, pin];
-}
-
 /** The row whose place on the map, of x and y in turns, is nearest to a place. */
 export function nearestRow(points, x, y) {
   let [best, least] = [0, Infinity];
@@ -57,7 +48,7 @@ class Point extends Panel {
 
   build() {
     const { session } = this;
-    const pictures = this.data.kind === "pictures";
+    const apart = this.sideBySide;
     this.here = this.keep(
       new SampleFigure(session, {
         size: 104,
@@ -70,9 +61,9 @@ class Point extends Panel {
     );
     this.sign = sign(session);
     this.facts = element("dl.point-facts");
-    this.near.element.hidden = !pictures;
+    this.near.element.hidden = !apart;
     this.whole = element(
-      `div.point-${pictures ? "pictures" : "values"}`,
+      `div.point-${apart ? "pictures" : "values"}`,
       {},
       this.here.element,
       this.near.element,
@@ -107,13 +98,37 @@ class Point extends Panel {
   refresh() {
     if (this.row && this.answer) this.near.show(this.row.original);
     if (this.answer) this.draw();
-    else this.point({ model: this.model, ...middle(this.about.map.limits), first: true });
+    if (this.place?.model === this.model && !this.place.first) this.line.ask(this.place);
+    else this.point({ model: this.model, ...middle(this.limits), first: true });
+  }
+
+  /** The part of the map that holds the codes; of a model that learns, where they are by now. */
+  get limits() {
+    const { learning } = this.session.info;
+    const map = learning && !learning.done ? this.session.maps[this.model] : null;
+    return map?.limits ?? this.about.map.limits;
+  }
+
+  /** The model that is watched has become another one: pins of rows go where these are now. */
+  learned() {
+    super.learned();
+    this.followRows().catch((error) => this.failed(error));
+  }
+
+  async followRows() {
+    const ids = this.state.get("pins").flatMap(([, , id]) => (id === undefined ? [] : [id]));
+    if (!ids.length) return;
+    const rows = await this.rows.many(this.model, ids);
+    const places = new Map(rows.map(({ id, point }) => [id, point]));
+    const moved = (pin) => (places.has(pin[2]) ? [...places.get(pin[2]), pin[2]] : pin);
+    this.state.set("pins", this.state.get("pins").map(moved));
   }
 
   /** The rest of the code can be chosen only where the map leaves out a part of it. */
   offerRest() {
     const about = this.session.info.models[this.place?.model ?? this.model];
-    this.restChoice.element.hidden = about.map.kind !== "pca" || about.latent <= 2;
+    this.restChoice.element.hidden =
+      !about.generative || about.map.kind !== "pca" || about.latent <= 2;
   }
 
   /** Whether the panel of pins is shown: it is the first unless a fit is watched. */
@@ -131,6 +146,7 @@ class Point extends Panel {
 
   restart() {
     this.answer = null;
+    this.row = null;
     this.offerRest();
     this.replacePins().catch((error) => this.failed(error));
     if (this.seen) this.refresh();
@@ -147,7 +163,7 @@ class Point extends Panel {
     const rows = await this.rows.many(model, ids);
     if (model !== this.model || !rows.length) return;
     const placed = rows.map(({ id, point: [x, y] }) => [x, y, id]);
-    this.state.set("pins", [...placed, ...this.state.get("pins")].slice(0, MOST));
+    this.state.set("pins", [...placed, ...this.state.get("pins")].slice(0, MOST_PINS));
   }
 
   point(place) {
@@ -268,7 +284,7 @@ class Point extends Panel {
     const pin = onSample ? [...this.session.maps[model].pointOf(id), id] : [x, y];
     const pins = withPin(this.state.get("pins"), pin);
     this.state.set("pins", pins);
-    if (pins.length >= MOST) this.say(this.t("walk.most", { n: MOST }));
+    if (pins.length >= MOST_PINS) this.say(this.t("walk.most", { n: MOST_PINS }));
     this.live.textContent = this.t("point.set", { name: pinName(pins.length - 1) });
   }
 

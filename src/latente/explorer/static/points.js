@@ -128,6 +128,8 @@ export class PointsGL {
   #share = 1;
   #chosen = false;
   #density = null;
+  #fence = null;
+  #costs = [];
 
   /** @returns {PointsGL|null} null where there is no WebGL. */
   static create(canvas, n) {
@@ -257,6 +259,32 @@ export class PointsGL {
     gl.clear(gl.COLOR_BUFFER_BIT);
     if (style.tint && this.#density) this.#drawShade(camera, style.tint);
     this.#drawPoints(camera, style);
+    this.#clock();
+  }
+
+  /** Milliseconds that drawing takes until it is done: the least of the last times. */
+  get cost() {
+    return this.#costs.length ? Math.min(...this.#costs) : 0;
+  }
+
+  /** Take the time until the graphics processor has done what it was told. */
+  #clock() {
+    const { gl } = this;
+    if (this.#fence) return;
+    const begun = performance.now();
+    this.#fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    const look = () => {
+      if (gl.isContextLost()) return;
+      if (gl.getSyncParameter(this.#fence, gl.SYNC_STATUS) !== gl.SIGNALED) {
+        setTimeout(look, CLOCK);
+        return;
+      }
+      gl.deleteSync(this.#fence);
+      this.#fence = null;
+      this.#costs = [...this.#costs, performance.now() - begun].slice(-TIMES);
+    };
+    setTimeout(look, CLOCK);
   }
 
   #drawShade(camera, tint) {
@@ -296,12 +324,18 @@ export class PointsGL {
   }
 }
 
+/** Milliseconds between looks at the clock, and how many times are kept. */
+const CLOCK = 4;
+const TIMES = 3;
+
 const MOST_PLAIN = 20000;
 
 /** Points on a plain canvas, where there is no WebGL: the first 20,000, and no density. */
 export class PointsPlain {
   #share = 1;
   #chosen = false;
+  /** Milliseconds that drawing took. */
+  cost = 0;
 
   constructor(canvas, n) {
     this.canvas = canvas;
@@ -336,6 +370,7 @@ export class PointsPlain {
 
   draw(camera, { size, alpha, ratio }) {
     const { canvas, context } = this;
+    const begun = performance.now();
     canvas.width = Math.round(camera.width * ratio);
     canvas.height = Math.round(camera.height * ratio);
     context.scale(ratio, ratio);
@@ -343,6 +378,7 @@ export class PointsPlain {
       context.globalAlpha = this.#chosen && look === 1 ? alpha * 0.22 : alpha;
       this.#drawLook(camera, size, look);
     }
+    this.cost = performance.now() - begun;
   }
 
   #drawLook(camera, size, look) {

@@ -10,7 +10,7 @@
  *         | {kind: "text", text: string}} Sample
  */
 import { channels as rgb, colours as themeColours } from "./theme.js";
-import { number } from "./words.js";
+import { number, shortened } from "./words.js";
 
 /** Columns drawn before the rest is asked for. */
 export const FIRST_COLUMNS = 12;
@@ -231,13 +231,9 @@ function paintNamedBars(context, width, height, sample, options) {
       tick(context, track, middle, step, share(beside.values[column], low, high), colours);
     context.fillStyle = colours.ink;
     const text = valueWords(data, column, sample.values[column]);
-    fillShort(
-      context,
-      text,
-      track.left + track.width + 8,
-      middle,
-      width - track.left - track.width - 8,
-    );
+    const left = track.left + track.width + 8;
+    if (data.levels?.[column]) fillShort(context, text, left, middle, width - left);
+    else context.fillText(text, left, middle, width - left);
   });
 }
 
@@ -282,11 +278,12 @@ function paintBareBars(context, width, height, sample, options) {
   }
 }
 
-/** A text that ends in an ellipsis where it would be too wide. */
+/** A text whose middle is left out where it would be too wide. */
 function fillShort(context, text, left, middle, width) {
   let shown = text;
-  while (shown.length > 1 && context.measureText(shown).width > width) {
-    shown = `${shown.slice(0, -2)}…`;
+  for (let most = text.length; most > 3 && context.measureText(shown).width > width; ) {
+    most -= 1;
+    shown = shortened(text, most);
   }
   context.fillText(shown, left, middle);
 }

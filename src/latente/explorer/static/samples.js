@@ -28,14 +28,19 @@ class Samples {
   /** Rows by number, as a model sees them; only those not kept are asked for. */
   async many(model, ids) {
     this.refresh();
-    const missing = [...new Set(ids)].filter((id) => !this.rows.has(`${model} ${id}`));
+    const found = new Map(ids.map((id) => [id, this.rows.get(`${model} ${id}`)]));
+    const missing = [...found.keys()].filter((id) => !found.get(id));
+    const { info } = this;
     const limit = this.session.info.limits?.codes ?? 1024;
     for (let at = 0; at < missing.length; at += limit) {
       const part = missing.slice(at, at + limit);
       const answer = await this.session.backend.samples(model, part);
-      part.forEach((id, i) => this.keep(`${model} ${id}`, this.row(answer, id, i)));
+      part.forEach((id, i) => found.set(id, this.row(answer, id, i)));
     }
-    return ids.map((id) => this.rows.get(`${model} ${id}`));
+    if (info === this.session.info) {
+      for (const id of missing) this.keep(`${model} ${id}`, found.get(id));
+    }
+    return ids.map((id) => found.get(id));
   }
 
   async one(model, id) {

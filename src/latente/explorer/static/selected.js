@@ -2,7 +2,7 @@
 import { button, element, freshId } from "./controls.js";
 import { SampleFigure, legend } from "./figure.js";
 import { Panel, shown } from "./panel.js";
-import { rootMeanSquare } from "./path.js";
+import { rootMeanSquare, withPin } from "./path.js";
 import { Latest } from "./request.js";
 import { difference } from "./sample.js";
 import { number } from "./words.js";
@@ -31,9 +31,10 @@ class Selected extends Panel {
     this.apart = this.keep(
       new SampleFigure(session, { size: 112, caption: this.t("selected.difference") }),
     );
-    const figures = pictures ? [this.original, this.decoded, this.apart] : [this.decoded];
+    const both = this.sideBySide ? [this.original, this.decoded] : [this.decoded];
+    const figures = pictures ? [this.original, this.decoded, this.apart] : both;
     this.figures = element(
-      `div.figures${pictures ? ".three" : ".one"}`,
+      `div.figures${["", ".one", "", ".three"][figures.length]}`,
       {},
       ...figures.map((f) => f.element),
     );
@@ -83,7 +84,7 @@ class Selected extends Panel {
   actions() {
     const pin = button(this.t("selected.pin"), () => {
       const [x, y] = this.row.point;
-      this.state.set("pins", [...this.state.get("pins"), [x, y, this.row.id]]);
+      this.state.set("pins", withPin(this.state.get("pins"), [x, y, this.row.id]));
     });
     const slide = button(this.t("selected.dims"), () => {
       this.state.set("dims", Array.from(this.row.code));
@@ -116,7 +117,10 @@ class Selected extends Panel {
       this.original.show(row.original);
       this.decoded.show(row.decoded);
       this.apart.show(difference(row.original, row.decoded));
-    } else this.decoded.show(row.decoded, { beside: row.original });
+    } else {
+      this.original.show(row.original);
+      this.decoded.show(row.decoded, { beside: row.original });
+    }
     this.say();
     try {
       this.showFacts(row, await this.rows.labels(row.id, number));

@@ -4,7 +4,7 @@ import { button, choice, download, element, freshId, slider, tickbox } from "./c
 import { SampleFigure } from "./figure.js";
 import { nearness, sign } from "./nearness.js";
 import { Panel, shown } from "./panel.js";
-import { along, nearestShare, pinName, shares } from "./path.js";
+import { along, nearestShare, pinName, shares, stepsThrough, withPin } from "./path.js";
 import { Latest, pointer } from "./request.js";
 import { sampleOf } from "./sample.js";
 import { vectorOf } from "./samples.js";
@@ -172,7 +172,7 @@ class Walk extends Panel {
     const id = this.state.get("sample");
     try {
       const { point } = await this.rows.one(this.model, id);
-      this.state.set("pins", [...this.pins, [point[0], point[1], id]]);
+      this.state.set("pins", withPin(this.pins, [point[0], point[1], id]));
     } catch (error) {
       this.failed(error);
     }
@@ -272,9 +272,11 @@ class Walk extends Panel {
 
   async decodePath({ pins, model, steps }) {
     const stops = await this.codesOf(model, pins);
-    const codes = shares(steps).map((share) => along(stops, share));
+    const most = this.session.info.limits?.codes ?? STEPS.high;
+    const count = stepsThrough(stops.length, steps, most);
+    const codes = shares(count).map((share) => along(stops, share));
     const answer = await this.session.backend.decode({ model, codes });
-    return { answer, stops, model, steps };
+    return { answer, stops, model, steps: count };
   }
 
   pathDecoded({ answer, stops, model, steps }) {

@@ -19,7 +19,7 @@ const words = {
     "sample.step": "step {step}",
 
     "nearness.dense": "In the densest half of the training codes",
-    "nearness.middle": "In the region of 80 % of the training codes",
+    "nearness.middle": "In the region of 80% of the training codes",
     "nearness.sparse": "Where training codes are sparse",
     "nearness.edge": "At the edge of the training codes",
     "nearness.hole": "No training code near: the decoder guesses",
@@ -168,7 +168,7 @@ const words = {
     "arithmetic.clear": "Clear",
     "arithmetic.clearly": "The direction tells the two clearly apart: {share} of those held out lie on their own side.",
     "arithmetic.partly": "The direction tells the two partly apart: {share} of those held out lie on their own side.",
-    "arithmetic.hardly": "The direction hardly tells the two apart: {share} of those held out lie on their own side, 50 % would be chance.",
+    "arithmetic.hardly": "The direction hardly tells the two apart: {share} of those held out lie on their own side, 50% would be chance.",
     "arithmetic.few": "There are too few samples to hold some out and test the direction.",
     "arithmetic.none": "Click on a sample on the map to move it along the direction.",
     "arithmetic.amount": "Times the direction",

@@ -74,6 +74,18 @@ export function percent(share, digits = 0) {
   return new Intl.NumberFormat(language, format).format(share).replace("-", "−");
 }
 
+/**
+ * A text with its middle left out where it has more letters than may be: names of one kind often
+ * begin alike.
+ */
+export function shortened(text, most) {
+  const letters = [...text];
+  if (letters.length <= most) return text;
+  const last = Math.floor((most - 1) / 2);
+  const first = most - 1 - last;
+  return `${letters.slice(0, first).join("").trimEnd()}…${letters.slice(letters.length - last).join("").trimStart()}`;
+}
+
 /** Put words where the markup names them: `data-t`, `data-t-label`, `data-t-title`. */
 export function translate(root = document) {
   for (const element of root.querySelectorAll("[data-t]")) {
