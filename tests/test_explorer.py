@@ -422,7 +422,10 @@ class TestLearning:
             raise KeyboardInterrupt
 
         monkeypatch.setattr(Learning, "_show_fitted", interrupted)
-        learning = Learning(Autoencoder(3, epochs=1, **SMALL), digits.X[:60])
+        learning = Learning(
+            Autoencoder(3, epochs=1, **SMALL), digits.X[:60], name="digits", model_name="plain"
+        )
+        assert learning.scene.title == "plain on digits"
         assert learning.run().epochs_ == 1
         assert learning.since(0)[0][-1].kind == "done"
 

@@ -302,6 +302,7 @@ def watch(
             unfitted(call, verbose), dataset.X, spread(shown, SHOWN),
             None if y is None else spread(y, SHOWN),
             fit=fit_keywords(call, clean, held_out), map=map_, columns=dataset.names,
+            model_name="model" if path is None else path.stem,
             split="test" if test else "", **about(dataset, reading),
         )  # fmt: skip
         server = page.open(learning.scene, learning)

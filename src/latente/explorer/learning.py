@@ -68,7 +68,7 @@ class Learning:
         What is known of each shown row.
     fit
         Further keywords of `Autoencoder.fit`.
-    name
+    model_name
         What the model is called.
     map
         As for `Scene`; "umap" comes once the model is fitted.
@@ -90,11 +90,11 @@ class Learning:
         y: Any = None,
         *,
         fit: dict[str, Any] | None = None,
-        name: str = "model",
+        model_name: str = "model",
         map: str = "auto",  # noqa: A002 - what it is called everywhere
         **scene: Any,
     ) -> None:
-        self.model, self.X, self.name, self.map = model, X, name, map
+        self.model, self.X, self.name, self.map = model, X, model_name, map
         self.shown = X if shown is None else shown
         self.keywords = fit or {}
         self.lock = threading.Lock()
@@ -107,7 +107,7 @@ class Learning:
         self._before, facts = untrained(model, X, self.keywords)
         self._facts = facts
         self.scene = Scene(
-            {name: AutoencoderCoder(self._before, facts)}, self.shown, y,
+            {model_name: AutoencoderCoder(self._before, facts)}, self.shown, y,
             map="auto" if map == "umap" else map, **scene,
         )  # fmt: skip
 
