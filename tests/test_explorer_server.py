@@ -429,8 +429,13 @@ class TestHostile:
     def test_ctrl_c_waits_for_the_end(self, scene: Scene) -> None:
         server = Server(scene, port=0)
         server.start()
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        server.wait()
+        # What a shell starts in the background ignores the signal unless told otherwise.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+            server.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
         assert server.ended.is_set()
         assert server.socket.fileno() == -1
 
