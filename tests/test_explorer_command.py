@@ -40,6 +40,11 @@ def test_a_wrong_call_is_told_in_a_sentence(args: list[str], told: str) -> None:
     assert result.stdout == ""
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to what it starts in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent as a signal of POSIX")
 def test_a_page_from_the_first_to_ctrl_c(tmp_path: Path) -> None:
     digits = datasets.load("digits")
@@ -48,14 +53,19 @@ def test_a_page_from_the_first_to_ctrl_c(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "latente", "explore", str(path), "--data", "digits"]
     options = ["--beside", "pca", "--limit", "40", "--no-browser", "--port", "0", "--lang", "es"]
     pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*command, *options], env=os.environ, **pipes) as process:
+    with subprocess.Popen(
+        [*command, *options], env=os.environ, preexec_fn=heed_ctrl_c, **pipes
+    ) as process:
         assert process.stdout is not None
         url, _, state = process.stdout.readline().strip().partition("#")
         assert state == "lang=es"
         with urllib.request.urlopen(f"{url}api/info", timeout=20) as answer:
             info = json.load(answer)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        try:
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (info["n"], info["split"]) == (40, "test")
     assert [model["name"] for model in info["models"]] == ["m", "PCA"]
     assert process.returncode == 0
