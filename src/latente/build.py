@@ -443,7 +443,9 @@ def prolongs(params: Params) -> bool:
     return found.prolongs
 
 
-def fingerprint(params: Params, batches: Batches | Stream, validation: Batches | None) -> dict[str, Any]:
+def fingerprint(
+    params: Params, batches: Batches | Stream, validation: Batches | None
+) -> dict[str, Any]:
     """Return what makes two fits the same one: the keywords that shape it, and the data.
 
     Parameters

@@ -156,6 +156,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         What ended the fit early: "patience", "callback", "interrupted", "diverged".
     best_epoch_ : int
         The epoch whose weights are kept; 0 is the start.
+    streamed_ : bool
+        Whether the rows stayed on the disk while the model was trained.
 
     Examples
     --------
@@ -362,7 +364,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """Learn scales and build the model, unless the fit goes on from an earlier one."""
         if again:
             fitted = self._checked(X)
-            return fitted, self._parts, fitted.batches(X, target)
+            return fitted, self._parts, fitted.rows(X, target)
         reading: dict[str, Any] = {
             "scaling": self.scaling, "layout": data_layout(params), "unseen": self.unseen,
             "gaps": keeps_gaps(params),
@@ -406,7 +408,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise ParameterError("validation has a target, but X has none; give target= too")
         X, aim = opened(X, "validation"), opened(aim, "target")
         self._check_columns(fitted, X, "validation")
-        return fitted.batches(X, aim, name="validation").gathered()
+        return fitted.batches(X, aim, name="validation")
 
     def _continue(self, trainer: Trainer, *, again: bool) -> Trainer:
         """Let a trainer go on from where the last one stopped, where there was one."""
@@ -415,7 +417,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             trainer.go_on(self.history_, before)
         return trainer
 
-    def _finish(self, fitted: Fitted, parts: Parts, trainer: Trainer, batches: Batches | Stream) -> Self:
+    def _finish(
+        self, fitted: Fitted, parts: Parts, trainer: Trainer, batches: Batches | Stream
+    ) -> Self:
         """Set what a fit leaves behind, and tell what went wrong."""
         warning = fitted.study(batches)
         plan = trainer.plan
@@ -425,6 +429,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.best_epoch_ = trainer.state.best_epoch
         self.learning_rate_, self.batch_size_ = plan.learning_rate, plan.batch_size
         self.epochs_, self.precision_ = trainer.state.epoch, plan.precision
+        self.streamed_ = isinstance(batches, Stream)
         self._expose(fitted, parts)
         if trainer.stopped in ("interrupted", "diverged"):
             warning = trainer.message
@@ -921,6 +926,8 @@ def _stacked(models: Sequence[Autoencoder], X: Any, validation: Any, target: Any
         check_params(params, held_out=validation is not None)
         fitted, parts, batches = model._begin(params, X, target, again=False)
         held_out = None
+        if isinstance(batches, Stream):
+            raise NotStackable("the rows are streamed")
         if validation is not None:
             held_out = model._validation(fitted, validation, target)
         elif choose_validation(model.validation_fraction, batches):
@@ -931,4 +938,5 @@ def _stacked(models: Sequence[Autoencoder], X: Any, validation: Any, target: Any
             raise NotStackable("they are large, or of another kind")
         begun.append((i, fitted, parts, trainer))
     begun.sort(key=lambda each: repr(setting_of(each[3])))
-    return Together([each[3] for each in begun], batches, held_out), begun, batches
+    rows = batches.gathered()
+    return Together([each[3] for each in begun], rows, held_out), begun, rows

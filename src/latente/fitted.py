@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from .bottlenecks.base import Moment
 from .bottlenecks.frequencies import Frequencies
 from .data.arrays import as_array, as_numpy
-from .data.batches import Batches, Blocks, Passing
+from .data.batches import Batches, Blocks, PassingRows
 from .data.preparation import Preparation
 from .data.sources import ArraySource, Source
 from .data.stream import Side, Stream
@@ -34,7 +34,7 @@ from .networks.base import ACTIVATIONS
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
-Rows = Tensor | Blocks | Passing
+Rows = Tensor | Blocks | PassingRows
 Finish = Callable[[Floats], NDArray[Any]]
 """From a block of values to what is returned of it."""
 
@@ -109,13 +109,13 @@ class Fitted:
         """Return rows, checked, as a tensor of their compact type."""
         return self.input.store(self.widened(X), name)
 
-    def open(self, X: Any) -> Blocks | Passing:
+    def open(self, X: Any) -> Blocks | PassingRows:
         """Return rows, checked, to be taken block by block."""
         return self.input.open(self.widened(X), "X")
 
     def open_pairs(
         self, X: Any, target: Any = None
-    ) -> tuple[Blocks | Passing, Blocks | Passing | None]:
+    ) -> tuple[Blocks | PassingRows, Blocks | PassingRows | None]:
         """Return rows and targets, checked; None for the targets where they are the rows."""
         x = self.open(X)
         if self.target is self.input and target is None:
@@ -124,11 +124,12 @@ class Fitted:
         check_rows(x, y)
         return x, y
 
-    def batches(self, X: Any, target: Any = None, name: str = "X") -> Batches | Stream:
-        """Return rows and targets, checked, in their compact type on the model's device.
+    def batches(self, X: Any, target: Any = None, name: str = "X") -> Batches:
+        """Return rows and targets, checked, in their compact type on the model's device."""
+        return self.rows(X, target, name).gathered()
 
-        Those of a source stay on the disk.
-        """
+    def rows(self, X: Any, target: Any = None, name: str = "X") -> Batches | Stream:
+        """Return the same; those of a source stay where they are."""
         if isinstance(X, Source) or isinstance(target, Source):
             return self.stream(X, target, name)
         x = self.store(X, name)
@@ -140,7 +141,9 @@ class Fitted:
         """Return rows and targets of sources, to be trained on where they are."""
 
         def side(rows: Any, kind: Preparation, what: str) -> Side:
-            source = rows if isinstance(rows, Source) else ArraySource(as_numpy(as_array(rows)), what)
+            source = (
+                rows if isinstance(rows, Source) else ArraySource(as_numpy(as_array(rows)), what)
+            )
             return Side(source, partial(kind.store, name=what), kind.convert)
 
         x = side(X, self.input, name)

@@ -81,6 +81,8 @@ def fit(
     if pca and keeps_gaps({"corruption": None} | call.parameters):
         raise ParameterError("--pca does not go with --corruption gaps: PCA takes no gaps")
     model = unfitted(call, 0 if quiet else 1 + verbose)
+    if not quiet:
+        tell_streamed(dataset)
     begun = time.perf_counter()
     with naming_file(config, call.from_file):
         model.fit(dataset.X, **fit_keywords(call, clean, held_out))
@@ -93,6 +95,20 @@ def fit(
     if model.stopped_ in ("interrupted", "diverged"):
         say(f"{path} holds what was learned until then")
         raise typer.Exit(FAILED)
+
+
+def tell_streamed(data: Dataset) -> None:
+    """Say on stderr that data are streamed, if they are."""
+    from ..data.memory import amount
+    from ..data.opening import streamed
+    from ..data.sources import SHARE, Source
+
+    X = streamed(data.X)
+    if isinstance(X, Source):
+        say(
+            f"{data.name} takes {amount(X.nbytes)}, more than {SHARE:.0%} of the memory here: it "
+            "is streamed from the disk"
+        )
 
 
 @dataclass(frozen=True)
@@ -195,7 +211,7 @@ def in_short(model: Autoencoder, facts: dict[str, Any], seconds: float) -> dict[
         "code": f"{plural('number', code, count=True)} for {plural('value', features, count=True)}",
         "size": f"{model.n_parameters_:,} parameters",
         "training": f"{plural('epoch', model.epochs_, count=True)} in {seconds:.1f} s, batches of "
-        f"{model.batch_size_:,}, learning rate {model.learning_rate_:.3g}, "
+        f"{model.batch_size_:,}{' streamed from the disk' * model.streamed_}, learning rate {model.learning_rate_:.3g}, "
         f"{facts['precision']} on {facts['device']}",
     }
 

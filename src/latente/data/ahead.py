@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -13,7 +13,7 @@ WAIT = 0.1
 """Seconds after which the thread looks whether anyone still wants its items."""
 
 
-def read_ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T]:
     """Yield the items of an iterable in their order, made while earlier ones are worked on.
 
     What is raised in making them is raised here. The thread ends when the generator is closed.

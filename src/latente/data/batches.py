@@ -5,7 +5,7 @@ Beside them, blocks: rows that stay where they are, and are brought to that type
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ class Blocks:
         return self.compact(self.array[rows])
 
 
-class Passing:
+class PassingRows:
     """Rows of a source that are gone through once, in their order, in the same way.
 
     Parameters
@@ -64,7 +64,7 @@ class Passing:
     def __init__(self, source: Source, store: Callable[[Any], Tensor]) -> None:
         self.source, self.store = source, store
         self.start, self.held = 0, torch.empty(0)
-        self.parts: Iterator[Tensor] | None = None
+        self.parts: Generator[Tensor] | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -85,14 +85,14 @@ class Passing:
             self.close()
         return self.held[: stop - rows.start]
 
-    def _stored(self, start: int) -> Iterator[Tensor]:
+    def _stored(self, start: int) -> Generator[Tensor]:
         if self.source.alone:
             return (self.store(part) for _, part in self.source.parts(start))
         return read_ahead(self.store(part) for _, part in self.source.parts(start))
 
     def close(self) -> None:
         """End the thread that reads ahead."""
-        if hasattr(self.parts, "close"):
+        if self.parts is not None:
             self.parts.close()
         self.parts = None
 
@@ -156,7 +156,7 @@ class Batches:
         found = {"X": self.x, "target": self.target, "sample_weight": self.weights}
         return {name: value for name, value in found.items() if value is not None}
 
-    def epoch(self, generator: torch.Generator, size: int) -> Iterator[tuple[Batches, Tensor]]:
+    def epoch(self, generator: torch.Generator, size: int) -> Generator[tuple[Batches, Tensor]]:
         """Yield the steps of an epoch: rows that are resident, and which of them make a batch.
 
         Parameters

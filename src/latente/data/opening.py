@@ -42,7 +42,7 @@ def opened(X: Any, name: str = "X") -> Any:
         return source.array
     if source is not None:
         return source if is_large(source.nbytes) else source.read()
-    return read(X).X if isinstance(X, str | os.PathLike) else X
+    return read(Path(X)).X if isinstance(X, str | os.PathLike) else X
 
 
 def streamed(X: Any, name: str = "X") -> Any:

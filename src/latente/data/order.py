@@ -119,7 +119,9 @@ class Order:
         """
         rows = [self._rows(lane, seed) for lane in range(len(self.lanes))]
         for share in self.shares(size):
-            yield [next(each) for each, n in zip(rows, share.tolist(), strict=True) for _ in range(n)]
+            yield [
+                next(each) for each, n in zip(rows, share.tolist(), strict=True) for _ in range(n)
+            ]
 
     def _rows(self, lane: int, seed: int) -> Iterator[tuple[int, int]]:
         for blocks, order in self.windows(lane, seed):
@@ -140,7 +142,7 @@ def hashes(rows: Integers, seed: int) -> NDArray[np.uint64]:
 
 
 @dataclass(frozen=True)
-class Draw:
+class RowDraw:
     """Rows drawn by the hash of their number, so that it is the same however they lie.
 
     Parameters
@@ -155,7 +157,7 @@ class Draw:
     limit: int
 
     @classmethod
-    def of(cls, share: float, rows: int, seed: int) -> Draw:
+    def of(cls, share: float, rows: int, seed: int) -> RowDraw:
         """Return the draw of about a share of so many rows: at least one, but not all of them.
 
         Parameters

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ..errors import DataError
 from .arrays import STEPS, as_array, as_numpy
-from .order import Draw
-from .scaling import Measures, needs_moments
+from .order import RowDraw
+from .scaling import RangeTally, needs_moments
 from .sources import Part, Source
 from .tables import TableTally
 
@@ -30,7 +30,7 @@ class Sample:
     """
 
     def __init__(self, rows: int, wanted: int) -> None:
-        self.draw = Draw.of(wanted / rows, rows, seed=0) if wanted < rows else None
+        self.draw = RowDraw.of(wanted / rows, rows, seed=0) if wanted < rows else None
         self.parts: list[Part] = []
 
     def add(self, part: Part, first: int) -> None:
@@ -93,7 +93,7 @@ class ArrayPass:
         self.name, self.kind, self.gaps = name, kind, gaps
         dtype = as_numpy(source.head()).dtype.name
         moments = gaps or needs_moments(scaling, dtype, pictures=kind == "pictures")
-        self.measures = Measures(moments=moments)
+        self.measures = RangeTally(moments=moments)
         size = int(np.prod(source.shape[1:]))
         self.sample = Sample(len(source), max(1, SAMPLED // size))
 

@@ -41,7 +41,7 @@ from .arrays import (
     is_sparse,
     named,
 )
-from .batches import Blocks, Passing
+from .batches import Blocks, PassingRows
 from .encoders import Number
 from .frames import Schema, columns, is_plain
 from .passing import ArrayPass, TablePass, columns_of
@@ -288,10 +288,11 @@ class Preparation:
             If the samples cannot be learned from, or not in that layout.
         """
         check_layout_name(layout)
-        reading = {"scaling": scaling, "name": name, "layout": layout, "gaps": gaps}
         if is_frame(source.head()):
-            return cls._learn_tables(source, unseen=unseen, **reading)
-        return cls._learn_arrays(source, **reading)
+            return cls._learn_tables(
+                source, scaling=scaling, name=name, layout=layout, unseen=unseen, gaps=gaps
+            )
+        return cls._learn_arrays(source, scaling=scaling, name=name, layout=layout, gaps=gaps)
 
     @classmethod
     def _learn_arrays(
@@ -378,10 +379,10 @@ class Preparation:
         """
         return self._tensor(self.check(X, name))
 
-    def open(self, X: Any, name: str) -> Blocks | Passing:
+    def open(self, X: Any, name: str) -> Blocks | PassingRows:
         """Return the same, to be taken block by block: an array is not copied as a whole."""
         if isinstance(X, Source):
-            return Passing(X, partial(self.store, name=name))
+            return PassingRows(X, partial(self.store, name=name))
         return Blocks(self.check(X, name), self._tensor)
 
     def check(self, X: Any, name: str) -> Any:

@@ -40,11 +40,14 @@ from .tabular import (
 from .text import TextFile, TextFormat
 
 
-
 def read_parquet_file(path: Path, *, target: str | int | None = None) -> Dataset:
     """Read a Parquet file: as `tabular.read_parquet`, or as a source where it is large."""
     source = TableSource([path])
-    return streamed_table(source, target) if is_large(source.nbytes) else read_parquet(path, target=target)
+    return (
+        streamed_table(source, target)
+        if is_large(source.nbytes)
+        else read_parquet(path, target=target)
+    )
 
 
 def read_parquet_folder(folder: Path, *, target: str | int | None = None) -> Dataset:
@@ -242,7 +245,9 @@ def chosen(path: Path) -> Reader:
         if pictures(path):
             return READERS["folder"]
         idx = train_images(path)
-        return READERS["idx folder" if idx else "parquet folder" if parquet_files(path) else "folder"]
+        return READERS[
+            "idx folder" if idx else "parquet folder" if parquet_files(path) else "folder"
+        ]
     if not os.path.exists(path):
         raise FileError(f"{path!s:.200}: there is no such file or folder")
     check_ordinary(path)

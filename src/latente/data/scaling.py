@@ -112,7 +112,7 @@ class Scaling:
         Parameters
         ----------
         X
-            The samples; None where `Measures` saw them pass by.
+            The samples; None where `RangeTally` saw them pass by.
         ranges
             Their ranges.
         scaling
@@ -386,7 +386,6 @@ class Ranges:
         """The smallest and the largest value of all."""
         return float(self.low.min()), float(self.high.max())
 
-
     def moments(self, X: Array | None) -> tuple[Floats, Floats]:
         """Return mean and standard deviation of each column of the samples, in one pass."""
         assert X is not None
@@ -413,7 +412,7 @@ class Ranges:
 
 
 @dataclass(frozen=True, eq=False)
-class Measured(Ranges):
+class TalliedRanges(Ranges):
     """The same of samples that passed by, with all else that scales are learned from."""
 
     mean: Floats | None = None
@@ -435,10 +434,12 @@ class Measured(Ranges):
         shift = np.broadcast_to(learned.shift.reshape(-1), len(self.values))
         span = np.broadcast_to(learned.span.reshape(-1), len(self.values))
         places = zip(self.values, shift.tolist(), span.tolist(), strict=True)
-        return all((value - low) / wide in (0.0, 1.0) for found, low, wide in places for value in found)
+        return all(
+            (value - low) / wide in (0.0, 1.0) for found, low, wide in places for value in found
+        )
 
 
-class Measures:
+class RangeTally:
     """What scales are learned from, gathered in one pass over samples.
 
     Counts, ranges, means and deviations are those of all rows; parts are merged as Chan, Golub and
@@ -502,7 +503,9 @@ class Measures:
             ends |= np.isnan(columns)
         self.values = self.values or [set() for _ in range(len(columns))]
         if ends.all():
-            for found, pair in zip(self.values, zip(low.tolist(), high.tolist(), strict=True), strict=True):
+            for found, pair in zip(
+                self.values, zip(low.tolist(), high.tolist(), strict=True), strict=True
+            ):
                 found.update(float(end) for end in pair if np.isfinite(end))
         if not ends.all() or any(len(found) > 2 for found in self.values):
             self.values = None
@@ -514,7 +517,9 @@ class Measures:
         self.high = np.where(gaps > 0, np.maximum(self.high, values), self.high)
         self.whole = self.whole and bool((values == np.rint(values))[gaps > 0].all())
         if self.values is not None:
-            for found, value in zip(self.values, np.where(gaps > 0, values, np.nan).tolist(), strict=True):
+            for found, value in zip(
+                self.values, np.where(gaps > 0, values, np.nan).tolist(), strict=True
+            ):
                 found.update({value} - {v for v in (value,) if np.isnan(v)})
         self._merge(gaps, values - self.origin, np.zeros(len(values)))
 
@@ -523,7 +528,7 @@ class Measures:
         dtype: str,
         names: Sequence[object] | None = None,
         sample: NDArray[Any] | None = None,
-    ) -> Measured:
+    ) -> TalliedRanges:
         """Return what was measured.
 
         Parameters
@@ -535,7 +540,7 @@ class Measures:
         sample
             Rows from which quartiles are taken.
         """
-        found = Measured(
+        found = TalliedRanges(
             low=self.low, high=self.high, dtype=dtype, pictures=self.pictures, whole=self.whole,
             names=names, mean=self.origin + self.mean,
             deviation=np.where(

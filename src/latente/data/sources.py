@@ -13,7 +13,7 @@ What takes less than a `SHARE` of memory is read as a whole; what takes more str
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ class Source(ABC):
         """About how many bytes the rows take in memory."""
 
     @abstractmethod
-    def parts(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Part]]:
+    def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         """Yield rows in their order, each part with the number of its first row.
 
         Parameters
@@ -94,7 +94,7 @@ class Source(ABC):
         size = " × ".join(f"{length:,}" for length in self.shape)
         return f"{type(self).__name__}({self.name}: {size})"
 
-    def ahead(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Part]]:
+    def ahead(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         """Yield the same parts, each read while the one before is worked on."""
         parts = self.parts(start, stop)
         return parts if self.alone else read_ahead(parts)
@@ -110,7 +110,9 @@ class Source(ABC):
     def __getitem__(self, rows: Any) -> Source:
         """Return the first rows, ``source[:n]``, as a source."""
         if not isinstance(rows, slice) or rows.start or rows.step not in (None, 1):
-            raise DataError(f"{self.name} is streamed: its first rows can be taken, [:n], no others")
+            raise DataError(
+                f"{self.name} is streamed: its first rows can be taken, [:n], no others"
+            )
         n = len(self) if rows.stop is None else rows.stop
         return self if n >= len(self) else First(self, n)
 
@@ -148,7 +150,7 @@ class First(Source):
     def nbytes(self) -> int:
         return self.source.nbytes * self.n // len(self.source)
 
-    def parts(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Part]]:
+    def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         yield from self.source.parts(start, self.n if stop is None else min(stop, self.n))
 
     def select(self, columns: Sequence[str]) -> Source:
@@ -184,7 +186,7 @@ class ArraySource(Source):
     def nbytes(self) -> int:
         return int(self.array.nbytes)
 
-    def parts(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Part]]:
+    def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         stop = len(self) if stop is None else stop
         values = PART // self.array.dtype.itemsize
         for first, block in blocks(self.array[start:stop], values):
@@ -250,7 +252,7 @@ class TableSource(Source):
     def select(self, columns: Sequence[str]) -> TableSource:
         return self if tuple(columns) == self.names else TableSource(self.paths, columns)
 
-    def parts(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Part]]:
+    def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         for first, table in self.tables(start, stop):
             yield first, as_frame(table)
 
@@ -332,7 +334,7 @@ class BatchSource(Source):
     def select(self, columns: Sequence[str]) -> Source:
         return BatchSource(self.factory, self.name, columns)
 
-    def parts(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Part]]:
+    def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         stop = len(self) if stop is None else stop
         first = 0
         for table in self._tables():
@@ -395,7 +397,7 @@ class PictureSource(Source):
     def origin(self) -> Any:
         return [(path.name, path.stat().st_size) for path in self.paths]
 
-    def parts(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, Part]]:
+    def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         stop = len(self) if stop is None else stop
         rows = max(1, PART * len(self) // self.nbytes)
         for first in range(start, stop, rows):
@@ -417,7 +419,9 @@ def parquet_files(folder: Path) -> list[Path]:
     found = [
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in PARQUET and not path.name.startswith((".", "_")) and path.is_file()
+        if path.suffix.lower() in PARQUET
+        and not path.name.startswith((".", "_"))
+        and path.is_file()
     ]
     return sorted(found, key=lambda path: [natural(p) for p in path.relative_to(folder).parts])
 
@@ -499,4 +503,3 @@ def arrow_of(part: Part) -> pa.Table:
     if hasattr(part, "to_arrow"):
         return part.to_arrow()
     return pa.Table.from_pandas(part, preserve_index=False).replace_schema_metadata(None)
-

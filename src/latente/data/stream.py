@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property
 from itertools import islice
@@ -32,7 +32,7 @@ from .ahead import read_ahead
 from .arrays import release
 from .batches import Batches, Convert
 from .memory import amount, read_lines
-from .order import Draw, Order
+from .order import RowDraw, Order
 from .sources import ArraySource, Source
 
 BLOCK = 2**20
@@ -203,7 +203,7 @@ class Stream:
         device: torch.device,
         *,
         weights: NDArray[np.float64] | None = None,
-        held_out: Draw | None = None,
+        held_out: RowDraw | None = None,
         own: Sequence[int] | None = None,
     ) -> None:
         self.side, self.target_side, self.device = x, target, device
@@ -253,7 +253,7 @@ class Stream:
         n = len(self.side)
         if fraction == 0 or n < 2:
             return self, None
-        training = self._changed(held_out=Draw.of(fraction, n, generator.initial_seed()))
+        training = self._changed(held_out=RowDraw.of(fraction, n, generator.initial_seed()))
         return training, training._gathered(training._is_held_out)
 
     @cached_property
@@ -262,7 +262,7 @@ class Stream:
         wanted = max(FEWEST, SAMPLED // self.row_bytes)
         if wanted >= len(self):
             return self._gathered(self._trained)
-        draw = Draw.of(wanted / len(self), len(self.side), seed=1)
+        draw = RowDraw.of(wanted / len(self), len(self.side), seed=1)
         return self._gathered(lambda block: self._trained(block) & draw.has(self._numbers(block)))
 
     def gathered(self) -> Batches:
@@ -364,7 +364,7 @@ class Stream:
 
     # ── an epoch ─────────────────────────────────────────────────────────────────────────────
 
-    def epoch(self, generator: torch.Generator, size: int) -> Iterator[tuple[Batches, Tensor]]:
+    def epoch(self, generator: torch.Generator, size: int) -> Generator[tuple[Batches, Tensor]]:
         """Yield the steps of an epoch, as `Batches.epoch` does, in the order of `Order.batches`.
 
         Parameters
@@ -448,7 +448,7 @@ class Lane:
             if not len(self.order) and n > 0:
                 self._next()
             index, self.order = self.order[:n], self.order[n:]
-            pieces.append(each(self.rows, lambda values, index=index: values[index]))
+            pieces.append(chosen_of(self.rows, index))
             n -= len(index)
         return pieces[0] if len(pieces) == 1 else together(pieces)
 
@@ -460,13 +460,13 @@ class Lane:
         self.rows = together(found)
 
 
-def each(rows: Rows, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Rows:
-    """Return inputs, targets and weights changed, as far as they are there."""
+def chosen_of(rows: Rows, index: NDArray[np.int64]) -> Rows:
+    """Return some of inputs, targets and weights, as far as they are there."""
     x, target, weights = rows
     return (
-        change(x),
-        None if target is None else change(target),
-        None if weights is None else change(weights),
+        x[index],
+        None if target is None else target[index],
+        None if weights is None else weights[index],
     )
 
 

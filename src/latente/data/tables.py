@@ -15,7 +15,7 @@ from ..errors import DataError, ParameterError
 from .arrays import is_frame, numbers, open_frame
 from .encoders import ENCODERS, Category, ColumnEncoder
 from .frames import Bools, Frame, Schema, Series, columns, shortened
-from .scaling import Measures, Scaling
+from .scaling import RangeTally, Scaling
 from .sources import typed_sample
 
 UNSEEN = ("ignore", "error")
@@ -97,9 +97,7 @@ class TableEncoder:
         return encoder, encoder._with_gaps(frame, encoder.joined(values, flags))
 
     @classmethod
-    def of(
-        cls, seen: TableTally, sample: Any, scaling: str, *, unseen: str, gaps: bool
-    ) -> Self:
+    def of(cls, seen: TableTally, sample: Any, scaling: str, *, unseen: str, gaps: bool) -> Self:
         """Learn data frames that passed by.
 
         Parameters
@@ -377,7 +375,7 @@ class TableTally:
     def __init__(self, head: Any) -> None:
         self.fields = Schema.of(head).fields
         self.tallies = [ENCODERS[field.kind].tally() for field in self.fields]
-        self.measures = Measures(moments=True)
+        self.measures = RangeTally(moments=True)
 
     def add(self, part: Any) -> None:
         """Count some more rows."""
