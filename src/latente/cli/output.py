@@ -293,7 +293,7 @@ def parts_of(X: Any, path: Path | None) -> Iterator[Any] | None:
     if path is None or format_of(path) not in TABLES:
         return None
     source = ArraySource(X) if isinstance(X, np.memmap) else X
-    return (part for _, part in source.ahead()) if isinstance(source, Source) else None
+    return source.even() if isinstance(source, Source) else None
 
 
 def deliver_parts(

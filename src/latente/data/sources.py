@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ SHARE = 0.25
 """Share of the memory that a process may take from which data are streamed."""
 PART = 2**22
 """Bytes of a part, about."""
+EVEN = 1024
+"""Results are written part by part for a multiple of so many rows."""
 TABLE_PART = (1024, 65_536)
 """Rows of a part of a table, at least and at most."""
 CELL = 8
@@ -99,9 +102,30 @@ class Source(ABC):
         parts = self.parts(start, stop)
         return parts if self.alone else read_ahead(parts)
 
+    def even(self) -> Generator[Part]:
+        """Yield the rows in parts of so many rows that models round alike wherever a part begins."""
+        rows = max(PART * len(self) // max(self.nbytes, 1) // EVEN, 1) * EVEN
+        waiting: list[Part] = []
+        with closing(self.ahead()) as parts:
+            for _, part in parts:
+                waiting.append(part)
+                if sum(map(len, waiting)) < rows:
+                    continue
+                full = joined(waiting)
+                whole = len(full) // rows * rows
+                yield from (some(full, start, start + rows) for start in range(0, whole, rows))
+                waiting = [some(full, whole, len(full))] if whole < len(full) else []
+        if waiting:
+            yield joined(waiting)
+
     def head(self) -> Part:
         """Return the first part."""
-        return next(self.parts())[1]
+        return self._head
+
+    @cached_property
+    def _head(self) -> Part:
+        with closing(self.parts()) as parts:
+            return next(parts)[1]
 
     def read(self) -> Part:
         """Return all rows as one array or data frame."""
@@ -462,6 +486,13 @@ def part_rows(columns: int) -> int:
     """Return how many rows a part of a table has."""
     least, most = TABLE_PART
     return int(min(max(PART // (CELL * max(columns, 1)), least), most))
+
+
+def some(part: Part, start: int, stop: int) -> Part:
+    """Return neighbouring rows of an array or a data frame."""
+    if hasattr(part, "iloc"):
+        return part.iloc[start:stop]
+    return part.slice(start, stop - start) if is_frame(part) else part[start:stop]
 
 
 def joined(parts: Sequence[Part]) -> Part:
