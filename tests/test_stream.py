@@ -105,7 +105,7 @@ def test_streamed_batches_are_those_of_the_order_for_any_processes(
         parts = [whole.of_rank(rank, world) for rank in range(world)]
         found = [[batch_of(*step) for step in part.epoch(seeded(7), size)] for part in parts]
     assert {len(each) for each in found} == {len(wanted)}
-    joined = [sorted(sum((each[i] for each in found), [])) for i in range(len(wanted))]
+    joined = [sorted(row for each in found for row in each[i]) for i in range(len(wanted))]
     assert joined == [sorted(batch) for batch in wanted]
     if world == 1:
         assert found[0] == wanted
@@ -209,11 +209,13 @@ def test_gaps_count_as_what_fills_them() -> None:
 def test_a_streamed_table_is_encoded_as_a_resident_one(table: pd.DataFrame, folder: Path) -> None:
     resident = Autoencoder(**SMALL).fit(table).fitted_.input.table
     streamed = Autoencoder(**SMALL).fit(datasets.stream(folder)).fitted_.input.table
-    assert resident is not None and streamed is not None
+    assert resident is not None
+    assert streamed is not None
     assert streamed.encoders == resident.encoders
     assert streamed.schema.names == resident.schema.names
     assert streamed.categories == resident.categories
-    assert streamed.scaling_map is not None and resident.scaling_map is not None
+    assert streamed.scaling_map is not None
+    assert resident.scaling_map is not None
     np.testing.assert_allclose(
         streamed.scaling_map.shift, resident.scaling_map.shift, rtol=1e-12, atol=1e-9
     )
@@ -336,7 +338,7 @@ def test_bottlenecks_that_look_at_rows_beforehand_look_at_a_sample(
 
 
 def test_all_rows_at_once_are_refused(rows: np.ndarray) -> None:
-    with pytest.raises(ParameterError, match="lbfgs.*streamed"):
+    with pytest.raises(ParameterError, match=r"lbfgs.*streamed"):
         Autoencoder(**SMALL | {"batch_size": "auto"}, optimizer="lbfgs").fit(datasets.stream(rows))
 
 
@@ -397,7 +399,8 @@ def test_large_folders_are_read_as_sources(pictures: Path, monkeypatch: pytest.M
     assert isinstance(data.X, Source)
     assert data.shape == (8, 8)
     assert data.classes == ("a", "b")
-    assert data.y is not None and small.y is not None
+    assert data.y is not None
+    assert small.y is not None
     np.testing.assert_array_equal(data.y, small.y)
     np.testing.assert_array_equal(data.X.read(), small.X)
 

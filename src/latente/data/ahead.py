@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Iterable
-from typing import TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -25,37 +26,50 @@ def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T]:
     depth
         How many items wait at most.
     """
-    waiting: queue.Queue[tuple[str, T | BaseException | None]] = queue.Queue(depth)
-    closed = threading.Event()
-
-    def put(item: tuple[str, T | BaseException | None]) -> None:
-        while not closed.is_set():
-            try:
-                return waiting.put(item, timeout=WAIT)
-            except queue.Full:
-                continue
-
-    def work() -> None:
-        try:
-            for item in items:
-                put(("item", item))
-                if closed.is_set():
-                    return
-            put(("end", None))
-        except BaseException as error:
-            put(("error", error))
-
-    thread = threading.Thread(target=work, name="latente read-ahead", daemon=True)
-    thread.start()
+    reader = Reader(items, depth)
+    reader.start()
     try:
         while True:
-            kind, item = waiting.get()
+            kind, item = reader.waiting.get()
             if kind == "error":
-                assert isinstance(item, BaseException)
                 raise item
             if kind == "end":
-                return
-            yield item  # type: ignore[misc]
+                break
+            yield item
     finally:
-        closed.set()
-        thread.join()
+        reader.closed.set()
+        reader.join()
+
+
+class Reader(threading.Thread):
+    """The thread that makes the items.
+
+    Parameters
+    ----------
+    items, depth
+        As for `read_ahead`.
+    """
+
+    def __init__(self, items: Iterable[Any], depth: int) -> None:
+        super().__init__(name="latente read-ahead", daemon=True)
+        self.items = items
+        self.waiting: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
+        self.closed = threading.Event()
+
+    def run(self) -> None:
+        """Make the items, until there are no more or nobody wants them."""
+        try:
+            for item in self.items:
+                self.put("item", item)
+                if self.closed.is_set():
+                    return
+            self.put("end", None)
+        except BaseException as error:  # whatever it is, it belongs to who waits for the items
+            self.put("error", error)
+
+    def put(self, kind: str, item: Any) -> None:
+        """Leave an item where it is waited for."""
+        while not self.closed.is_set():
+            with suppress(queue.Full):
+                self.waiting.put((kind, item), timeout=WAIT)
+                return

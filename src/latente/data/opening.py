@@ -78,7 +78,7 @@ def as_source(X: Any, name: str) -> Source | None:
 
 
 def of_dataset(dataset: pyarrow.dataset.Dataset, name: str) -> Source:
-    """Return the source of a data set of Arrow's; its Parquet files themselves where it has some."""
+    """Return the source of a data set of Arrow's: that of its Parquet files, where it has some."""
     paths = [Path(file) for file in getattr(dataset, "files", [])]
     local = bool(paths) and all(p.suffix.lower() in PARQUET and p.is_file() for p in paths)
     if local:

@@ -421,7 +421,8 @@ class TalliedRanges(Ranges):
     values: Sequence[frozenset[float]] | None = None
 
     def moments(self, X: Array | None) -> tuple[Floats, Floats]:
-        assert self.mean is not None and self.deviation is not None
+        assert self.mean is not None
+        assert self.deviation is not None
         return self.mean, self.deviation
 
     def quartiles(self, X: Array | None) -> Floats:

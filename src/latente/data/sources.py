@@ -103,7 +103,7 @@ class Source(ABC):
         return parts if self.alone else read_ahead(parts)
 
     def even(self) -> Generator[Part]:
-        """Yield the rows in parts of so many rows that models round alike wherever a part begins."""
+        """Yield the rows in parts of so many that models round each row as they would at once."""
         rows = max(PART * len(self) // max(self.nbytes, 1) // EVEN, 1) * EVEN
         waiting: list[Part] = []
         with closing(self.ahead()) as parts:
@@ -134,9 +134,7 @@ class Source(ABC):
     def __getitem__(self, rows: Any) -> Source:
         """Return the first rows, ``source[:n]``, as a source."""
         if not isinstance(rows, slice) or rows.start or rows.step not in (None, 1):
-            raise DataError(
-                f"{self.name} is streamed: its first rows can be taken, [:n], no others"
-            )
+            raise DataError(f"{self.name} is streamed: only its first rows can be taken, [:n]")
         n = len(self) if rows.stop is None else rows.stop
         return self if n >= len(self) else First(self, n)
 

@@ -32,7 +32,7 @@ from .ahead import read_ahead
 from .arrays import release
 from .batches import Batches, Convert
 from .memory import amount, read_lines
-from .order import RowDraw, Order
+from .order import Order, RowDraw
 from .sources import ArraySource, Source
 
 BLOCK = 2**20
