@@ -87,7 +87,7 @@ class Source(ABC):
 
     @property
     def origin(self) -> Any:
-        """What tells where the rows come from: names and sizes of files, as far as there are any."""
+        """What tells where the rows come from: names and sizes of files, where there are some."""
         return self.name
 
     def __len__(self) -> int:
