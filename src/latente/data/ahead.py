@@ -26,7 +26,7 @@ def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T]:
     depth
         How many items wait at most.
     """
-    reader = Reader(items, depth)
+    reader = ReadingThread(items, depth)
     reader.start()
     try:
         while True:
@@ -41,7 +41,7 @@ def read_ahead(items: Iterable[T], depth: int = 2) -> Generator[T]:
         reader.join()
 
 
-class Reader(threading.Thread):
+class ReadingThread(threading.Thread):
     """The thread that makes the items.
 
     Parameters
