@@ -27,7 +27,14 @@ from .pictures import (
     pictures,
     read_picture,
 )
-from .sources import PictureSource, TableSource, is_large, parquet_files
+from .sources import (
+    CELL,
+    PictureSource,
+    TableSource,
+    is_large,
+    opened_parquet,
+    parquet_files,
+)
 from .tabular import (
     column_name,
     labels_of,
@@ -42,12 +49,11 @@ from .text import TextFile, TextFormat
 
 def read_parquet_file(path: Path, *, target: str | int | None = None) -> Dataset:
     """Read a Parquet file: as `tabular.read_parquet`, or as a source where it is large."""
-    source = TableSource([path])
-    return (
-        streamed_table(source, target)
-        if is_large(source.nbytes)
-        else read_parquet(path, target=target)
-    )
+    with opened_parquet(path) as file:
+        large = is_large(CELL * file.metadata.num_rows * file.metadata.num_columns)
+    if not large:
+        return read_parquet(path, target=target)
+    return streamed_table(TableSource([path]), target)
 
 
 def read_parquet_folder(folder: Path, *, target: str | int | None = None) -> Dataset:

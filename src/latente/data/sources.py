@@ -468,10 +468,13 @@ def explained(batches: Iterable[Any], path: Path) -> Iterator[Any]:
 
 def check_schema(schema: pa.Schema, path: object, first: pa.Schema, of: object) -> None:
     """Raise `DataError` where columns are not those of the first file."""
-    missing = [name for name in first.names if name not in schema.names]
+    if schema is first or schema.equals(first):
+        return
+    here_names, there_names = set(schema.names), set(first.names)
+    missing = [name for name in first.names if name not in here_names]
     if missing:
         raise DataError(f"{path} has no column {missing[0]!r}, which {of} has")
-    odd = [name for name in schema.names if name not in first.names]
+    odd = [name for name in schema.names if name not in there_names]
     if odd:
         raise DataError(f"{path} has a column {odd[0]!r}, which {of} has not")
     for name in first.names:
