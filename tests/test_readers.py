@@ -1424,7 +1424,7 @@ class TestImages:
         picture(tmp_path / "x.png", grey(4, 4))
         monkeypatch.setattr(memory, "physical_memory", lambda: 10**6)
         with pytest.raises(DataError, match=r"9\.0 MB"):
-            read(tmp_path, size=(3000, 3000))
+            read(tmp_path, size=(3000, 3000)).X.read()
 
     def test_other_programs_are_not_started(self, tmp_path: Path) -> None:
         """Pillow hands PostScript to Ghostscript, whatever the file is called."""

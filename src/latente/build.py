@@ -16,6 +16,7 @@ from .corruptions.base import Chain, Corruption, resolve_corruptions
 from .data.batches import Batches
 from .data.memory import amount
 from .data.space import Space
+from .data.stream import Stream
 from .errors import ParameterError
 from .families import FAMILIES
 from .losses.base import Loss, LossModule, Ragged
@@ -154,6 +155,15 @@ def resolve_parts(params: Params, source: Space, target: Space) -> Parts:
         optimizer=part("optimizer"),
         schedule=usual if schedule == "auto" else part("schedule"),
     )
+
+
+def check_streamed(parts: Parts, batches: Batches | Stream) -> None:
+    """Raise `ParameterError` where parts need all rows at once, and the rows are streamed."""
+    if parts.optimizer.whole and isinstance(batches, Stream):
+        raise ParameterError(
+            "optimizer='lbfgs' takes all rows at every step, but these are streamed from the disk; "
+            "use optimizer='adam'"
+        )
 
 
 def keeps_gaps(params: Params) -> bool:
@@ -343,10 +353,14 @@ def choose_latent_dim(value: int | str, features: int) -> int | None:
     return int(value)
 
 
-def choose_validation(value: float | str, rows: int) -> float:
-    """Return the share held out: a tenth, or enough of few rows to tell a gain from chance."""
+def choose_validation(value: float | str, batches: Batches | Stream) -> float:
+    """Return the share held out: a tenth, or enough of few rows to tell a gain from chance.
+
+    Of streamed rows it is no more than is quickly gone through after each epoch.
+    """
     if value == "auto":
-        return min(max(LEAST_HELD_OUT / rows, 0.1), 0.25)
+        share = min(max(LEAST_HELD_OUT / len(batches), 0.1), 0.25)
+        return min(share, batches.most_held_out)
     return float(value)
 
 
@@ -429,7 +443,9 @@ def prolongs(params: Params) -> bool:
     return found.prolongs
 
 
-def fingerprint(params: Params, batches: Batches, validation: Batches | None) -> dict[str, Any]:
+def fingerprint(
+    params: Params, batches: Batches | Stream, validation: Batches | None
+) -> dict[str, Any]:
     """Return what makes two fits the same one: the keywords that shape it, and the data.
 
     Parameters
@@ -447,8 +463,10 @@ def fingerprint(params: Params, batches: Batches, validation: Batches | None) ->
     same: dict[str, Any] = {
         name: repr(value) for name, value in params.items() if name not in apart
     }
-    arrays = {"X": batches.x, "target": batches.target, "sample_weight": batches.weights}
+    arrays = dict(batches.identity)
     if validation is not None:
-        arrays |= {"validation": validation.x, "validation target": validation.target}
-    found = {name: data_fingerprint(array) for name, array in arrays.items() if array is not None}
+        given = validation.identity
+        names = {"X": "validation", "target": "validation target"}
+        arrays |= {names[name]: array for name, array in given.items() if name in names}
+    found = {name: data_fingerprint(array) for name, array in arrays.items()}
     return same | found

@@ -22,6 +22,7 @@ from .build import (
     build_model,
     check_params,
     check_size,
+    check_streamed,
     choose_latent_dim,
     choose_validation,
     data_layout,
@@ -33,7 +34,10 @@ from .build import (
 from .corruptions.base import Corruption
 from .data.arrays import as_array, as_codes
 from .data.batches import Batches, weighted_rows
+from .data.opening import opened, streamed
 from .data.preparation import Preparation
+from .data.sources import Source
+from .data.stream import Stream
 from .errors import DataError, ParameterError, TrainingWarning
 from .evaluation import Evaluation, evaluate
 from .families import FAMILIES
@@ -152,6 +156,8 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         What ended the fit early: "patience", "callback", "interrupted", "diverged".
     best_epoch_ : int
         The epoch whose weights are kept; 0 is the start.
+    streamed_ : bool
+        Whether the rows stayed on the disk while the model was trained.
 
     Examples
     --------
@@ -273,7 +279,11 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X
             Rows (n, features), also as a sparse matrix of SciPy's, pictures (n, h, w) or
             (n, h, w, c), sequences (n, T, d), a list of arrays (T, d) of several lengths, a list of
-            strings, or a data frame.
+            strings, or a data frame. Or where they lie: a file or a folder that
+            `latente.datasets.read` reads, a `pyarrow.dataset.Dataset`, or a function that returns
+            an iterable of `pyarrow.RecordBatch`. What is so given, and a memory map, is streamed
+            where it takes more than a quarter of the memory; `latente.datasets.stream` says so of
+            any data.
         y
             Ignored: a pipeline passes labels here.
         target
@@ -302,6 +312,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         again = bool(self.warm_start) and hasattr(self, "fitted_")
         params = self.get_params(deep=False)
         check_params(params, held_out=validation is not None)
+        X, target = streamed(X), streamed(target, "target")
         X, target, weights = weighted_rows(X, target, sample_weight)
         fitted, parts, batches = self._begin(params, X, target, again=again)
         training = batches = batches.with_weights(weights)
@@ -310,7 +321,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             given = held_out = self._validation(fitted, validation, target)
         else:
             generator = torch.Generator().manual_seed(fitted.seed)
-            share = choose_validation(self.validation_fraction, len(batches))
+            share = choose_validation(self.validation_fraction, batches)
             training, held_out = batches.split(share, generator)
         plan = make_plan(params, parts, len(training), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, plan), again=again)
@@ -338,6 +349,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self.schedule == "auto":  # the usual one is laid over a whole fit, which has no end here
             params["schedule"] = "constant"
         params["epochs"], params["patience"] = 1, None
+        X, target = streamed(X), streamed(target, "target")
         X, target, weights = weighted_rows(X, target, sample_weight)
         fitted, parts, batches = self._begin(params, X, target, again=again)
         batches = batches.with_weights(weights)
@@ -348,20 +360,20 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _begin(
         self, params: dict[str, Any], X: Any, target: Any, *, again: bool
-    ) -> tuple[Fitted, Parts, Batches]:
+    ) -> tuple[Fitted, Parts, Batches | Stream]:
         """Learn scales and build the model, unless the fit goes on from an earlier one."""
         if again:
             fitted = self._checked(X)
-            return fitted, self._parts, fitted.batches(X, target)
+            return fitted, self._parts, fitted.rows(X, target)
         reading: dict[str, Any] = {
             "scaling": self.scaling, "layout": data_layout(params), "unseen": self.unseen,
             "gaps": keeps_gaps(params),
         }  # fmt: skip
-        source, stored = Preparation.learn(X, name="X", **reading)
+        source, stored = learned(X, "X", **reading)
         wanted, stored_target = source, None
         if target is not None:
-            wanted, stored_target = Preparation.learn(target, name="target", **reading)
-        validate_data(self, source.header(X), reset=True, skip_check_array=True)
+            wanted, stored_target = learned(target, "target", **reading)
+        validate_data(self, source.header(head_of(X)), reset=True, skip_check_array=True)
         self.n_features_in_ = source.n_features
         self.columns_ = source.names
         parts = resolve_parts(params, source.space, wanted.space)
@@ -372,7 +384,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         model = build_model(parts, source.space, wanted.space, size, seed).to(device)
         latent = int(np.prod(model.network.code_shape))
         fitted = Fitted(model, source, wanted, seed, np.empty((0, latent), np.float32))
-        batches = fitted.resident(stored, stored_target)
+        batches: Batches | Stream = (
+            fitted.resident(stored, stored_target)
+            if stored is not None and (target is None or stored_target is not None)
+            else fitted.stream(X, target)
+        )
+        check_streamed(parts, batches)
         fitted.begin(batches)
         return fitted, parts, batches
 
@@ -389,6 +406,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise ParameterError("validation has no target, but X has; give (X, target)")
         if aim is not None and target is None:
             raise ParameterError("validation has a target, but X has none; give target= too")
+        X, aim = opened(X, "validation"), opened(aim, "target")
         self._check_columns(fitted, X, "validation")
         return fitted.batches(X, aim, name="validation")
 
@@ -399,7 +417,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             trainer.go_on(self.history_, before)
         return trainer
 
-    def _finish(self, fitted: Fitted, parts: Parts, trainer: Trainer, batches: Batches) -> Self:
+    def _finish(
+        self, fitted: Fitted, parts: Parts, trainer: Trainer, batches: Batches | Stream
+    ) -> Self:
         """Set what a fit leaves behind, and tell what went wrong."""
         warning = fitted.study(batches)
         plan = trainer.plan
@@ -409,6 +429,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.best_epoch_ = trainer.state.best_epoch
         self.learning_rate_, self.batch_size_ = plan.learning_rate, plan.batch_size
         self.epochs_, self.precision_ = trainer.state.epoch, plan.precision
+        self.streamed_ = isinstance(batches, Stream)
         self._expose(fitted, parts)
         if trainer.stopped in ("interrupted", "diverged"):
             warning = trainer.message
@@ -440,7 +461,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _check_columns(self, fitted: Fitted, X: Any, name: str = "X") -> None:
         """Raise `DataError` unless samples have the columns of the fit."""
-        widened = fitted.widened(X)
+        widened = fitted.widened(head_of(X))
         fitted.input.check_features(widened, name)
         try:
             validate_data(self, fitted.input.header(widened), reset=False, skip_check_array=True)
@@ -467,6 +488,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ndarray
             Shape (n, latent), float32; or (n, numbers), int64.
         """
+        X = opened(X)
         fitted = self._checked(X)
         return fitted.integers(X) if integers else fitted.encode(X)
 
@@ -498,6 +520,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             For a model trained under `Erase`: which pixels are missing, (n, h, w), True or not 0
             there. What X holds at these pixels is not looked at.
         """
+        X = opened(X)
         return self._checked(X).reconstruct(X, mask)
 
     def impute(self, X: Any) -> Any:
@@ -519,6 +542,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ParameterError
             If the model was not trained under `Gaps`, or was trained with a target.
         """
+        X = opened(X)
         return self._checked(X).impute(X)
 
     def score_samples(self, X: Any, target: Any = None) -> Floats:
@@ -534,6 +558,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ndarray
             Shape (n,); the loss summed over features, and for a variational model the divergence.
         """
+        X, target = opened(X), opened(target, "target")
         return self._checked(X).score(X, target)
 
     def score(self, X: Any, y: Any = None) -> float:
@@ -548,6 +573,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X, target
             As for `fit`.
         """
+        X, target = opened(X), opened(target, "target")
         return self._checked(X).error(X, target)
 
     def evaluate(
@@ -613,6 +639,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         >>> sorted(figures)[:3]
         ['bce', 'bce_per_sample', 'mse']
         """
+        X, target = opened(X), opened(target, "target")
         return evaluate(
             self._checked(X), X, target, sample_weight,
             corrupted=corrupted, seed=as_seed(random_state),
@@ -640,6 +667,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ParameterError
             If the model is not variational, or its loss is no likelihood.
         """
+        X = opened(X)
         fitted = self._checked(X)
         if not is_whole(samples, 1):
             raise ParameterError(f"samples={samples!r}: use a whole number from 1")
@@ -783,6 +811,28 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return estimator
 
 
+def learned(X: Any, name: str, **reading: Any) -> tuple[Preparation, torch.Tensor | None]:
+    """Return how samples are brought to the model, and them themselves, unless they are streamed.
+
+    Parameters
+    ----------
+    X
+        Anything `Autoencoder.fit` takes.
+    name
+        What X is called in errors.
+    reading
+        Keywords of `Preparation.learn`.
+    """
+    if isinstance(X, Source):
+        return Preparation.learn_streamed(X, name=name, **reading), None
+    return Preparation.learn(X, name=name, **reading)
+
+
+def head_of(X: Any) -> Any:
+    """Return samples, or the first of those that are streamed."""
+    return X.head() if isinstance(X, Source) else X
+
+
 def can_fit_together(
     model: Autoencoder, X: Any, validation: Any = None, *, target: Any = None
 ) -> bool:
@@ -876,9 +926,11 @@ def _stacked(models: Sequence[Autoencoder], X: Any, validation: Any, target: Any
         check_params(params, held_out=validation is not None)
         fitted, parts, batches = model._begin(params, X, target, again=False)
         held_out = None
+        if isinstance(batches, Stream):
+            raise NotStackable("the rows are streamed")
         if validation is not None:
             held_out = model._validation(fitted, validation, target)
-        elif choose_validation(model.validation_fraction, len(batches)):
+        elif choose_validation(model.validation_fraction, batches):
             raise NotStackable("each holds out rows of its own")
         plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
         trainer = Trainer(fitted.model, plan)
@@ -886,4 +938,5 @@ def _stacked(models: Sequence[Autoencoder], X: Any, validation: Any, target: Any
             raise NotStackable("they are large, or of another kind")
         begun.append((i, fitted, parts, trainer))
     begun.sort(key=lambda each: repr(setting_of(each[3])))
-    return Together([each[3] for each in begun], batches, held_out), begun, batches
+    rows = batches.gathered()
+    return Together([each[3] for each in begun], rows, held_out), begun, rows

@@ -11,8 +11,9 @@ on which rows are beside it: matrix products round differently for different hei
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,18 @@ from torch import Tensor, nn
 
 from .bottlenecks.base import Moment
 from .bottlenecks.frequencies import Frequencies
-from .data.batches import Batches, Blocks
+from .data.arrays import as_array, as_numpy
+from .data.batches import Batches, Blocks, PassingRows
 from .data.preparation import Preparation
+from .data.sources import ArraySource, Source
+from .data.stream import Side, Stream
 from .errors import DataError, ParameterError
 from .model import Model
 from .networks.base import ACTIVATIONS
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
-Rows = Tensor | Blocks
+Rows = Tensor | Blocks | PassingRows
 Finish = Callable[[Floats], NDArray[Any]]
 """From a block of values to what is returned of it."""
 
@@ -105,11 +109,13 @@ class Fitted:
         """Return rows, checked, as a tensor of their compact type."""
         return self.input.store(self.widened(X), name)
 
-    def open(self, X: Any) -> Blocks:
+    def open(self, X: Any) -> Blocks | PassingRows:
         """Return rows, checked, to be taken block by block."""
         return self.input.open(self.widened(X), "X")
 
-    def open_pairs(self, X: Any, target: Any = None) -> tuple[Blocks, Blocks | None]:
+    def open_pairs(
+        self, X: Any, target: Any = None
+    ) -> tuple[Blocks | PassingRows, Blocks | PassingRows | None]:
         """Return rows and targets, checked; None for the targets where they are the rows."""
         x = self.open(X)
         if self.target is self.input and target is None:
@@ -120,10 +126,32 @@ class Fitted:
 
     def batches(self, X: Any, target: Any = None, name: str = "X") -> Batches:
         """Return rows and targets, checked, in their compact type on the model's device."""
+        return self.rows(X, target, name).gathered()
+
+    def rows(self, X: Any, target: Any = None, name: str = "X") -> Batches | Stream:
+        """Return the same; those of a source stay where they are."""
+        if isinstance(X, Source) or isinstance(target, Source):
+            return self.stream(X, target, name)
         x = self.store(X, name)
         if self.target is self.input and target is None:
             return self.resident(x, None)
         return self.resident(x, self.target.store(X if target is None else target, "target"))
+
+    def stream(self, X: Any, target: Any = None, name: str = "X") -> Stream:
+        """Return rows and targets of sources, to be trained on where they are."""
+
+        def side(rows: Any, kind: Preparation, what: str) -> Side:
+            source = (
+                rows if isinstance(rows, Source) else ArraySource(as_numpy(as_array(rows)), what)
+            )
+            return Side(source, partial(kind.store, name=what), kind.convert)
+
+        x = side(X, self.input, name)
+        if self.target is self.input and target is None:
+            return Stream(x, None, self.device)
+        aims = side(X if target is None else target, self.target, "target")
+        check_rows(x, aims)
+        return Stream(x, aims, self.device)
 
     def resident(self, x: Tensor, target: Tensor | None) -> Batches:
         """Return checked rows, and targets where there are any, on the model's device."""
@@ -185,11 +213,12 @@ class Fitted:
             return self._run(self.model, rows, finish=finish)
         return self._run(self.model, rows, self._missing(mask, len(rows)), finish=finish)
 
-    def begin(self, batches: Batches) -> None:
+    def begin(self, batches: Batches | Stream) -> None:
         """Let the corruption look at training rows before the first step."""
         if not self.keeps_gaps:
             return
-        rows = batches.take(torch.arange(len(batches), device=self.device))[0]
+        sample = batches.sample
+        rows = sample.take(torch.arange(len(sample), device=self.device))[0]
         with torch.no_grad():
             self.model.corruption.begin(rows, torch.Generator().manual_seed(self.seed))
 
@@ -268,7 +297,7 @@ class Fitted:
             z = self.model.sample(n, generator, self.codes).flatten(1)
         return self.decode(z.float().cpu().numpy())
 
-    def study(self, batches: Batches) -> str | None:
+    def study(self, batches: Batches | Stream) -> str | None:
         """Look at training rows once the weights are final.
 
         Returns
@@ -276,9 +305,10 @@ class Fitted:
         str or None
             A sentence about codes or units that are not as they should be.
         """
-        order = np.random.default_rng(self.seed).permutation(len(batches))[:STUDIED]
+        sample = batches.sample
+        order = np.random.default_rng(self.seed).permutation(len(sample))[:STUDIED]
         index = torch.from_numpy(np.sort(order)).to(self.device)
-        rows = [batches.take(part)[0] for part in torch.split(index, block_rows(self.numbers))]
+        rows = [sample.take(part)[0] for part in torch.split(index, block_rows(self.numbers))]
         generator = torch.Generator(self.device).manual_seed(self.seed)
         bottleneck = self.model.bottleneck
         with torch.no_grad():
@@ -349,7 +379,7 @@ def block_rows(numbers: int) -> int:
     return int(min(max(2 ** int(math.log2(rows)), SMALLEST_BLOCK), LARGEST_BLOCK))
 
 
-def check_rows(x: Rows, target: Rows) -> None:
+def check_rows(x: Sized, target: Sized) -> None:
     """Raise `DataError` unless there are as many targets as rows."""
     if len(target) != len(x):
         raise DataError(f"target has {len(target)} rows but X has {len(x)}; they go row by row")

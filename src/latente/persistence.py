@@ -36,8 +36,12 @@ OWN_MODULES = {"name": "own modules"}
 MOST_LAYERS = 1000
 MOST_RECORDS = 500
 """Epochs of the history that a file keeps."""
-OUTCOME = ("learning_rate_", "batch_size_", "epochs_", "best_epoch_", "precision_", "stopped_")
+OUTCOME = (
+    "learning_rate_", "batch_size_", "epochs_", "best_epoch_", "precision_", "stopped_", "streamed_"
+)  # fmt: skip
 """What a fit chose and came to, beside the model."""
+LATER: dict[str, Any] = {"streamed_": False}
+"""What older files do not tell of it, and what held then."""
 NOT_KEPT = ("callbacks", "warm_start", "verbose")
 
 Pair = tuple[nn.Module, nn.Module]
@@ -242,7 +246,7 @@ def from_state(
         parts,
         fitted,
         [dict(record) for record in meta["history"]],
-        {name: meta["outcome"][name] for name in OUTCOME},
+        {name: (LATER | meta["outcome"])[name] for name in OUTCOME},
         [str(name) for name in meta["names"]],
         source.names if columns is None else [str(name) for name in columns],
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Self
@@ -18,8 +21,11 @@ from ..build import as_seed
 from ..data.arrays import SparseRows, as_array, as_tensor, blocks, is_frame, is_sparse, named
 from ..data.dataset import take_rows as chosen_rows
 from ..data.frames import like
+from ..data.opening import opened
+from ..data.passing import Sample
 from ..data.preparation import Preparation
-from ..errors import DataError, ParameterError
+from ..data.sources import Source, joined
+from ..errors import DataError, DataWarning, ParameterError
 from ..estimator import Autoencoder
 from ..parts import from_json, is_number, is_whole, listed, resolve, to_json
 from ..persistence import load, save
@@ -32,6 +38,8 @@ Floats = NDArray[np.float64]
 
 DENSE = 2**22
 """About how many values of a sparse matrix are made dense at a time."""
+SAMPLED = 2**24
+"""Values of the random sample that a detector learns from where rows are streamed."""
 SCORED = 10_000
 """Rows of the fit, at most, on which the threshold is set."""
 
@@ -163,7 +171,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
         stages = Stages(self.verbose)
         settings = replace(self._settings(), report=stages)
-        X = _indexable(X)
+        X = _indexable(_some_of(opened(X)))
         preparation = prepare(X, self.unseen)
         validate_data(self, named(X), reset=True, skip_check_array=True)
         self.n_features_in_ = preparation.n_features
@@ -280,6 +288,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         X
             As it was at fit.
         """
+        X = opened(X)
         self._check(X)
         return self._scores(X)
 
@@ -318,6 +327,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             are summed), of pictures (n, h, w). A row's numbers add up to minus its score. Of a data
             frame it is one of the same library, with the same names of columns.
         """
+        X = opened(X)
         self._check(X)
         preparation = self.ensemble_.preparation
         parts = _by_blocks(self.ensemble_.contributions, X)
@@ -426,6 +436,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
     def _check(self, X: Any) -> None:
         """Raise `DataError` where X has other columns than the rows of the fit."""
         check_is_fitted(self, "ensemble_")
+        X = X.head() if isinstance(X, Source) else X
         self.ensemble_.preparation.check_features(X)
         try:
             validate_data(self, named(X), reset=False, skip_check_array=True)
@@ -558,8 +569,31 @@ def _indexable(X: Any) -> Any:
     return as_tensor(SparseRows(X)[:] if is_sparse(X) else as_array(X)).cpu().numpy()
 
 
+def _some_of(X: Any) -> Any:
+    """Return rows as they are; of those that are streamed, a random sample, and tell it."""
+    if not isinstance(X, Source):
+        return X
+    size = math.prod(X.shape[1:])
+    sample = Sample(len(X), SAMPLED // size)
+    with closing(X.ahead()) as parts:
+        for first, part in parts:
+            sample.add(part, first)
+    rows = joined(sample.parts)
+    if len(rows) < len(X):
+        warnings.warn(
+            f"{X.name} is streamed: what is normal is learned from a random sample of "
+            f"{len(rows):,} of its {len(X):,} rows",
+            DataWarning,
+            stacklevel=3,
+        )
+    return rows
+
+
 def _by_blocks(function: Callable[[Any], Floats], X: Any) -> Floats:
     """Apply a function of rows to all, to those of a sparse matrix block by block."""
+    if isinstance(X, Source):
+        with closing(X.ahead()) as parts:
+            return np.concatenate([function(part) for _, part in parts])
     if not is_sparse(X):
         return np.asarray(function(X))
     rows: Any = SparseRows(X)

@@ -280,6 +280,11 @@ def is_frame(X: Any) -> bool:
     return hasattr(X, "columns")
 
 
+def is_streamed(X: Any) -> bool:
+    """Whether rows stay on the disk and pass by in parts."""
+    return hasattr(X, "parts")
+
+
 def take(X: Any, index: Sequence[int] | Any) -> Any:
     """Return some rows of an array or a data frame, in the order asked for."""
     import numpy as np
@@ -305,7 +310,7 @@ def as_table(data: Dataset, spec: str) -> Dataset:
     from ..data.tabular import frame_of
 
     path = Path(spec).expanduser()
-    if not path.is_file() or is_frame(data.X) or len(data.shape) != 1:
+    if not path.is_file() or is_frame(data.X) or is_streamed(data.X) or len(data.shape) != 1:
         return data
     names = data.names
     if names is None and "header" in chosen(path).options:
@@ -365,6 +370,8 @@ def as_fitted(X: Any, data: Dataset, model: Autoencoder | AnomalyDetector) -> An
     preparation = preparation_of(model)
     known = model.columns_ or []
     wants_frame = preparation.names is not None
+    if is_streamed(X) and len(preparation.shape) == 1:
+        return X.select(known) if known else X
     if wants_frame and data.shape == (len(known),):
         file_nameless = data.names in (None, nameless(len(known)))
         if tuple(known) == nameless(len(known)) or (preparation.table is None and file_nameless):

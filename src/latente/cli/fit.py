@@ -81,6 +81,11 @@ def fit(
     if pca and keeps_gaps({"corruption": None} | call.parameters):
         raise ParameterError("--pca does not go with --corruption gaps: PCA takes no gaps")
     model = unfitted(call, 0 if quiet else 1 + verbose)
+    told = streaming(dataset)
+    if told is not None and pca:
+        raise ParameterError(f"{told}; --pca needs all rows at once: leave it out")
+    if told is not None and not quiet:
+        say(told)
     begun = time.perf_counter()
     with naming_file(config, call.from_file):
         model.fit(dataset.X, **fit_keywords(call, clean, held_out))
@@ -93,6 +98,21 @@ def fit(
     if model.stopped_ in ("interrupted", "diverged"):
         say(f"{path} holds what was learned until then")
         raise typer.Exit(FAILED)
+
+
+def streaming(data: Dataset) -> str | None:
+    """Return the sentence that data are streamed, if they are."""
+    from ..data.memory import amount
+    from ..data.opening import streamed
+    from ..data.sources import SHARE, Source
+
+    X = streamed(data.X)
+    if not isinstance(X, Source):
+        return None
+    return (
+        f"{data.name} takes {amount(X.nbytes)}, more than {SHARE:.0%} of the memory here, and is "
+        "streamed from the disk"
+    )
 
 
 @dataclass(frozen=True)
@@ -190,12 +210,13 @@ def report(
 def in_short(model: Autoencoder, facts: dict[str, Any], seconds: float) -> dict[str, str]:
     """Return what was trained in four lines: what "auto" chose, and how long it took."""
     code, features = model.latent_dim_, model.n_features_in_
+    streamed = " streamed from the disk" * model.streamed_
     return {
         "model": ", ".join(f"{name} {facts[name]}" for name in FAMILIES if facts[name] != "none"),
         "code": f"{plural('number', code, count=True)} for {plural('value', features, count=True)}",
         "size": f"{model.n_parameters_:,} parameters",
         "training": f"{plural('epoch', model.epochs_, count=True)} in {seconds:.1f} s, batches of "
-        f"{model.batch_size_:,}, learning rate {model.learning_rate_:.3g}, "
+        f"{model.batch_size_:,}{streamed}, learning rate {model.learning_rate_:.3g}, "
         f"{facts['precision']} on {facts['device']}",
     }
 

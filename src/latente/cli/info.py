@@ -99,6 +99,7 @@ def facts_of(model: Autoencoder) -> Facts:
         "epochs": model.epochs_,
         "best_epoch": model.best_epoch_,
         "stopped": model.stopped_,
+        "streamed": model.streamed_,
         "device": str(model.device_),
         "precision": model.precision_,
         **{name: plain(value) for name, value in model.fitted_.summary.items()},

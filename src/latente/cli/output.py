@@ -6,9 +6,10 @@ A path is checked before the work starts, and holds a whole file or what it held
 from __future__ import annotations
 
 import csv
+import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO, overload
 
@@ -37,6 +38,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How text begins that a spreadsheet may take for a formula, and run."""
 BLOCK = 1024
 """Rows turned to text at a time."""
+GROUP = 2**17
+"""Rows of a row group of Parquet that is written part by part, about."""
 SIDE, GAP = 48, 2
 """The least width or height, and the distance, of pictures side by side, in pixels."""
 
@@ -268,6 +271,147 @@ def write_values(
                 _write_csv(values, columns, text, escape=escape)
 
 
+def parts_of(X: Any, path: Path | None) -> Iterator[Any] | None:
+    """Return the parts of rows that stay on the disk, where results can be written part by part.
+
+    Parameters
+    ----------
+    X
+        The rows.
+    path
+        Where the results go; only a table can be written so.
+
+    Returns
+    -------
+    iterator or None
+        None where all results are to be written at once.
+    """
+    import numpy as np
+
+    from ..data.sources import ArraySource, Source
+
+    if path is None or format_of(path) not in TABLES:
+        return None
+    source = ArraySource(X) if isinstance(X, np.memmap) else X
+    return source.even() if isinstance(source, Source) else None
+
+
+def deliver_parts(
+    what: str,
+    parts: Iterator[Any],
+    rows: int,
+    path: Path | None,
+    columns: Sequence[str] = (),
+    *,
+    json: bool,
+    escape: bool = True,
+) -> None:
+    """Write results to a file as they come, in the memory of a part, and say so.
+
+    Parameters
+    ----------
+    what
+        What the values are.
+    parts
+        Arrays or data frames that go one after the other.
+    rows
+        How many rows they have together.
+    path, columns, escape
+        As for `write_values`.
+    json
+        Whether to answer with a JSON object.
+    """
+    assert path is not None
+    write = {".npy": _npy_parts, ".parquet": _parquet_parts, ".csv": _csv_parts}[format_of(path)]
+    with atomic(path) as temporary:
+        width = write(parts, rows, columns, temporary, escape)
+    shape = [rows, *width]
+    told = f"{what}: {' × '.join(map(str, shape))} → {path}"
+    answer({"rows": rows, "shape": shape, "output": path}, json, lambda: say(told))
+
+
+def _npy_parts(
+    parts: Iterator[Any], rows: int, columns: Sequence[str], path: Path, escape: bool
+) -> list[int]:
+    """Write arrays one after the other as one ``.npy``, and return the shape of a row."""
+    import numpy as np
+
+    shape: list[int] = []
+    with open(path, "wb") as file:
+        for part in parts:
+            values = np.ascontiguousarray(_numbers(part, path) if is_frame(part) else part)
+            if not file.tell():
+                shape = list(values.shape[1:])
+                header = np.lib.format.header_data_from_array_1_0(values)
+                np.lib.format.write_array_header_1_0(
+                    file, header | {"shape": (rows, *shape), "fortran_order": False}
+                )
+            file.write(values.data)
+    return shape
+
+
+def _parquet_parts(
+    parts: Iterator[Any], rows: int, columns: Sequence[str], path: Path, escape: bool
+) -> list[int]:
+    """Write arrays or data frames as one Parquet file, of a row group for some parts each."""
+    import pyarrow
+    import pyarrow.parquet
+
+    writer, waiting = None, []
+    try:
+        for part in parts:
+            table = _table(part, columns)
+            if writer is None:
+                writer = pyarrow.parquet.ParquetWriter(path, table.schema)
+            waiting.append(table.cast(writer.schema))
+            if sum(each.num_rows for each in waiting) >= GROUP:
+                writer.write_table(pyarrow.concat_tables(waiting))
+                waiting = []
+        if writer is not None and waiting:
+            writer.write_table(pyarrow.concat_tables(waiting))
+    finally:
+        if writer is not None:
+            writer.close()
+    return [len(writer.schema)] if writer is not None else []
+
+
+def _csv_parts(
+    parts: Iterator[Any], rows: int, columns: Sequence[str], path: Path, escape: bool
+) -> list[int]:
+    """Write arrays or data frames as one CSV file, with one line of names."""
+    width = 0
+    with open(path, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        for i, part in enumerate(parts):
+            text = io.StringIO(newline="")
+            _write_csv(part, columns, text, escape=escape)
+            lines = text.getvalue()
+            width = part.shape[1] if is_frame(part) else _flat(part[:1], columns)[0].shape[1]
+            file.write(lines if i == 0 else lines[_end_of_line(lines) :])
+    return [width]
+
+
+def _end_of_line(text: str) -> int:
+    """Return where the second line of CSV begins; names may be quoted, and hold line ends."""
+    quoted = False
+    for place, letter in enumerate(text):
+        quoted ^= letter == '"'
+        if letter == "\n" and not quoted:
+            return place + 1
+    return len(text)
+
+
+def _table(values: Any, columns: Sequence[str]) -> Any:
+    """Return an array or a data frame as Arrow has it."""
+    import pyarrow
+
+    if is_frame(values):
+        import narwhals
+
+        return narwhals.from_native(values, eager_only=True).to_arrow()
+    flat, names = _flat(values, columns)
+    return pyarrow.table(dict(zip(names, flat.T, strict=True)))
+
+
 def _numbers(frame: Any, path: Path) -> NDArray[Any]:
     """Return a data frame of numbers as an array, or refuse one that holds something else."""
     from ..data.arrays import matrix
@@ -344,11 +488,9 @@ def _write_parquet(values: Any, columns: Sequence[str], path: Path) -> None:
 
         narwhals.from_native(values).write_parquet(path)
         return
-    import pyarrow
     import pyarrow.parquet
 
-    flat, names = _flat(values, columns)
-    pyarrow.parquet.write_table(pyarrow.table(dict(zip(names, flat.T, strict=True))), path)
+    pyarrow.parquet.write_table(_table(values, columns), path)
 
 
 def _flat(values: Any, columns: Sequence[str]) -> tuple[NDArray[Any], list[str]]:

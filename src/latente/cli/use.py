@@ -32,7 +32,9 @@ from .output import (
     check_names,
     check_output,
     deliver,
+    deliver_parts,
     format_of,
+    parts_of,
     write_pictures,
     write_values,
 )
@@ -85,8 +87,13 @@ def encode(
     path = check_output(output, TABLES)
     autoencoder = open_model(model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
+    names = autoencoder.get_feature_names_out()
+    parts = parts_of(rows.X, path)
+    if parts is not None:
+        deliver_parts("codes", map(autoencoder.transform, parts), len(rows), path, names, json=json)
+        return
     codes = autoencoder.transform(rows.X)
-    deliver("codes", codes, path, json, autoencoder, columns=autoencoder.get_feature_names_out())
+    deliver("codes", codes, path, json, autoencoder, columns=names)
 
 
 def decode(
@@ -138,6 +145,16 @@ def reconstruct(
             return
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
     missing = None if mask is None else masks_of_rows(mask, len(rows))
+    parts = None if mask is not None else parts_of(rows.X, path)
+    if parts is not None:
+        restored_parts = map(autoencoder.reconstruct, parts)
+        own = autoencoder.fitted_.target is autoencoder.fitted_.input
+        columns = (autoencoder.columns_ or ()) if own else ()
+        deliver_parts(
+            "reconstructed", restored_parts, len(rows), path, columns, json=json,
+            escape=escape_formulas,
+        )  # fmt: skip
+        return
     values = autoencoder.reconstruct(rows.X, missing)
     names = rows.file_names(data)
     deliver("reconstructed", values, path, json, autoencoder, names=names, escape=escape_formulas)

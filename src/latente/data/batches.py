@@ -5,7 +5,7 @@ Beside them, blocks: rows that stay where they are, and are brought to that type
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..errors import DataError
+from .ahead import read_ahead
 from .arrays import Array, numeric, release
 from .dataset import take_rows
+from .sources import Source
 
 Convert = Callable[[Tensor], Tensor]
 
@@ -48,6 +50,53 @@ class Blocks:
         return self.compact(self.array[rows])
 
 
+class PassingRows:
+    """Rows of a source that are gone through once, in their order, in the same way.
+
+    Parameters
+    ----------
+    source
+        All the rows.
+    store
+        From a part of them, checked, to a tensor of their compact type.
+    """
+
+    def __init__(self, source: Source, store: Callable[[Any], Tensor]) -> None:
+        self.source, self.store = source, store
+        self.start, self.held = 0, torch.empty(0)
+        self.parts: Generator[Tensor] | None = None
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        stop = min(rows.stop, len(self))
+        if self.parts is None or rows.start < self.start:
+            self.close()
+            self.start, self.held = rows.start, torch.empty(0)
+            self.parts = self._stored(rows.start)
+        pieces = [self.held[rows.start - self.start :]] if len(self.held) else []
+        have = sum(map(len, pieces))
+        while have < stop - rows.start:
+            pieces.append(next(self.parts))
+            have += len(pieces[-1])
+        self.start, self.held = rows.start, torch.cat(pieces) if len(pieces) > 1 else pieces[0]
+        if stop == len(self):
+            self.close()
+        return self.held[: stop - rows.start]
+
+    def _stored(self, start: int) -> Generator[Tensor]:
+        if self.source.alone:
+            return (self.store(part) for _, part in self.source.parts(start))
+        return read_ahead(self.store(part) for _, part in self.source.parts(start))
+
+    def close(self) -> None:
+        """End the thread that reads ahead."""
+        if self.parts is not None:
+            self.parts.close()
+        self.parts = None
+
+
 class Batches:
     """Inputs and targets resident on one device.
 
@@ -64,7 +113,7 @@ class Batches:
     target, convert_target
         The same for the targets; None where the input is its own target.
     weights
-        How much each row counts beside the others, (n,), above 0; None where all count alike.
+        How much each row counts, (n,), above 0, of mean 1 over all; None where all count alike.
     """
 
     def __init__(
@@ -79,7 +128,7 @@ class Batches:
         self.convert = convert
         self.target = target
         self.convert_target = convert_target or convert
-        self.weights = None if weights is None else of_mean_one(weights)
+        self.weights = weights
 
     def __len__(self) -> int:
         return len(self.x)
@@ -88,6 +137,38 @@ class Batches:
     def device(self) -> torch.device:
         """Where the rows lie."""
         return self.x.device
+
+    most_held_out = 1.0
+    """Share of the rows that is held out at most, unless it is asked for."""
+
+    @property
+    def sample(self) -> Batches:
+        """Rows that can be looked at before they are trained on: all."""
+        return self
+
+    def gathered(self) -> Batches:
+        """Return all rows as resident ones: these."""
+        return self
+
+    @property
+    def identity(self) -> dict[str, Tensor]:
+        """What tells the rows from others, by the names of the parameters they came by."""
+        found = {"X": self.x, "target": self.target, "sample_weight": self.weights}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def epoch(self, generator: torch.Generator, size: int) -> Generator[tuple[Batches, Tensor]]:
+        """Yield the steps of an epoch: rows that are resident, and which of them make a batch.
+
+        Parameters
+        ----------
+        generator
+            Source of the order.
+        size
+            Rows in a batch; the last one may have fewer.
+        """
+        order = torch.randperm(len(self), generator=generator, device=self.device)
+        for index in torch.split(order, size):
+            yield self, index
 
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of those rows; one tensor twice where they are the same."""
@@ -108,7 +189,7 @@ class Batches:
         """Return the same rows with weights (n,), where there are any."""
         if weights is None:
             return self
-        given = torch.from_numpy(weights)
+        given = of_mean_one(torch.from_numpy(weights))
         return Batches(self.x, self.convert, self.target, self.convert_target, given)
 
     def split(self, fraction: float, generator: torch.Generator) -> tuple[Batches, Batches | None]:
@@ -125,7 +206,7 @@ class Batches:
 
     def _rows(self, index: Tensor) -> Batches:
         target = None if self.target is None else self.target[index]
-        weights = None if self.weights is None else self.weights[index]
+        weights = None if self.weights is None else of_mean_one(self.weights[index])
         return Batches(self.x[index], self.convert, target, self.convert_target, weights)
 
 
@@ -154,6 +235,8 @@ def weighted_rows(
     DataError
         If they are no such weights.
     """
+    if isinstance(X, Source) and sample_weight is not None:
+        return X, target, as_weights(sample_weight, len(X))
     if sample_weight is None or not hasattr(X, "__len__"):  # what X should be is told elsewhere
         return X, target, None
     weights = as_weights(sample_weight, X.shape[0] if getattr(X, "shape", ()) else len(X))

@@ -44,6 +44,8 @@ MOST_LEVELS = 255
 """A column of more levels than these has flags for the frequent ones, one fewer, and "other"."""
 FEW = 50
 """From so many rows on, text that hardly ever repeats has no flag for each level either."""
+MOST_COUNTED = 2**20
+"""Levels that are counted at a time: of more, the rarer half is dropped."""
 FREQUENT = 0.001
 """Share of the rows that a frequent level has; two rows at least."""
 OTHER = "other"
@@ -53,6 +55,19 @@ STEPS = (86_400_000_000, 3_600_000_000, 60_000_000, 1_000_000, 1_000, 1)
 YEAR_1, YEAR_9999 = -62_135_596_800_000_000, 253_402_300_799_999_999
 NANOSECONDS = 9_223_372_036_000_000
 """As many microseconds are what 64 bits of nanoseconds hold, on either side of 1970."""
+
+
+class Tally(ABC):
+    """What is counted of a column whose rows pass by."""
+
+    missing = False
+    """Whether a value was missing."""
+    values: Floats | None = None
+    """The numbers of the part added last, NaN in gaps, of a column that has numbers."""
+
+    @abstractmethod
+    def add(self, series: Series) -> None:
+        """Count some more rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +95,31 @@ class ColumnEncoder(ABC):
         return int(self.missing)
 
     @classmethod
-    @abstractmethod
     def learn(cls, series: Series, field: Field) -> Self:
         """Learn a column, or raise `DataError` where it cannot be."""
+        seen = cls.tally()
+        seen.add(series)
+        return cls.of(seen, series, field)
+
+    @classmethod
+    @abstractmethod
+    def tally(cls) -> Tally:
+        """Return what a column is counted with, part by part, before it is learned."""
+
+    @classmethod
+    @abstractmethod
+    def of(cls, seen: Any, sample: Series, field: Field) -> Self:
+        """Return the encoder of a column.
+
+        Parameters
+        ----------
+        seen
+            What `tally` returned, once all rows were added.
+        sample
+            Some rows of the column, or all, from which a median is taken.
+        field
+            The column.
+        """
 
     @abstractmethod
     def encode(self, series: Series, flags: NDArray[np.float32]) -> Floats | None:
@@ -146,13 +183,12 @@ class Number(ColumnEncoder):
         return self.step == 1
 
     @classmethod
-    def learn(cls, series: Series, field: Field) -> Self:
-        values = cls.read(series)
-        gaps = np.isnan(values)
-        known = values[~gaps]
-        fill = float(np.median(known)) if len(known) else 0.0
-        whole = len(known) > 0 and bool((known == np.rint(known)).all())
-        return cls(missing=bool(gaps.any()), fill=fill, step=int(whole))
+    def tally(cls) -> NumberTally:
+        return NumberTally()
+
+    @classmethod
+    def of(cls, seen: NumberTally, sample: Series, field: Field) -> Self:
+        return cls(missing=seen.missing, fill=median(cls.read(sample)), step=int(seen.whole))
 
     def encode(self, series: Series, flags: NDArray[np.float32]) -> Floats:
         values = self.read(series)
@@ -185,6 +221,28 @@ class Number(ColumnEncoder):
         return values
 
 
+class NumberTally(Tally):
+    """Counts a column of numbers."""
+
+    whole = False
+    """Whether there are values, and all are whole."""
+    _none = True
+
+    def add(self, series: Series) -> None:
+        self.values = Number.read(series)
+        known = self.values[~np.isnan(self.values)]
+        self.missing |= len(known) < len(self.values)
+        if len(known):
+            self.whole = (self._none or self.whole) and bool((known == np.rint(known)).all())
+            self._none = False
+
+
+def median(values: Floats) -> float:
+    """Return the median of what is not missing; 0 where all is."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else 0.0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Date(ColumnEncoder):
     """A column of dates, of instants, of durations or of times of day, as microseconds.
@@ -201,19 +259,18 @@ class Date(ColumnEncoder):
     clock: bool = False
 
     @classmethod
-    def learn(cls, series: Series, field: Field) -> Self:
-        values = cls.read(series)
-        gaps = np.isnan(values)
-        known = values[~gaps]
-        step = next(step for step in STEPS if not (known % step).any())
-        fill = float(np.round(np.median(known) / step) * step) if len(known) else 0.0
+    def tally(cls) -> DateTally:
+        return DateTally()
+
+    @classmethod
+    def of(cls, seen: DateTally, sample: Series, field: Field) -> Self:
         return cls(
-            missing=bool(gaps.any()),
-            fill=fill,
-            step=step,
-            duration=series.dtype == nw.Duration,
-            nanoseconds=getattr(series.dtype, "time_unit", "us") == "ns",
-            clock=series.dtype == nw.Time,
+            missing=seen.missing,
+            fill=float(np.round(median(cls.read(sample)) / seen.step) * seen.step),
+            step=seen.step,
+            duration=sample.dtype == nw.Duration,
+            nanoseconds=getattr(sample.dtype, "time_unit", "us") == "ns",
+            clock=sample.dtype == nw.Time,
         )
 
     encode = Number.encode
@@ -243,6 +300,20 @@ class Date(ColumnEncoder):
         return numbers(ticks).astype(np.float64)
 
 
+class DateTally(Tally):
+    """Counts a column of dates, instants, durations or times of day."""
+
+    step = STEPS[0]
+    """The coarsest step that all have."""
+
+    def add(self, series: Series) -> None:
+        self.values = Date.read(series)
+        known = self.values[~np.isnan(self.values)]
+        self.missing |= len(known) < len(self.values)
+        step = next(step for step in STEPS if not (known % step).any())
+        self.step = min(self.step, step)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Boolean(ColumnEncoder):
     """A column of true and false; the more frequent stands for what is missing."""
@@ -250,10 +321,12 @@ class Boolean(ColumnEncoder):
     fill: bool
 
     @classmethod
-    def learn(cls, series: Series, field: Field) -> Self:
-        values = cls.read(series)
-        known = values[~np.isnan(values)]
-        return cls(missing=len(known) < len(values), fill=bool(2 * known.sum() >= len(known)))
+    def tally(cls) -> BooleanTally:
+        return BooleanTally()
+
+    @classmethod
+    def of(cls, seen: BooleanTally, sample: Series, field: Field) -> Self:
+        return cls(missing=seen.missing, fill=2 * seen.true >= seen.known)
 
     @property
     def flags(self) -> int:
@@ -287,6 +360,19 @@ class Boolean(ColumnEncoder):
         return values
 
 
+class BooleanTally(Tally):
+    """Counts a column of true and false."""
+
+    true = known = 0
+
+    def add(self, series: Series) -> None:
+        self.values = Boolean.read(series)
+        known = self.values[~np.isnan(self.values)]
+        self.missing |= len(known) < len(self.values)
+        self.true += int(known.sum())
+        self.known += len(known)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Category(ColumnEncoder):
     """A column of levels, each a flag of its own; the last is "missing", where values were.
@@ -313,25 +399,26 @@ class Category(ColumnEncoder):
     text: bool = True
 
     @classmethod
-    def learn(cls, series: Series, field: Field) -> Self:
-        values, gaps = cls.read(series)
-        known = [value for value, gap in zip(values, gaps.tolist(), strict=True) if not gap]
-        counts: Counter[tuple[str, Any]] = Counter()
-        for (_, value), count in Counter(zip(map(type, known), known, strict=True)).items():
-            counts[distinct(value)] += count
-        free = series.dtype in (nw.String, nw.Object)
-        kept = frequent(counts, len(known), free=free)
-        other = len(kept) < len(counts)
+    def tally(cls) -> CategoryTally:
+        return CategoryTally()
+
+    @classmethod
+    def of(cls, seen: CategoryTally, sample: Series, field: Field) -> Self:
+        counts, known = seen.counts, seen.known
+        free = sample.dtype in (nw.String, nw.Object)
+        kept = frequent(counts, known, free=free, levels=seen.levels)
+        other = len(kept) < seen.levels
         if other:
-            warnings.warn(merged(series.name, len(counts), len(kept), known), stacklevel=8)
+            told = merged(sample.name, seen.levels, len(kept), known, seen.first)
+            warnings.warn(told, stacklevel=9)
         order = sorted(kept, key=lambda key: (key[0], key[1]))
         sizes = [counts[key] for key in order]
         if other:
-            sizes.append(len(known) - sum(sizes))
+            sizes.append(known - sum(sizes))
         fill = sizes.index(max(sizes)) if sizes else 0
-        fixed = series.dtype == nw.Enum or "levels" in field.note
+        fixed = sample.dtype == nw.Enum or "levels" in field.note
         return cls(
-            missing=bool(gaps.any()),
+            missing=seen.missing,
             levels=tuple(key[1] for key in order),
             fill=fill,
             other=other,
@@ -394,6 +481,36 @@ class Category(ColumnEncoder):
         return series.to_list(), series.is_null().to_numpy().astype(np.bool_)
 
 
+class CategoryTally(Tally):
+    """Counts the levels of a column: all, or of very many those that come often."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, Any]] = Counter()
+        self.known = 0
+        self.dropped = 0
+        self.first: Any = None
+
+    @property
+    def levels(self) -> int:
+        """How many different levels there are, at most."""
+        return len(self.counts) + self.dropped
+
+    def add(self, series: Series) -> None:
+        values, gaps = Category.read(series)
+        self.missing |= bool(gaps.any())
+        known = [value for value, gap in zip(values, gaps.tolist(), strict=True) if not gap]
+        if not known:
+            return
+        self.first = known[0] if self.first is None else self.first
+        self.known += len(known)
+        for (_, value), count in Counter(zip(map(type, known), known, strict=True)).items():
+            self.counts[distinct(value)] += count
+        if len(self.counts) > MOST_COUNTED:
+            kept = Counter(dict(self.counts.most_common(MOST_COUNTED // 2)))
+            self.dropped += len(self.counts) - len(kept)
+            self.counts = kept
+
+
 ENCODERS: dict[str, type[ColumnEncoder]] = {
     "number": Number,
     "boolean": Boolean,
@@ -414,22 +531,22 @@ def distinct(value: Any) -> tuple[str, Any]:
 
 
 def frequent(
-    counts: Counter[tuple[str, Any]], rows: int, *, free: bool
+    counts: Counter[tuple[str, Any]], rows: int, *, free: bool, levels: int
 ) -> Sequence[tuple[str, Any]]:
     """Return the levels that have a flag each: all where they are few, else the frequent ones."""
-    unique = free and rows >= FEW and len(counts) > 0.9 * rows
-    if len(counts) <= MOST_LEVELS and not unique:
+    unique = free and rows >= FEW and levels > 0.9 * rows
+    if levels <= MOST_LEVELS and not unique:
         return list(counts)
     least = max(2, FREQUENT * rows)
     return [key for key, count in counts.most_common(MOST_LEVELS - 1) if count >= least]
 
 
-def merged(name: Any, levels: int, kept: int, known: list[Any]) -> str:
+def merged(name: Any, levels: int, kept: int, known: int, first: Any) -> str:
     """Return the sentence on a column of very many levels."""
     learned = f"the {kept} most frequent are learned" if kept else "none is frequent"
     return (
-        f"column {name!r} has {levels:,} different values in {len(known):,} rows, such as "
-        f"{known[0]!r:.40}; {learned}, and all others count as {OTHER!r}: drop the column if they "
+        f"column {name!r} has {levels:,} different values in {known:,} rows, such as "
+        f"{first!r:.40}; {learned}, and all others count as {OTHER!r}: drop the column if they "
         "are names or free text"
     )
 

@@ -29,7 +29,17 @@ def physical_memory(root: Path = Path("/")) -> int | None:
         sizes = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     except (AttributeError, ValueError, OSError):
         sizes = []
-    return min([*sizes, *cgroup_limits(root)], default=None)
+    return min([*sizes, *cgroup_limits(root), *process_limits()], default=None)
+
+
+def process_limits() -> list[int]:
+    """Return the limits in bytes that this process was started with, as ``ulimit -d`` sets them."""
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return []
+    found = [resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA)]
+    return [limit for limit in found if limit != resource.RLIM_INFINITY]
 
 
 def cgroup_limits(root: Path = Path("/")) -> list[int]:

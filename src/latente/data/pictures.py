@@ -86,13 +86,66 @@ def read_folder(
     FileError
         If a picture is broken.
     """
+    found = picture_files(folder, size=size, channels=channels)
+    return as_classes(found, decoded(found.paths, found.target, found.largest), folder)
+
+
+@dataclass(frozen=True)
+class PictureFiles:
+    """The pictures of a folder, not yet decoded.
+
+    Parameters
+    ----------
+    paths
+        The files.
+    target
+        What all are to look like.
+    largest
+        How many pixels the largest has.
+    """
+
+    paths: list[Path]
+    target: Look
+    largest: int
+
+
+def picture_files(
+    folder: Path, *, size: tuple[int, int] | None = None, channels: int | None = None
+) -> PictureFiles:
+    """Return the pictures of a folder and of those below, their headers read.
+
+    Parameters
+    ----------
+    folder, size, channels
+        As for `read_folder`.
+
+    Raises
+    ------
+    DataError
+        If there are none, or their sizes differ and none is asked for.
+    """
     paths = pictures(folder)
     if not paths:
         raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}){instead(folder)}")
     with decoder_warnings():
         looks = [look(path) for path in paths]
         target = agreed(paths, looks, folder, size, channels)
-        X = decoded(paths, target, max(each.height * each.width for each in looks))
+    return PictureFiles(paths, target, max(each.height * each.width for each in looks))
+
+
+def as_classes(found: PictureFiles, X: Any, folder: Path) -> Dataset:
+    """Return the pictures of a folder as a data set, labels and split by the folders they are in.
+
+    Parameters
+    ----------
+    found
+        The files.
+    X
+        What they hold, of which some can be taken: ``X[first]``.
+    folder
+        The folder.
+    """
+    paths = found.paths
     parts = [path.relative_to(folder).parts for path in paths]
     split = all(len(p) > 1 for p in parts) and {p[0].casefold() for p in parts} == set(SPLIT)
     y, classes = classed([p[1:] for p in parts] if split else parts)
@@ -224,7 +277,7 @@ def decoded(paths: Sequence[Path], target: Look, largest: int) -> NDArray[Any]:
     room = (memory.physical_memory() or 2**63) - nbytes
     most = min(8, os.cpu_count() or 1, max(1, room // (DECODING * largest)))
     threads = 1 if target.height * target.width < SMALL else most
-    with ThreadPoolExecutor(threads) as pool:
+    with decoder_warnings(), ThreadPoolExecutor(threads) as pool:
         try:
             deque(pool.map(place, range(len(paths))), maxlen=0)
         except BaseException:

@@ -15,9 +15,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -40,9 +41,10 @@ from .arrays import (
     is_sparse,
     named,
 )
-from .batches import Blocks
+from .batches import Blocks, PassingRows
 from .encoders import Number
 from .frames import Schema, columns, is_plain
+from .passing import ArrayPass, TablePass, columns_of
 from .scaling import Scaling, medians
 from .sequences import (
     NumberSequences,
@@ -54,6 +56,7 @@ from .sequences import (
     own_scale,
     sequences_from_json,
 )
+from .sources import Part, Source, joined
 from .space import Space
 from .tables import TableEncoder
 
@@ -230,8 +233,7 @@ class Preparation:
         DataError
             If X cannot be learned from, or not in that layout.
         """
-        if layout not in LAYOUTS:
-            raise ParameterError(f"layout={layout!r}: layout must be {listed(map(repr, LAYOUTS))}")
+        check_layout_name(layout)
         if is_frame(X):
             return cls._learn_frame(X, scaling, name, layout, unseen, gaps=gaps)
         items = items_of(X) if layout in ("auto", "sequences") else None
@@ -248,12 +250,7 @@ class Preparation:
         found = Layout.of(given, layout)
         array = filled_by_medians(given, name) if gaps and not is_sparse(X) else given
         if layout == "auto" and is_uneven(array):
-            warnings.warn(
-                f"{name} is taken for {describe_shape(found.shape)} with one scale for all values, "
-                "but its last axis differs much in scale; if these are features of sequences "
-                "(n, T, d), say layout='sequences', which gives each its own",
-                stacklevel=3,
-            )
+            tell_uneven(found, name)
         if found.kind == "sequences":
             steps = array.reshape(-1, found.shape[1])
             learned = Scaling.learn(steps, own_scale(array.dtype, scaling))
@@ -263,14 +260,88 @@ class Preparation:
         return made, made._tensor(given)
 
     @classmethod
+    def learn_streamed(
+        cls,
+        source: Source,
+        *,
+        scaling: str,
+        name: str,
+        layout: str = "auto",
+        unseen: str = "ignore",
+        gaps: bool = False,
+    ) -> Self:
+        """Learn shape, type and scale of samples in one pass over them.
+
+        All is as `learn` finds it, within the rounding of floats, but that medians and quartiles
+        are those of a random sample where there are more than `SAMPLED` values.
+
+        Parameters
+        ----------
+        source
+            The samples.
+        scaling, name, layout, unseen, gaps
+            As for `learn`.
+
+        Raises
+        ------
+        DataError
+            If the samples cannot be learned from, or not in that layout.
+        """
+        check_layout_name(layout)
+        if is_frame(source.head()):
+            return cls._learn_tables(
+                source, scaling=scaling, name=name, layout=layout, unseen=unseen, gaps=gaps
+            )
+        return cls._learn_arrays(source, scaling=scaling, name=name, layout=layout, gaps=gaps)
+
+    @classmethod
+    def _learn_arrays(
+        cls, source: Source, *, scaling: str, name: str, layout: str, gaps: bool
+    ) -> Self:
+        head = as_array(source.head(), name=name, allow_missing=gaps)
+        check_layout(head, layout, name)
+        found = Layout.of(head, layout)
+        seen = ArrayPass(source, name, scaling, found.kind, gaps=gaps)
+        pass_by(source, seen.add)
+        sample = joined(seen.sample.parts)
+        if gaps:
+            sample = filled_by_medians(sample, name)
+            seen.measures.fill(medians(sample))
+        if layout == "auto" and is_uneven(sample):
+            tell_uneven(found, name)
+        columns = columns_of(sample, found.kind)
+        ranges = seen.measures.ranges(found.dtype, None, columns)
+        if found.kind == "sequences":
+            scaling = own_scale(sample.dtype, scaling)
+        learned = Scaling.of(None, ranges, scaling)
+        return cls(layout=found, scaling_map=learned, gaps=gaps)
+
+    @classmethod
+    def _learn_tables(
+        cls, source: Source, *, scaling: str, name: str, layout: str, unseen: str, gaps: bool
+    ) -> Self:
+        check_frame_layout(layout)
+        seen = TablePass(source, name)
+        pass_by(source, seen.add)
+        sample, tally = joined(seen.sample.parts), seen.tally
+        if not gaps and not tally.missing.any() and is_plain(sample):
+            array = as_numpy(as_array(sample))
+            schema = Schema.of(sample)
+            ranges = tally.measures.ranges(array.dtype.name, schema.names, array)
+            learned = Scaling.of(None, ranges, scaling)
+            found, median = Layout.of(array), medians(array)
+            return cls(layout=found, scaling_map=learned, schema=schema, median=median)
+        table = TableEncoder.of(tally, sample, scaling, unseen=unseen, gaps=gaps)
+        encoded = table.transform(sample)
+        return cls(
+            layout=Layout.of(encoded), scaling_map=table.unscaled(encoded), table=table, gaps=gaps
+        )
+
+    @classmethod
     def _learn_frame(
         cls, X: Any, scaling: str, name: str, layout: str, unseen: str, *, gaps: bool
     ) -> tuple[Self, Tensor]:
-        if layout in ("pictures", "sequences"):
-            raise DataError(
-                f"layout={layout!r} does not go with a data frame, whose rows are samples; give "
-                "an array (n, h, w) or (n, T, d), or a list"
-            )
+        check_frame_layout(layout)
         if gaps or not is_plain(X):
             table, encoded = TableEncoder.learn(X, scaling, unseen=unseen, gaps=gaps)
             unscaled = Scaling.learn(np.nan_to_num(encoded), "none")
@@ -308,8 +379,10 @@ class Preparation:
         """
         return self._tensor(self.check(X, name))
 
-    def open(self, X: Any, name: str) -> Blocks:
+    def open(self, X: Any, name: str) -> Blocks | PassingRows:
         """Return the same, to be taken block by block: an array is not copied as a whole."""
+        if isinstance(X, Source):
+            return PassingRows(X, partial(self.store, name=name))
         return Blocks(self.check(X, name), self._tensor)
 
     def check(self, X: Any, name: str) -> Any:
@@ -546,6 +619,38 @@ def filled_by_medians(array: Array, name: str) -> NDArray[Any]:
         place = ", ".join(map(str, np.argwhere(empty)[0].tolist()))
         raise DataError(f"column {place} of {name} has no value at all; drop it")
     return np.where(gaps, np.nanmedian(plain, axis=0), plain).astype(plain.dtype, copy=False)
+
+
+def tell_uneven(layout: Layout, name: str) -> None:
+    """Warn that samples taken for pictures may be sequences."""
+    warnings.warn(
+        f"{name} is taken for {describe_shape(layout.shape)} with one scale for all values, "
+        "but its last axis differs much in scale; if these are features of sequences "
+        "(n, T, d), say layout='sequences', which gives each its own",
+        stacklevel=4,
+    )
+
+
+def check_layout_name(layout: str) -> None:
+    """Raise `ParameterError` where there is no such layout."""
+    if layout not in LAYOUTS:
+        raise ParameterError(f"layout={layout!r}: layout must be {listed(map(repr, LAYOUTS))}")
+
+
+def check_frame_layout(layout: str) -> None:
+    """Raise `DataError` where a layout is not one of data frames."""
+    if layout in ("pictures", "sequences"):
+        raise DataError(
+            f"layout={layout!r} does not go with a data frame, whose rows are samples; give "
+            "an array (n, h, w) or (n, T, d), or a list"
+        )
+
+
+def pass_by(source: Source, look: Callable[[Part, int], None]) -> None:
+    """Let all rows of a source pass by, each part with the number of its first row."""
+    with closing(source.ahead()) as parts:
+        for first, part in parts:
+            look(part, first)
 
 
 def check_layout(array: Array, layout: str, name: str) -> None:

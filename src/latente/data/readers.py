@@ -12,14 +12,84 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 
 from ..errors import DataError, FileError, LatenteError, ParameterError
 from .dataset import Dataset, as_labels, check_ordinary, labelled
 from .idx import is_idx, load_idx, read_idx, read_idx_folder, train_images
 from .npy import load_npy, read_npy, read_npz
-from .pictures import SUFFIXES, pictures, read_folder, read_picture
-from .tabular import read_csv, read_feather, read_parquet, read_text
+from .pictures import (
+    SUFFIXES,
+    PictureFiles,
+    as_classes,
+    decoded,
+    picture_files,
+    pictures,
+    read_picture,
+)
+from .sources import (
+    CELL,
+    PictureSource,
+    TableSource,
+    is_large,
+    opened_parquet,
+    parquet_files,
+)
+from .tabular import (
+    column_name,
+    labels_of,
+    of_arrow,
+    read_csv,
+    read_feather,
+    read_parquet,
+    read_text,
+)
 from .text import TextFile, TextFormat
+
+
+def read_parquet_file(path: Path, *, target: str | int | None = None) -> Dataset:
+    """Read a Parquet file: as `tabular.read_parquet`, or as a source where it is large."""
+    with opened_parquet(path) as file:
+        large = is_large(CELL * file.metadata.num_rows * file.metadata.num_columns)
+    if not large:
+        return read_parquet(path, target=target)
+    return streamed_table(TableSource([path]), target)
+
+
+def read_parquet_folder(folder: Path, *, target: str | int | None = None) -> Dataset:
+    """Read the Parquet files of a folder as one table, or as a source where it is large."""
+    source = TableSource(parquet_files(folder))
+    if is_large(source.nbytes):
+        return streamed_table(source, target)
+    return of_arrow(pa.concat_tables([table for _, table in source.tables()]), folder, target)
+
+
+def streamed_table(source: TableSource, target: str | int | None) -> Dataset:
+    """Return a large table as a data set whose rows stay on the disk; only labels are read."""
+    y, classes, X = None, None, source
+    path = Path(source.name)
+    if target is not None:
+        name = column_name(target, source.names, path)
+        only = [table for _, table in source.select([name]).tables()]
+        y, classes = labels_of(pa.concat_tables(only)[name], name, path)
+        X = source.select([each for each in source.names if each != name])
+    return Dataset(X=X, y=y, names=X.names, name=path.stem, classes=classes, source=source.name)
+
+
+def read_pictures(
+    folder: Path, *, size: tuple[int, int] | None = None, channels: int | None = None
+) -> Dataset:
+    """Read a folder of pictures: as `pictures.read_folder`, or as a source where it is large."""
+    found = picture_files(folder, size=size, channels=channels)
+    source = pictures_of(folder, found)
+    X = source if is_large(source.nbytes) else decoded(found.paths, found.target, found.largest)
+    return as_classes(found, X, folder)
+
+
+def pictures_of(folder: Path, found: PictureFiles) -> PictureSource:
+    """Return the pictures of a folder as a source."""
+    return PictureSource(found.paths, found.target, found.largest, str(folder))
+
 
 FORMAT = tuple(field.name for field in fields(TextFormat))
 """The options that say how a table of text is written."""
@@ -62,12 +132,13 @@ READERS: Mapping[str, Reader] = {
     "npz": Reader("NumPy arrays", read_npz, (".npz",), b"PK\x03\x04"),
     "csv": Reader("a table as text", read_csv, (".csv", ".tsv", ".csv.gz", ".tsv.gz")),
     "text": Reader("a table as text, or texts, one a line", read_text, (".txt", ".txt.gz")),
-    "parquet": Reader("a Parquet table", read_parquet, (".parquet", ".pq"), b"PAR1"),
+    "parquet": Reader("a Parquet table", read_parquet_file, (".parquet", ".pq"), b"PAR1"),
     "feather": Reader("a Feather table", read_feather, (".feather", ".arrow"), b"ARROW1"),
     "picture": Reader("a picture", read_picture, SUFFIXES),
     "idx": Reader("an IDX file", read_idx, ("-ubyte", "-ubyte.gz", ".idx", ".idx.gz")),
     "idx folder": Reader("a folder of IDX files", read_idx_folder),
-    "folder": Reader("a folder of pictures", read_folder),
+    "parquet folder": Reader("a folder of Parquet files", read_parquet_folder),
+    "folder": Reader("a folder of pictures", read_pictures),
 }
 """What can be read. A new kind of file is one entry here and one function."""
 
@@ -98,12 +169,15 @@ def read(
     ``.csv``, ``.tsv``,          float64, or a data frame where there are   target, header,
     gzipped or not               categories or missing values, or whole     decimal, thousands,
                                  numbers that float64 would round           encoding, labels
-    ``.parquet``, ``.feather``   the same                                   target, labels
+    ``.parquet``, ``.feather``,  the same; of Parquet that takes more than  target, labels
+    folder of ``.parquet``       a quarter of the memory, a source
     ``.txt``, gzipped or not     the same where it is a table of numbers,   as ``.csv``
                                  else a list of texts, one a line; empty
                                  lines are left out
     folder of pictures           ``(n, h, w)`` or ``(n, h, w, 3)`` uint8    size, channels,
-                                 or uint16; class folders are labels        labels
+                                 or uint16; class folders are labels; of    labels
+                                 those that take more than a quarter of
+                                 the memory, a source
     a picture                    the same, one sample                       size, channels
     ===========================  =========================================  ==================
 
@@ -174,7 +248,12 @@ def chosen(path: Path) -> Reader:
         If there is no such path, or it is of no known kind.
     """
     if os.path.isdir(path):
-        return READERS["idx folder" if train_images(path) and not pictures(path) else "folder"]
+        if pictures(path):
+            return READERS["folder"]
+        idx = train_images(path)
+        return READERS[
+            "idx folder" if idx else "parquet folder" if parquet_files(path) else "folder"
+        ]
     if not os.path.exists(path):
         raise FileError(f"{path!s:.200}: there is no such file or folder")
     check_ordinary(path)

@@ -102,10 +102,23 @@ class Scaling:
         DataError
             If values are too large for float32 in the model's scale.
         """
-        if scaling != "auto" and scaling not in SCALINGS:
-            names_ = listed(map(repr, ("auto", *SCALINGS)))
-            raise ParameterError(f"scaling={scaling!r}: scaling must be {names_}")
-        ranges = Ranges.of(X, names)
+        check_scaling(scaling)
+        return cls.of(X, Ranges.of(X, names), scaling)
+
+    @classmethod
+    def of(cls, X: Array | None, ranges: Ranges, scaling: str = "auto") -> Self:
+        """Learn the map from what was measured of samples.
+
+        Parameters
+        ----------
+        X
+            The samples; None where `RangeTally` saw them pass by.
+        ranges
+            Their ranges.
+        scaling
+            As for `learn`.
+        """
+        check_scaling(scaling)
         name = choose(ranges) if scaling == "auto" else scaling
         shift, span = SCALINGS[name](X, ranges)
         low, high = (ranges.low - shift) / span, (ranges.high - shift) / span
@@ -128,7 +141,7 @@ class Scaling:
             binary=False,
             constant_=ranges.constant,
         )
-        return replace(learned, binary=learned._finds_only_0_and_1(X))
+        return replace(learned, binary=ranges.only_0_and_1(X, learned))
 
     @property
     def scale(self) -> Floats:
@@ -252,13 +265,6 @@ class Scaling:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_placed": {}}
 
-    def _finds_only_0_and_1(self, X: Array) -> bool:
-        """Whether samples are all 0 or 1 in the model's scale."""
-        if (self.low, self.high) != (0.0, 1.0):
-            return False
-        scaled = (self.transform(as_numpy(block)) for _, block in blocks(X))
-        return all(bool(((block == 0) | (block == 1)).all()) for block in scaled)
-
     def _multiplies(self, dtype: str) -> bool:
         """Whether to multiply by 1 / span: cheaper, and exact at both ends of 8-bit values."""
         return dtype == "uint8" and self.span.ndim == 0 and float(self.span) == 255
@@ -294,6 +300,13 @@ class Scaling:
                 self._placed[key] = (kind, float(shift), float(span))
         placed_: tuple[torch.dtype, Any, Any] = self._placed[key]
         return placed_
+
+
+def check_scaling(scaling: str) -> None:
+    """Raise `ParameterError` where there is no scaling of that name."""
+    if scaling != "auto" and scaling not in SCALINGS:
+        names = listed(map(repr, ("auto", *SCALINGS)))
+        raise ParameterError(f"scaling={scaling!r}: scaling must be {names}")
 
 
 def check_fits(block: NDArray[Any], scaled: NDArray[np.float32], start: int) -> None:
@@ -373,16 +386,183 @@ class Ranges:
         """The smallest and the largest value of all."""
         return float(self.low.min()), float(self.high.max())
 
+    def moments(self, X: Array | None) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of each column of the samples, in one pass."""
+        assert X is not None
+        learner = StandardScaler()
+        for _, block in blocks(X):
+            learner.partial_fit(placed(as_numpy(block), self))
+        span = positive(self.high - self.low)
+        deviation = np.where(self.low == self.high, 0.0, np.sqrt(learner.var_) * span)
+        return self.low + learner.mean_ * span, deviation
 
-Learn = Callable[[Array, Ranges], tuple[Floats, Floats]]
+    def quartiles(self, X: Array | None) -> Floats:
+        """Return the three quartiles of each column, (3, columns); of a sample of many rows."""
+        assert X is not None
+        places = np.quantile(placed(sampled(X), self), (0.25, 0.5, 0.75), axis=0)
+        return np.asarray(self.low + places * positive(self.high - self.low))
+
+    def only_0_and_1(self, X: Array | None, learned: Scaling) -> bool:
+        """Whether samples are all 0 or 1 in the model's scale."""
+        assert X is not None
+        if (learned.low, learned.high) != (0.0, 1.0):
+            return False
+        scaled = (learned.transform(as_numpy(block)) for _, block in blocks(X))
+        return all(bool(((block == 0) | (block == 1)).all()) for block in scaled)
 
 
-def none(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+@dataclass(frozen=True, eq=False)
+class TalliedRanges(Ranges):
+    """The same of samples that passed by, with all else that scales are learned from."""
+
+    mean: Floats | None = None
+    deviation: Floats | None = None
+    sample: NDArray[Any] | None = None
+    values: Sequence[frozenset[float]] | None = None
+
+    def moments(self, X: Array | None) -> tuple[Floats, Floats]:
+        assert self.mean is not None
+        assert self.deviation is not None
+        return self.mean, self.deviation
+
+    def quartiles(self, X: Array | None) -> Floats:
+        assert self.sample is not None
+        return super().quartiles(self.sample)
+
+    def only_0_and_1(self, X: Array | None, learned: Scaling) -> bool:
+        if (learned.low, learned.high) != (0.0, 1.0) or self.values is None:
+            return False
+        shift = np.broadcast_to(learned.shift.reshape(-1), len(self.values))
+        span = np.broadcast_to(learned.span.reshape(-1), len(self.values))
+        places = zip(self.values, shift.tolist(), span.tolist(), strict=True)
+        return all(
+            (value - low) / wide in (0.0, 1.0) for found, low, wide in places for value in found
+        )
+
+
+class RangeTally:
+    """What scales are learned from, gathered in one pass over samples.
+
+    Counts, ranges, means and deviations are those of all rows; parts are merged as Chan, Golub and
+    LeVeque do it (1979). NaN is a gap, and is not counted.
+
+    Parameters
+    ----------
+    moments
+        Whether means and deviations are needed.
+    """
+
+    def __init__(self, *, moments: bool) -> None:
+        self.with_moments = moments
+        self.rows = 0
+        self.whole = True
+        self.values: list[set[float]] | None = []
+        """Of each column its values, while none has more than two."""
+
+    def add(self, block: NDArray[Any]) -> None:
+        """Measure some rows (n, columns), or pictures (n, channels, h, w)."""
+        columns = np.moveaxis(block, 1, 0).reshape(block.shape[1], -1)
+        gaps = np.isnan(columns) if block.dtype.kind == "f" else np.zeros((), np.bool_)
+        known = np.where(gaps, 0, columns) if gaps.any() else columns
+        some: Any = ~gaps if gaps.any() else True
+        wide = np.inf if gaps.any() else None
+        low = columns.min(1) if wide is None else columns.min(1, where=some, initial=wide)
+        high = columns.max(1) if wide is None else columns.max(1, where=some, initial=-wide)
+        count = np.broadcast_to(np.sum(some, axis=1), len(columns)) if wide else columns.shape[1]
+        if not self.rows:
+            self.pictures = block.ndim > 2
+            self.low, self.high = low.astype(np.float64), high.astype(np.float64)
+            self.count = np.zeros(len(columns), np.int64)
+            self.origin = np.where(np.isfinite(self.low), self.low, 0.0)
+            self.mean, self.square = np.zeros((2, len(columns)))
+        self.rows += len(block)
+        self.low, self.high = np.minimum(self.low, low), np.maximum(self.high, high)
+        if self.whole and block.dtype.kind == "f":
+            self.whole = bool((known == np.rint(known)).all())
+        self._add_values(columns, low, high)
+        if self.with_moments:
+            apart = columns.astype(np.float64) - self.origin[:, None]
+            amount = np.maximum(count, 1)
+            mean = apart.sum(1, where=some) / amount
+            square = np.square(apart - mean[:, None]).sum(1, where=some)
+            self._merge(np.broadcast_to(count, len(columns)), mean, square)
+        else:
+            self.count = self.count + count
+
+    def _merge(self, count: Any, mean: Floats, square: Floats) -> None:
+        total = np.maximum(self.count + count, 1)
+        step = mean - self.mean
+        self.square = self.square + square + step**2 * self.count * count / total
+        self.mean = self.mean + step * count / total
+        self.count = self.count + count
+
+    def _add_values(self, columns: NDArray[Any], low: Any, high: Any) -> None:
+        if self.values is None:
+            return
+        ends = (columns == low[:, None]) | (columns == high[:, None])
+        if columns.dtype.kind == "f":
+            ends |= np.isnan(columns)
+        self.values = self.values or [set() for _ in range(len(columns))]
+        if ends.all():
+            for found, pair in zip(
+                self.values, zip(low.tolist(), high.tolist(), strict=True), strict=True
+            ):
+                found.update(float(end) for end in pair if np.isfinite(end))
+        if not ends.all() or any(len(found) > 2 for found in self.values):
+            self.values = None
+
+    def fill(self, values: Floats) -> None:
+        """Count the gaps of each column as a value of its own, (columns,)."""
+        gaps = self.rows - self.count
+        self.low = np.where(gaps > 0, np.minimum(self.low, values), self.low)
+        self.high = np.where(gaps > 0, np.maximum(self.high, values), self.high)
+        self.whole = self.whole and bool((values == np.rint(values))[gaps > 0].all())
+        if self.values is not None:
+            for found, value in zip(
+                self.values, np.where(gaps > 0, values, np.nan).tolist(), strict=True
+            ):
+                found.update({value} - {v for v in (value,) if np.isnan(v)})
+        self._merge(gaps, values - self.origin, np.zeros(len(values)))
+
+    def ranges(
+        self,
+        dtype: str,
+        names: Sequence[object] | None = None,
+        sample: NDArray[Any] | None = None,
+    ) -> TalliedRanges:
+        """Return what was measured.
+
+        Parameters
+        ----------
+        dtype
+            The type of the data.
+        names
+            What the columns are called in errors.
+        sample
+            Rows from which quartiles are taken.
+        """
+        found = TalliedRanges(
+            low=self.low, high=self.high, dtype=dtype, pictures=self.pictures, whole=self.whole,
+            names=names, mean=self.origin + self.mean,
+            deviation=np.where(
+                self.low == self.high, 0.0, np.sqrt(self.square / np.maximum(self.count, 1))
+            ),
+            sample=sample,
+            values=None if self.values is None else [frozenset(each) for each in self.values],
+        )  # fmt: skip
+        found.check()
+        return found
+
+
+Learn = Callable[[Array | None, Ranges], tuple[Floats, Floats]]
+
+
+def none(X: Array | None, ranges: Ranges) -> tuple[Floats, Floats]:
     """Leave the values as they are."""
     return np.zeros(()), np.ones(())
 
 
-def unit(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+def unit(X: Array | None, ranges: Ranges) -> tuple[Floats, Floats]:
     """Bring all values into [0, 1] by one range: the one they are known to have, or the data's.
 
     Known are 0 to 255 of 8-bit values, and 0 to 1.
@@ -395,27 +575,27 @@ def unit(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
     return np.array(low), positive(np.array(high - low))
 
 
-def minmax(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+def minmax(X: Array | None, ranges: Ranges) -> tuple[Floats, Floats]:
     """Bring each column into [0, 1] by its own range."""
     return ranges.low, positive(ranges.high - ranges.low)
 
 
-def standard(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+def standard(X: Array | None, ranges: Ranges) -> tuple[Floats, Floats]:
     """Bring each column to mean 0 and standard deviation 1; a constant one to 0."""
-    mean, deviation = moments(X, ranges)
+    mean, deviation = ranges.moments(X)
     return mean, positive(deviation)
 
 
-def robust(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
+def robust(X: Array | None, ranges: Ranges) -> tuple[Floats, Floats]:
     """Bring each column to median 0 and interquartile range 1.
 
     Where half of a column's values are the same, so that there is no such range, its standard
     deviation stands for it.
     """
-    lower, median, upper = quartiles(X, ranges)
+    lower, median, upper = ranges.quartiles(X)
     span = upper - lower
     if (span < TINY).any():
-        span = np.where(span < TINY, moments(X, ranges)[1], span)
+        span = np.where(span < TINY, ranges.moments(X)[1], span)
     return median, positive(span)
 
 
@@ -431,6 +611,12 @@ SCALINGS: dict[str, Learn] = {
 def positive(span: Floats) -> Floats:
     """Return spans with 1 for those that are none, so that they can be divided by."""
     return np.where(span < TINY, 1.0, span)
+
+
+def needs_moments(scaling: str, dtype: str, *, pictures: bool) -> bool:
+    """Whether means and deviations may be needed for a scaling of data of a type."""
+    by_range = pictures or dtype in ("uint8", "bool")
+    return scaling in ("standard", "robust") or (scaling == "auto" and not by_range)
 
 
 def choose(ranges: Ranges) -> str:
@@ -461,22 +647,6 @@ def placed(block: NDArray[Any], ranges: Ranges) -> Floats:
     rows -= ranges.low
     rows /= positive(ranges.high - ranges.low)
     return rows
-
-
-def moments(X: Array, ranges: Ranges) -> tuple[Floats, Floats]:
-    """Return mean and standard deviation of each column, in one pass."""
-    learner = StandardScaler()
-    for _, block in blocks(X):
-        learner.partial_fit(placed(as_numpy(block), ranges))
-    span = positive(ranges.high - ranges.low)
-    deviation = np.where(ranges.low == ranges.high, 0.0, np.sqrt(learner.var_) * span)
-    return ranges.low + learner.mean_ * span, deviation
-
-
-def quartiles(X: Array, ranges: Ranges) -> Floats:
-    """Return the three quartiles of each column, (3, columns); of a sample where there is much."""
-    places = np.quantile(placed(sampled(X), ranges), (0.25, 0.5, 0.75), axis=0)
-    return np.asarray(ranges.low + places * positive(ranges.high - ranges.low))
 
 
 def medians(X: Array) -> Floats:

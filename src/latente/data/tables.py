@@ -15,7 +15,8 @@ from ..errors import DataError, ParameterError
 from .arrays import is_frame, numbers, open_frame
 from .encoders import ENCODERS, Category, ColumnEncoder
 from .frames import Bools, Frame, Schema, Series, columns, shortened
-from .scaling import Scaling
+from .scaling import RangeTally, Scaling
+from .sources import typed_sample
 
 UNSEEN = ("ignore", "error")
 
@@ -75,8 +76,7 @@ class TableEncoder:
         DataError
             If a column cannot be learned: infinity, nested values.
         """
-        if unseen not in UNSEEN:
-            raise ParameterError(f"unseen={unseen!r}: unseen must be 'ignore' or 'error'")
+        check_unseen(unseen)
         schema = Schema.of(X)
         frame = open_frame(X)
         if not len(frame) or not schema.fields:
@@ -95,6 +95,40 @@ class TableEncoder:
             learned = Scaling.learn(values, name, names=encoder.titles[: encoder.numbers])
             encoder = replace(encoder, scaling_map=learned)
         return encoder, encoder._with_gaps(frame, encoder.joined(values, flags))
+
+    @classmethod
+    def of(cls, seen: TableTally, sample: Any, scaling: str, *, unseen: str, gaps: bool) -> Self:
+        """Learn data frames that passed by.
+
+        Parameters
+        ----------
+        seen
+            What was counted of all rows.
+        sample
+            Some of the rows as one data frame, or all.
+        scaling, unseen, gaps
+            As for `learn`.
+        """
+        check_unseen(unseen)
+        if gaps:
+            check_known(open_frame(sample))
+        schema = Schema.of(typed_sample(sample, seen.missing))
+        series = columns(open_frame(sample), schema.fields)
+        encoders = tuple(
+            ENCODERS[field.kind].of(tally, column, field)
+            for field, tally, column in zip(schema.fields, seen.tallies, series, strict=True)
+        )
+        if gaps:
+            encoders = tuple(replace(encoder, missing=False) for encoder in encoders)
+        made = cls(schema=schema, encoders=encoders, scaling_map=None, unseen=unseen, gaps=gaps)
+        if not made.numbers:
+            return made
+        seen.measures.fill(np.array([each.fill for each in encoders if each.numbers]))  # type: ignore[attr-defined]
+        values, _ = made.encode(made.schema.check(sample))
+        name = "standard" if scaling == "auto" else scaling
+        titles = made.titles[: made.numbers]
+        learned = Scaling.of(None, seen.measures.ranges("float64", titles, values), name)
+        return replace(made, scaling_map=learned)
 
     @property
     def scaling(self) -> str:
@@ -276,6 +310,26 @@ class TableEncoder:
                 stacklevel=8,
             )
 
+    def unscaled(self, sample: NDArray[np.float32]) -> Scaling:
+        """Return the map that leaves the matrix as it is, with its range.
+
+        Parameters
+        ----------
+        sample
+            Some rows of the matrix: of flags, they tell which are constant.
+        """
+        numbers, flags = self.scaling_map, self.width - self.numbers
+        low = [0.0] * bool(flags) + ([] if numbers is None else [numbers.low])
+        high = [1.0] * bool(flags) + ([] if numbers is None else [numbers.high])
+        constant = np.flatnonzero((sample == sample[:1]).all(0))
+        still = constant[constant >= self.numbers]
+        if numbers is not None:
+            still = np.concatenate([numbers.constant_, still])
+        return Scaling(
+            name="none", shift=np.zeros(()), span=np.ones(()), dtype="float32", low=min(low),
+            high=max(high), binary=self.binary, constant_=still.astype(np.int64),
+        )  # fmt: skip
+
     def state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         """Return what a file keeps: plain JSON values, and arrays by name."""
         scaling, arrays = self.scaling_map.state() if self.scaling_map else (None, {})
@@ -307,6 +361,47 @@ class TableEncoder:
         if unseen not in UNSEEN or width != made.numbers or (made.numbers > 0) != bool(learned):
             raise DataError("this is not the state of a table")
         return made
+
+
+class TableTally:
+    """What is counted of data frames of the same columns that pass by, to learn them from.
+
+    Parameters
+    ----------
+    head
+        The first of them.
+    """
+
+    def __init__(self, head: Any) -> None:
+        self.fields = Schema.of(head).fields
+        self.tallies = [ENCODERS[field.kind].tally() for field in self.fields]
+        self.measures = RangeTally(moments=True)
+
+    def add(self, part: Any) -> None:
+        """Count some more rows."""
+        frame = open_frame(part)
+        for tally, series in zip(self.tallies, columns(frame, self.fields), strict=True):
+            tally.add(series)
+        kinds = {field.kind for field in self.fields}
+        numeric = ("boolean",) if kinds == {"boolean"} else ("number", "moment")
+        found = [
+            tally.values
+            for field, tally in zip(self.fields, self.tallies, strict=True)
+            if field.kind in numeric and tally.values is not None
+        ]
+        if found:
+            self.measures.add(np.stack(found, axis=1))
+
+    @property
+    def missing(self) -> Bools:
+        """Which columns have gaps, (columns,)."""
+        return np.array([tally.missing for tally in self.tallies], np.bool_)
+
+
+def check_unseen(unseen: str) -> None:
+    """Raise `ParameterError` where there is no such way to treat new levels."""
+    if unseen not in UNSEEN:
+        raise ParameterError(f"unseen={unseen!r}: unseen must be 'ignore' or 'error'")
 
 
 def missing_in(frame: Frame) -> Bools:

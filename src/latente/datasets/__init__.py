@@ -12,7 +12,7 @@ import os
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import FileError, ParameterError
 from ..parts import listed
@@ -20,8 +20,9 @@ from .catalogue import DATASETS, Entry
 
 if TYPE_CHECKING:
     from ..data.dataset import Dataset
+    from ..data.sources import Source
 
-__all__ = ["Entry", "describe", "load", "names", "open_data"]
+__all__ = ["Entry", "describe", "load", "names", "open_data", "stream"]
 
 
 def names() -> tuple[str, ...]:
@@ -63,6 +64,33 @@ def load(name: str, *, n: int | None = None, random_state: int | None = 0) -> Da
     entry = DATASETS[name]
     data = replace(entry.load(n, random_state), name=name, source=entry.source)
     return data if n is None else data.take(n, random_state)
+
+
+def stream(data: Any) -> Source:
+    """Return data as a source, which is streamed however small it is.
+
+    Parameters
+    ----------
+    data
+        A path to a ``.npy`` or Parquet file, or to a folder of Parquet files or of pictures; an
+        array or a memory map; a `pyarrow.dataset.Dataset`; or a function without arguments that
+        returns an iterable of `pyarrow.RecordBatch`, the same ones at every call.
+
+    Returns
+    -------
+    Source
+        Which `Autoencoder.fit`, `transform` and all that work row by row take.
+
+    Raises
+    ------
+    DataError
+        If it cannot be streamed.
+    FileError
+        If there is no such file, or it is broken.
+    """
+    from ..data.opening import always_streamed
+
+    return always_streamed(data)
 
 
 def nearest(name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ..bottlenecks.base import Moment
 from ..data.batches import Batches
+from ..data.stream import Stream
 from ..errors import FileError, ParameterError, TrainingError
 from ..model import Model
 from .checkpoint import Checkpoint, FormError, require_form
@@ -82,7 +83,7 @@ class Trainer:
 
     def fit(
         self,
-        batches: Batches,
+        batches: Batches | Stream,
         validation: Batches | None,
         checkpoint: Checkpoint | None = None,
         *,
@@ -115,7 +116,7 @@ class Trainer:
         self.model.eval()
 
     def _fit(
-        self, batches: Batches, validation: Batches | None, checkpoint: Checkpoint | None
+        self, batches: Batches | Stream, validation: Batches | None, checkpoint: Checkpoint | None
     ) -> None:
         self._schedule(len(batches))
         saved = None if checkpoint is None else checkpoint.load()
@@ -155,7 +156,7 @@ class Trainer:
 
     def _epochs(
         self,
-        batches: Batches,
+        batches: Batches | Stream,
         validation: Batches | None,
         stepper: Stepper,
         checkpoint: Checkpoint | None,
@@ -187,7 +188,7 @@ class Trainer:
                 self.message = f"a callback ended the fit after epoch {self.state.epoch}"
                 return
 
-    def _begin(self, parts: Sequence[Batches]) -> bool:
+    def _begin(self, parts: Sequence[Batches | Stream]) -> bool:
         """Let network and bottleneck look at rows before the first step.
 
         Returns whether the model now stands for a solution that training has to surpass.
@@ -197,7 +198,7 @@ class Trainer:
             return self.model.begin(partial(self._drawn, parts, generator), generator)
 
     @contextmanager
-    def _attended(self, batches: Batches) -> Iterator[None]:
+    def _attended(self, batches: Batches | Stream) -> Iterator[None]:
         """Let the bottleneck keep training rows at hand while a fit lasts."""
         generator, bottleneck = self._seeded(FIRST_STREAM), self.model.bottleneck
         with torch.no_grad():
@@ -208,13 +209,14 @@ class Trainer:
             bottleneck.leave()
 
     def _drawn(
-        self, parts: Sequence[Batches], generator: torch.Generator, n: int
+        self, parts: Sequence[Batches | Stream], generator: torch.Generator, n: int
     ) -> tuple[Tensor, Tensor]:
         """Return at most n random rows of each part, as the encoder sees them, and targets."""
         taken = []
         for batches in parts:
-            order = torch.randperm(len(batches), generator=generator, device=self.device)
-            taken.append(batches.take(order[:n]))
+            sample = batches.sample
+            order = torch.randperm(len(sample), generator=generator, device=self.device)
+            taken.append(sample.take(order[:n]))
         x, target = (torch.cat(several) for several in zip(*taken, strict=True))
         return self.model.corruption.present(x), target
 
@@ -225,31 +227,32 @@ class Trainer:
         self.state.best_loss = float(self.state.start_losses.mean())
         self.state.keep()
 
-    def _train(self, batches: Batches, stepper: Stepper, progress: Progress) -> Record:
+    def _train(self, batches: Batches | Stream, stepper: Stepper, progress: Progress) -> Record:
         """Train one epoch and return the mean of each term over its samples."""
         epoch, n, size = self.state.epoch, len(batches), self.plan.batch_size
-        generator = self._seeded(epoch)
-        order = torch.split(torch.randperm(n, generator=generator, device=self.device), size)
+        generator, steps = self._seeded(epoch), -(-n // size)
         self.clock.fill_(epoch)
         self.model.train()
         stepper.start(generator, self.clock)
         # One tensor for all steps: small ones that live on would break up the memory of large ones.
-        rows = torch.empty(len(order), 0, device=self.device)
-        for i, index in enumerate(order):
-            row = stepper.step(batches, index)
-            rows = rows if i else row.new_empty(len(order), len(row))
-            rows[i] = row
-            if self.state.first_loss is None:
-                self.state.first_loss = float(row[0])
-            self.clock += 1 / len(order)
-            if self.plan.schedule.every_step:
-                for scheduler in self.schedulers:
-                    scheduler.step()
-            if (i + 1) % LOOK_EVERY == 0:
-                self._look(rows[: i + 1], epoch, len(order), batches)
-            progress.step(epoch + (i + 1) / len(order))
-        self._look(rows, epoch, len(order), batches)
-        sizes = torch.tensor([len(index) for index in order], dtype=torch.float64)
+        rows = torch.empty(steps, 0, device=self.device)
+        with closing(batches.epoch(generator, size)) as taken:
+            for i, (part, index) in enumerate(taken):
+                row = stepper.step(part, index)
+                rows = rows if i else row.new_empty(steps, len(row))
+                rows[i] = row
+                if self.state.first_loss is None:
+                    self.state.first_loss = float(row[0])
+                self.clock += 1 / steps
+                if self.plan.schedule.every_step:
+                    for scheduler in self.schedulers:
+                        scheduler.step()
+                if (i + 1) % LOOK_EVERY == 0:
+                    self._look(rows[: i + 1], epoch, steps, batches)
+                progress.step(epoch + (i + 1) / steps)
+        self._look(rows, epoch, steps, batches)
+        sizes = torch.full((steps,), size, dtype=torch.float64)
+        sizes[-1] = n - (steps - 1) * size
         means = (rows.cpu().double() * sizes[:, None]).sum(0) / n
         return dict(zip(stepper.names, means.tolist(), strict=True))
 
@@ -320,7 +323,7 @@ class Trainer:
         built = [schedule.over(optimizer, remaining, steps) for optimizer in self.optimizers]
         self.schedulers = [scheduler for scheduler in built if scheduler is not None]
 
-    def _look(self, rows: Tensor, epoch: int, steps: int, batches: Batches) -> None:
+    def _look(self, rows: Tensor, epoch: int, steps: int, batches: Batches | Stream) -> None:
         """Raise `Diverged` at the first step whose loss is not finite, or has exploded."""
         totals = rows[-LOOK_EVERY:, 0]
         limit = EXPLODED * max(abs(self.state.first_loss or 0.0), float(self._values(batches)))
@@ -356,7 +359,7 @@ class Trainer:
         self.stopped = "diverged"
         self.message = f"{what}; the weights of epoch {self.state.best_epoch} are kept; {advice}"
 
-    def _out_of_memory(self, batches: Batches) -> TrainingError:
+    def _out_of_memory(self, batches: Batches | Stream) -> TrainingError:
         """Return an error that says which batch size would fit, found by trying."""
         size = self.plan.batch_size
         self._forget_gradients()
@@ -366,11 +369,12 @@ class Trainer:
         advice = f"batch_size={fits} fits" if fits else "not even one row at a time fits"
         return TrainingError(f"{self.device} is out of memory at batch_size={size}; {advice}")
 
-    def _fits(self, batches: Batches, size: int) -> bool:
+    def _fits(self, batches: Batches | Stream, size: int) -> bool:
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         try:
-            x, target = batches.take(torch.arange(size, device=self.device))
+            index = torch.arange(size, device=self.device) % len(batches.sample)
+            x, target = batches.sample.take(index)
             with autocast(self.device, self.plan.precision):
                 terms = self.model.objective(x, target, Moment(self._seeded(0)))
             terms["total"].mean().backward()  # type: ignore[no-untyped-call]
@@ -394,11 +398,11 @@ class Trainer:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
 
-    def _values(self, batches: Batches) -> int:
+    def _values(self, batches: Batches | Stream) -> int:
         """Return how many values a sample's loss is summed over."""
         if self.model.loss.mean:
             return 1
-        _, target = batches.take(torch.zeros(1, dtype=torch.long, device=self.device))
+        _, target = batches.sample.take(torch.zeros(1, dtype=torch.long, device=self.device))
         return target.numel()
 
     def to_dict(self) -> dict[str, Any]:
@@ -411,7 +415,7 @@ class Trainer:
             "precision": self.plan.precision,
         }
 
-    def _choose_precision(self, batches: Batches, saved: dict[str, Any] | None) -> None:
+    def _choose_precision(self, batches: Batches | Stream, saved: dict[str, Any] | None) -> None:
         """Let "auto" become the faster precision; a resumed fit keeps the one it began with."""
         if self.plan.precision == "auto":
             precision = None if saved is None else saved.get("precision")

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 
 from ..data.batches import Batches
+from ..data.stream import Stream
 from ..model import Model
 from .state import Plan
 from .steps import GradientStep, build_optimizers
@@ -21,7 +22,7 @@ WORTH = 0.9
 _measured: dict[tuple[object, ...], str] = {}
 
 
-def faster_precision(model: Model, plan: Plan, batches: Batches) -> str:
+def faster_precision(model: Model, plan: Plan, batches: Batches | Stream) -> str:
     """Return "float32" or "bf16", whichever steps faster; the model itself is left as it is.
 
     What was found holds for the rest of the process, so that equal fits are trained alike.
@@ -40,9 +41,10 @@ def faster_precision(model: Model, plan: Plan, batches: Batches) -> str:
     return _measured[key]
 
 
-def _measure(model: Model, plan: Plan, batches: Batches) -> str:
+def _measure(model: Model, plan: Plan, batches: Batches | Stream) -> str:
     """Take steps of copies in either precision, in turn."""
-    index = torch.arange(min(plan.batch_size, len(batches)), device=batches.device)
+    sample = batches.sample
+    index = torch.arange(min(plan.batch_size, len(sample)), device=batches.device)
     steppers: dict[str, GradientStep] = {}
     for precision in ("float32", "bf16"):
         copy = deepcopy(model).train()
@@ -55,7 +57,7 @@ def _measure(model: Model, plan: Plan, batches: Batches) -> str:
     for _ in range(WARM_UP + STEPS):
         for precision, stepper in steppers.items():
             begun = time.perf_counter()
-            stepper.step(batches, index)
+            stepper.step(sample, index)
             seconds[precision].append(time.perf_counter() - begun)
     # The least time of several is the one that other work on the machine disturbed least.
     float32, bf16 = (min(seconds[p][WARM_UP:]) for p in ("float32", "bf16"))
