@@ -1171,7 +1171,7 @@ def written_and_read() -> list[tuple[tuple[str, ...], str, str]]:
         }  # fmt: skip
         for words, one in each.items():
             options = {option.name: option for option in one.params}
-            for output in {"output", "sheet"} & set(options):
+            for output in {"output", "sheet", "export"} & set(options):
                 found += [
                     (words, output, option.name)
                     for option in one.params

@@ -35,7 +35,7 @@ from .fit import (
     open_training,
     unfitted,
 )
-from .output import check_output, existing, refuse_overwriting
+from .output import check_output, existing, inputs, refuse_overwriting
 from .parameters import estimator_options, naming_file
 
 if TYPE_CHECKING:
@@ -145,6 +145,9 @@ def explore(
     """
     if lang is not None and lang not in LANGUAGES:
         raise ParameterError(f"--lang {lang}: choose {listed(LANGUAGES)}")
+    for written in (output, export):
+        if written is not None:
+            refuse_overwriting(Path(written).expanduser(), inputs())
     page = PageOptions(host, port, lang, browser=not no_browser)
     reading = {name: options.pop(name) for name in READING}
     training = {

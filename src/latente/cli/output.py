@@ -32,7 +32,7 @@ TABLES = (".npy", ".csv", ".parquet")
 TEXT = ".txt"
 PICTURES = (FOLDER, ".png")
 ANYTHING = (*TABLES, TEXT, *PICTURES)
-OUTPUTS = ("output", "sheet", "checkpoint")
+OUTPUTS = ("output", "sheet", "export", "checkpoint")
 """The options of all commands that say where to write."""
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """How text begins that a spreadsheet may take for a formula, and run."""
