@@ -21,7 +21,7 @@ FLOORS = [
     ["families"],
     ["model", "networks", "bottlenecks", "corruptions", "losses", "optimizers", "schedules"],
     ["datasets", "data"],
-    ["storage", "parts", "metrics", "errors", "version"],
+    ["storage", "parts", "metrics", "errors", "version", "shares"],
 ]
 """From the top down; rooms of one floor may use each other."""
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from ..bottlenecks.base import Moment
 from ..data.batches import Batches
 from ..model import Group, Model
+from ..shares import SharedGenerator, share_of
+from .distributed import ALONE, Processes
 from .hardware import autocast
 from .state import Plan
 
@@ -30,6 +32,16 @@ def build_optimizers(model: Model, plan: Plan, device: torch.device) -> Optimize
         )
         for group in model.groups()
     ]
+
+
+def own_rows(index: Tensor, generator: torch.Generator, processes: Processes) -> Tensor:
+    """Return which rows of a batch are this process's, and let the generator draw for them."""
+    share = processes.share(len(index))
+    if share is None:
+        return index
+    assert isinstance(generator, SharedGenerator)
+    generator.share = share
+    return share.own(index)
 
 
 class Stepper(Protocol):
@@ -56,11 +68,19 @@ class GradientStep:
         One for each of the model's groups, in their order.
     plan, device
         How and where to train.
+    processes
+        Those that share every batch.
     """
 
     def __init__(
-        self, model: Model, optimizers: Optimizers, plan: Plan, device: torch.device
+        self,
+        model: Model,
+        optimizers: Optimizers,
+        plan: Plan,
+        device: torch.device,
+        processes: Processes = ALONE,
     ) -> None:
+        self.processes = processes
         self.model = model
         self.groups = model.groups()
         self.optimizers = optimizers
@@ -74,6 +94,7 @@ class GradientStep:
         self.model.network.seed(generator)
 
     def step(self, batches: Batches, index: Tensor) -> Tensor:
+        index = own_rows(index, self.moment.generator, self.processes)
         x, target = batches.take(index)
         terms: dict[str, Tensor] = {}
         for group, optimizer in zip(self.groups, self.optimizers, strict=True):
@@ -87,10 +108,16 @@ class GradientStep:
         with autocast(self.device, self.precision):
             terms = group.objective(x, target, self.moment)
         means = {name: mean(term) for name, term in terms.items()}
+        share = share_of(self.moment.generator)
+        if share is not None:
+            means = {name: share.weight * mean for name, mean in means.items()}
         next(iter(means.values())).backward()  # type: ignore[no-untyped-call]
+        means = {name: mean.detach() for name, mean in means.items()}
+        if share is not None:
+            means = self.processes.add_gradients(group.parameters, means)
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(group.parameters, self.clip)
-        return {name: mean.detach() for name, mean in means.items()}
+        return means
 
     def reported(self, terms: dict[str, Tensor]) -> Tensor:
         """Return the means of the terms as one tensor, their names kept."""
@@ -105,6 +132,7 @@ class ClosureStep(GradientStep):
     """
 
     def step(self, batches: Batches, index: Tensor) -> Tensor:
+        index = own_rows(index, self.moment.generator, self.processes)
         x, target = batches.take(index)
         drawn = self.moment.generator.get_state()
         (group,), (optimizer,) = self.groups, self.optimizers
