@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from .. import errors
 from ..errors import DataError, LatenteError, ParameterError, TrainingError
+from ..launch import is_launched
 from ..shares import Share
 from ..storage.packing import pack, unpack
 from .checkpoint import flatten
@@ -40,23 +41,10 @@ T = TypeVar("T")
 TIMEOUT = "LATENTE_TIMEOUT"
 """Environment variable: seconds that a process waits for another before it gives up."""
 PATIENCE = 600.0
-LAUNCHED = "TORCHELASTIC_RUN_ID"
-OWNER = "LATENTE_LAUNCHED_PROCESS"
-"""Environment variables: what torchrun sets, and the process that it set it for: a child of that
-one inherits what torchrun said, and is none of those that it started."""
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 """In the text of an object that has no text of its own: it differs from process to process."""
 SHOWN = 3
 """Differences that a refusal names."""
-
-if LAUNCHED in os.environ:
-    os.environ.setdefault(OWNER, str(os.getpid()))
-
-
-def is_launched() -> bool:
-    """Whether torchrun started this very process, beside others."""
-    own = os.environ.get(OWNER) == str(os.getpid())
-    return own and LAUNCHED in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 class Processes:
@@ -142,7 +130,7 @@ class Processes:
         found = own.new_empty((self.size * most, *own.shape[1:]))
         self.bytes += padded.nbytes
         with self.attended():
-            dist.all_gather_into_tensor(found, padded)
+            _all_gather(found, padded)
         parts = found.split(most)
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
@@ -205,6 +193,12 @@ class Processes:
             "the rows: a fit shares them out by itself"
         )
 
+    def blocks(self, rows: int, size: int) -> list[int]:
+        """Return how many of all rows each process takes: whole blocks of a size, but the last."""
+        blocks = -(-rows // size)
+        ends = [min(blocks * (i + 1) // self.size * size, rows) for i in range(self.size)]
+        return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+
     def gathered(self, own: NDArray[Any], sizes: Sequence[int]) -> NDArray[Any]:
         """Return the rows of all processes, in their order, as `join` does, of an array."""
         most = max(sizes)
@@ -215,7 +209,7 @@ class Processes:
         found = torch.empty(self.size * len(sent), dtype=torch.uint8)
         self.bytes += sent.nbytes
         with self.attended():
-            dist.all_gather_into_tensor(found, sent, group=self.control)
+            _all_gather(found, sent, group=self.control)
         parts = found.numpy().view(own.dtype).reshape(self.size, most, *shape)
         return np.concatenate([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
@@ -256,6 +250,12 @@ class Processes:
         found = load(sent.numpy().tobytes())
         structure = json.loads(found.pop("structure").numpy().tobytes())
         return unpack(structure, {name.removeprefix("tensor "): t for name, t in found.items()})
+
+
+def _all_gather(found: Tensor, own: Tensor, group: Any = None) -> None:
+    # torch 2.13 gave the call another name and warns of the one before.
+    gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+    gather(found, own, group=group)
 
 
 ALONE = Processes()
