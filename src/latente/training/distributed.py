@@ -16,7 +16,9 @@ import atexit
 import json
 import os
 import re
+import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -43,6 +45,8 @@ TIMEOUT = "LATENTE_TIMEOUT"
 PATIENCE = 600.0
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 """In the text of an object that has no text of its own: it differs from process to process."""
+MEETING = 0.02
+"""Seconds between two looks for the others at the start."""
 SHOWN = 3
 """Differences that a refusal names."""
 
@@ -324,7 +328,12 @@ def _found() -> Processes:
     if not dist.is_initialized():
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
-            dist.init_process_group(backend, timeout=patience)
+            met: Any = dist.rendezvous("env://", timeout=patience)  # type: ignore[attr-defined]
+            store, rank, size = next(met)
+            store = dist.PrefixStore(_meeting(store, rank, size), store)
+            dist.init_process_group(
+                backend, store=store, rank=rank, world_size=size, timeout=patience
+            )
         except (RuntimeError, ValueError) as error:
             first = str(error).partition("\n")[0]
             raise TrainingError(
@@ -335,6 +344,33 @@ def _found() -> Processes:
     if size == 1:
         return ALONE
     return Processes(rank, size, dist.new_group(backend="gloo", timeout=patience))
+
+
+def _meeting(store: Any, rank: int, size: int) -> str:
+    """Return a name that exactly the processes that live now agree on.
+
+    After a restart torchrun's store still holds what the processes before wrote there, under the
+    same names, and one that reads it looks for others that are gone. The first process calls a new
+    name, the others greet it under that name, and only then it welcomes them.
+    """
+    own, end = secrets.token_hex(8), time.monotonic() + _patience()
+    if rank == 0:
+        store.set("latente/name", own)
+        greetings = [store.get(f"latente/{own}/{other}").decode() for other in range(1, size)]
+        store.set(f"latente/{own}/welcome", " ".join(greetings))
+        return own
+    while time.monotonic() < end:
+        name = store.get("latente/name").decode()
+        store.set(f"latente/{name}/{rank}", own)
+        welcome = f"latente/{name}/welcome"
+        while time.monotonic() < end and store.get("latente/name").decode() == name:
+            if store.check([welcome]):
+                if own in store.get(welcome).decode().split():
+                    return str(name)
+                break  # one of an earlier life
+            time.sleep(MEETING)
+        time.sleep(MEETING)
+    raise RuntimeError(f"process {rank} met no first process")
 
 
 def _leave() -> None:
