@@ -2,7 +2,7 @@
 
 ::
 
-    RecordBatch (n rows) ──columns of the fit──▶ model ──▶ RecordBatch (n rows): kept columns, results
+    RecordBatch (n rows) ──columns of the fit──▶ model ──▶ RecordBatch: kept columns, results
 
 A worker is pickled as the path of its model, and loads it once in each process that it comes to.
 """
@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from .errors import DataError, ParameterError
 from .estimator import Autoencoder
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -89,14 +88,6 @@ class ArrowWorker(ABC):
         kept = [] if given is None else [given.field(name) for name in self.keep]
         return pa.schema([*kept, *self.fields()])
 
-    @overload
-    def __call__(self, batch: pa.RecordBatch) -> pa.RecordBatch: ...
-    @overload
-    def __call__(self, batch: pa.Table) -> pa.Table: ...
-    @overload
-    def __call__(self, batch: pd.DataFrame) -> pd.DataFrame: ...
-    @overload
-    def __call__(self, batch: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]: ...
     def __call__(self, batch: Any) -> Any:
         """Return what the model makes of a batch, or of each of several.
 
@@ -130,7 +121,9 @@ class ArrowWorker(ABC):
         if not len(table):
             return schema.empty_table()
         results = np.ascontiguousarray(self.results(self._samples(table)).reshape(len(table), -1).T)
-        arrays = [pa.array(each, field.type) for each, field in zip(results, self.fields(), strict=True)]
+        arrays = [
+            pa.array(each, field.type) for each, field in zip(results, self.fields(), strict=True)
+        ]
         return pa.table([*kept, *arrays], schema=schema)
 
     def _samples(self, table: pa.Table) -> Any:
@@ -150,8 +143,10 @@ class ArrowWorker(ABC):
             rows = chosen.column(0).combine_chunks()
             lengths = rows.value_lengths() if pa.types.is_list(kind) else None
             features = model.n_features_in_
-            if rows.null_count or len(rows.flatten()) != len(rows) * features or (
-                lengths is not None and set(lengths.to_pylist()) - {features}
+            if (
+                rows.null_count
+                or len(rows.flatten()) != len(rows) * features
+                or (lengths is not None and set(lengths.to_pylist()) - {features})
             ):
                 raise DataError(f"column {taken[0]!r}: each list has to hold {features} values")
             values = rows.flatten().to_numpy(zero_copy_only=False)
@@ -206,7 +201,9 @@ def _present(table: pa.Table, names: list[str]) -> list[str]:
     missing = [name for name in names if name not in table.column_names]
     if missing:
         have = ", ".join(table.column_names[:8])
-        raise DataError(f"the batch has no column {missing[0]!r}, which the model takes; it has {have}")
+        raise DataError(
+            f"the batch has no column {missing[0]!r}, which the model takes; it has {have}"
+        )
     return names
 
 

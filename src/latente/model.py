@@ -274,7 +274,11 @@ class Model(nn.Module):
             draw: Draw = self.bottleneck.draw(encoding, moment)
         z = draw.z if share is None else own_codes(draw.z, share)
         raw = self.network.decode(z, context)
-        reconstruction = self._compared(raw, target)
+        self.loss.share = moment.share
+        try:
+            reconstruction = self._compared(raw, target)
+        finally:
+            self.loss.share = None
         if share is not None:
             reconstruction = share.whole(reconstruction, 1)
         with drawn_together(moment, share):
@@ -331,7 +335,7 @@ def drawn_together(moment: Moment, share: Share | None) -> AbstractContextManage
 
 def own_codes(z: Tensor, share: Share) -> Tensor:
     """Return a process's rows of codes (samples · n, ...), sample by sample."""
-    return share.own(z.unflatten(0, (-1, share.total)), 1).flatten(0, 1)
+    return share.own(z.view(-1, share.total, *z.shape[1:]), 1).flatten(0, 1)
 
 
 def own_terms(terms: Terms, share: Share | None) -> Terms:

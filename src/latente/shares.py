@@ -36,6 +36,12 @@ class Share(NamedTuple):
     """How much the mean over its rows counts in the mean over the batch."""
     join: Join
     """From its rows (taken, ...) to those of all processes, (total, ...), differentiable."""
+    add: Join
+    """From a tensor to the sum of those of all processes, without a gradient."""
+
+    def mean(self, own: Tensor) -> Tensor:
+        """Return the mean over the rows of the batch, of which it gives the mean over its own."""
+        return self.add(self.weight * own)
 
     def own(self, whole: Tensor, axis: int = 0) -> Tensor:
         """Return its rows of those of a batch."""
@@ -82,7 +88,7 @@ def per_row(
         return draw(shape)
     times = shape[axis] // share.taken  # several codes of each row come one after the other
     drawn = draw((*shape[:axis], times * share.total, *shape[axis + 1 :]))
-    rows = drawn.unflatten(axis, (times, share.total))
+    rows = drawn.view(*drawn.shape[:axis], times, share.total, *drawn.shape[axis + 1 :])
     return share.own(rows, axis + 1).flatten(axis, axis + 1)
 
 

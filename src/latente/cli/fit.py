@@ -66,8 +66,9 @@ def fit(
     """Train an autoencoder on data and save it.
 
     Trains on the data set's training part; where it has a test part, the error on that is reported.
-    Under torchrun, several processes make one fit. A part is a name or a call, such as --bottleneck "gaussian(beta=4)" or --network
+    A part is a name or a call, such as --bottleneck "gaussian(beta=4)" or --network
     "dense(hidden=[128, 64])"; `latente parts` lists them all. Ctrl-C keeps what was learned.
+    Under torchrun, several processes make one fit.
     """
     path = check_output(output, (SUFFIX,))
     reading = {name: options.pop(name) for name in READING}

@@ -90,7 +90,7 @@ class Processes:
         total, own = sum(sizes), sizes[self.rank]
         first = min(sum(sizes[: self.rank]), total - 1)
         join = Join(self, first, sizes)
-        return Share(first, max(own, 1), total, own / total, join)
+        return Share(first, max(own, 1), total, own / total, join, self.sum)
 
     def add_gradients(
         self, parameters: Sequence[nn.Parameter], means: Mapping[str, Tensor]
@@ -107,7 +107,7 @@ class Processes:
         gradients = [p.grad for p in parameters if p.grad is not None]
         flat = torch.cat([*(g.flatten() for g in gradients), *(m.view(1) for m in means.values())])
         self.add(flat)
-        parts = flat.split([*(g.numel() for g in gradients), len(means)])
+        parts = torch.split(flat, [*(g.numel() for g in gradients), len(means)])
         for gradient, part in zip(gradients, parts, strict=False):
             gradient.copy_(part.view_as(gradient))
         return dict(zip(means, parts[-1].unbind(), strict=True))
@@ -117,6 +117,12 @@ class Processes:
         self.bytes += values.nbytes
         with self.attended():
             dist.all_reduce(values)
+
+    def sum(self, own: Tensor) -> Tensor:
+        """Return the sum of a tensor over the processes."""
+        found = own.detach().clone()
+        self.add(found)
+        return found
 
     def join(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
         """Return the rows of all processes, in their order, of which each gives its own.
@@ -135,7 +141,7 @@ class Processes:
         self.bytes += padded.nbytes
         with self.attended():
             _all_gather(found, padded)
-        parts = found.split(most)
+        parts = torch.split(found, most)
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
     def from_first(self, function: Callable[[], T]) -> T:
@@ -175,7 +181,7 @@ class Processes:
                 flat = torch.cat([tensor.flatten() for tensor in alike])
                 self.bytes += flat.nbytes if self.leads else 0
                 dist.broadcast(flat, 0)
-                parts = flat.split([tensor.numel() for tensor in alike])
+                parts = torch.split(flat, [tensor.numel() for tensor in alike])
                 for tensor, part in zip(alike, parts, strict=True):
                     tensor.copy_(part.view_as(tensor))
 
@@ -330,7 +336,7 @@ def _found() -> Processes:
         try:
             met: Any = dist.rendezvous("env://", timeout=patience)  # type: ignore[attr-defined]
             store, rank, size = next(met)
-            store = dist.PrefixStore(_meeting(store, rank, size), store)
+            store = dist.distributed_c10d.PrefixStore(_meeting(store, rank, size), store)
             dist.init_process_group(
                 backend, store=store, rank=rank, world_size=size, timeout=patience
             )

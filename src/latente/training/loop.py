@@ -145,9 +145,7 @@ class Trainer:
         if checkpoint is not None and saved is not None:
             self._resume(checkpoint, saved)
         self.stopped, self.message = None, ""
-        stepper = make_stepper(
-            self.model, self.optimizers, self.plan, self.device, self.processes
-        )
+        stepper = make_stepper(self.model, self.optimizers, self.plan, self.device, self.processes)
         verbose = self.plan.verbose if self.processes.leads else 0
         with Progress(verbose, self.plan.epochs, self.state.epoch) as progress:
             try:
