@@ -187,7 +187,7 @@ def test_two_processes_take_the_steps_of_one(
             continue
         size = float(value.abs().max()) + 1e-3
         off = float((weights[key].double() - value.double()).abs().max())
-        assert off <= (1e-2 if coarse else 1e-5) * size, key
+        assert off <= (1e-2 if coarse else 1e-5) * size + 1e-7, key
 
 
 def test_processes_act_as_one(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
