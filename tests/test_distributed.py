@@ -100,6 +100,10 @@ def everything() -> dict[str, Any]:
         warnings.simplefilter("ignore", TrainingWarning)
         for name, given in cases().items():
             found[name] = outcome(trained(given))
+        for name in ("plain", "gaussian", "mmd"):
+            rows = datasets.stream(np.concatenate([DIGITS] * 7))
+            model = Autoencoder(**{**SMALL, "bottleneck": name, "batch_size": 100})
+            found[f"streamed: {name}"] = outcome(model.fit(rows))
         weights = np.linspace(0, 2, len(DIGITS))
         model = Autoencoder(**{**SMALL, "bottleneck": "mmd"})
         found["weighted rows"] = outcome(model.fit(DIGITS, sample_weight=weights))
@@ -175,7 +179,10 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict
     return unpack(meta, tensors), everything()
 
 
-@pytest.mark.parametrize("name", [*cases(), "weighted rows"])
+STREAMED = [f"streamed: {name}" for name in ("plain", "gaussian", "mmd")]
+
+
+@pytest.mark.parametrize("name", [*cases(), "weighted rows", *STREAMED])
 def test_two_processes_take_the_steps_of_one(
     name: str, both: tuple[dict[str, Any], dict[str, Any]]
 ) -> None:

@@ -19,8 +19,8 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -31,9 +31,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .. import errors
+from ..data.batches import Batches, even_parts
+from ..data.stream import Stream
 from ..errors import DataError, LatenteError, ParameterError, TrainingError
 from ..launch import is_launched
-from ..shares import Share
+from ..shares import Share, SharedGenerator
 from ..storage.packing import pack, unpack
 from .checkpoint import flatten
 from .hardware import is_out_of_memory
@@ -81,9 +83,36 @@ class Processes:
         """Return this process's share of a batch of so many rows; None for all of it."""
         if self.alone:
             return None
-        each = -(-rows // self.size)
-        sizes = [min(max(rows - rank * each, 0), each) for rank in range(self.size)]
-        return self.share_of_sizes(sizes)
+        return self.share_of_sizes(even_parts(rows, self.size))
+
+    def epoch(
+        self, batches: Batches | Stream, generator: SharedGenerator, size: int
+    ) -> Generator[tuple[Batches, Tensor]]:
+        """Yield the steps of an epoch: this process's rows of each batch.
+
+        The generator draws for these rows from then on.
+
+        Parameters
+        ----------
+        batches
+            All rows, the same in every process.
+        generator
+            Source of the order and of what is drawn for the rows.
+        size
+            Rows in a batch of all processes.
+        """
+        if self.alone:
+            yield from batches.epoch(generator, size)
+            return
+        with closing(batches.shared_epoch(generator, size, self.rank, self.size)) as steps:
+            for part, index, sizes in steps:
+                generator.share = self.share_of_sizes(sizes)
+                yield part, index
+
+    def own_rows(self, index: Tensor, generator: SharedGenerator) -> Tensor:
+        """Return this process's rows of a batch, and let the generator draw for them."""
+        generator.share = self.share(len(index))
+        return index if generator.share is None else generator.share.own(index)
 
     def share_of_sizes(self, sizes: Sequence[int]) -> Share:
         """Return this process's share of a batch of which each process has so many rows."""

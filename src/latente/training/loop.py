@@ -37,7 +37,6 @@ from .steps import (
     Optimizers,
     Stepper,
     build_optimizers,
-    own_rows,
 )
 
 LOOK_EVERY = 200
@@ -267,7 +266,7 @@ class Trainer:
         stepper.start(generator, self.clock)
         # One tensor for all steps: small ones that live on would break up the memory of large ones.
         rows = torch.empty(steps, 0, device=self.device)
-        with closing(batches.epoch(generator, size)) as taken:
+        with closing(self.processes.epoch(batches, generator, size)) as taken:
             for i, (part, index) in enumerate(taken):
                 row = stepper.step(part, index)
                 rows = rows if i else row.new_empty(steps, len(row))
@@ -300,7 +299,7 @@ class Trainer:
         index = torch.arange(len(validation), device=self.device)
         with torch.no_grad(), autocast(self.device, self.plan.precision):
             for part in torch.split(index, max(self.plan.batch_size, 512)):
-                own = own_rows(part, generator, self.processes)
+                own = self.processes.own_rows(part, generator)
                 terms = self.model.objective(*validation.take(own), moment)
                 share = share_of(generator)
                 for name, value in terms.items():

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..bottlenecks.base import Moment
 from ..data.batches import Batches
 from ..model import Group, Model
-from ..shares import SharedGenerator, share_of
+from ..shares import share_of
 from .distributed import ALONE, Processes
 from .hardware import autocast
 from .state import Plan
@@ -32,16 +32,6 @@ def build_optimizers(model: Model, plan: Plan, device: torch.device) -> Optimize
         )
         for group in model.groups()
     ]
-
-
-def own_rows(index: Tensor, generator: torch.Generator, processes: Processes) -> Tensor:
-    """Return which rows of a batch are this process's, and let the generator draw for them."""
-    share = processes.share(len(index))
-    if share is None:
-        return index
-    assert isinstance(generator, SharedGenerator)
-    generator.share = share
-    return share.own(index)
 
 
 class Stepper(Protocol):
@@ -94,7 +84,6 @@ class GradientStep:
         self.model.network.seed(generator)
 
     def step(self, batches: Batches, index: Tensor) -> Tensor:
-        index = own_rows(index, self.moment.generator, self.processes)
         x, target = batches.take(index)
         terms: dict[str, Tensor] = {}
         for group, optimizer in zip(self.groups, self.optimizers, strict=True):
@@ -132,7 +121,6 @@ class ClosureStep(GradientStep):
     """
 
     def step(self, batches: Batches, index: Tensor) -> Tensor:
-        index = own_rows(index, self.moment.generator, self.processes)
         x, target = batches.take(index)
         drawn = self.moment.generator.get_state()
         (group,), (optimizer,) = self.groups, self.optimizers
