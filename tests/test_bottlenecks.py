@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ def made(part: Bottleneck, shape: tuple[int, ...] = (3,)) -> BottleneckModule:
 
 def encoding(h: torch.Tensor, network: NetworkModule | None = None) -> Encoding:
     network = network or NetworkModule(nn.Identity(), nn.Identity(), (3,))
-    return Encoding(h, h, network.encoder, network.squared_jacobian, h)
+    return Encoding(h, network.encoder, partial(network.squared_jacobian, h), lambda: h)
 
 
 def terms_of(part: Bottleneck, loss: torch.Tensor, h: torch.Tensor, when: Moment) -> Terms:
@@ -71,7 +72,9 @@ def dense(seed: int = 0, **params: object) -> NetworkModule:
 
 
 def contraction(network: NetworkModule, x: torch.Tensor, probes: int = 1) -> torch.Tensor:
-    seen = Encoding(x, network.encoder(x), network.encoder, network.squared_jacobian, x)
+    seen = Encoding(
+        network.encoder(x), network.encoder, partial(network.squared_jacobian, x), lambda: x
+    )
     return made(Contractive(probes=probes)).draw(seen, moment()).costs["contraction"].value
 
 

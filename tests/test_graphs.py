@@ -49,7 +49,7 @@ def fit(stepper: Any, monkeypatch: pytest.MonkeyPatch, **keywords: Any) -> Autoe
 
 
 def graph_stepper(recorder: Recorder) -> Any:
-    def make(model: Any, optimizers: Any, plan: Any, device: torch.device) -> GraphStep:
+    def make(model: Any, optimizers: Any, plan: Any, device: torch.device, *_: Any) -> GraphStep:
         for group in optimizers[0].param_groups:
             group["capturable"] = True
         recorder.parameters = tuple(model.parameters())

@@ -61,7 +61,7 @@ def module(shape: tuple[int, ...] = (3,), **params: Any) -> GaussianModule:
 
 
 def encoding(h: Tensor) -> Encoding:
-    return Encoding(h, h, encoder(3), lambda x, generator, probes: x, h)
+    return Encoding(h, encoder(3), lambda generator, probes: h, lambda: h)
 
 
 def fit(bottleneck: str | Gaussian, **keywords: Any) -> Autoencoder:

@@ -55,7 +55,7 @@ def module(part: Bottleneck, *shape: int, seed: int = 0) -> Any:
 
 
 def drawn(bottleneck: Any, h: Tensor, seed: int = 0) -> Draw:
-    encoding = Encoding(h, h, lambda x: x, lambda x, generator, n: x, h)
+    encoding = Encoding(h, lambda x: x, lambda generator, n: h, lambda: h)
     draw: Draw = bottleneck.draw(encoding, Moment(torch.Generator().manual_seed(seed)))
     return draw
 

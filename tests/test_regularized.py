@@ -29,7 +29,7 @@ def seeded(seed: int = 0) -> Generator:
 
 
 def encoding(h: Tensor) -> Encoding:
-    return Encoding(h, h, lambda x: x, lambda x, generator, probes: x, h)
+    return Encoding(h, lambda x: x, lambda generator, probes: h, lambda: h)
 
 
 def fit(bottleneck: str | MMD | Adversarial, **keywords: Any) -> Autoencoder:

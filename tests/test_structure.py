@@ -14,14 +14,14 @@ FLOORS = [
     ["__init__", "__main__"],
     ["cli", "explorer"],
     ["recipes", "study"],
-    ["figures", "anomaly", "search", "codec", "restoration", "imputation", "latent"],
+    ["figures", "anomaly", "search", "codec", "restoration", "imputation", "latent", "arrow"],
     ["estimator"],
     ["persistence", "export", "evaluation", "summary", "fitted", "build"],
     ["training"],
     ["families"],
     ["model", "networks", "bottlenecks", "corruptions", "losses", "optimizers", "schedules"],
     ["datasets", "data"],
-    ["storage", "parts", "metrics", "errors", "version"],
+    ["storage", "parts", "metrics", "errors", "version", "shares", "launch"],
 ]
 """From the top down; rooms of one floor may use each other."""
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from . import recipes as recipes
     from .anomaly.detector import AnomalyDetector as AnomalyDetector
     from .anomaly.pyod import PyODAdapter as PyODAdapter
+    from .arrow import ArrowEncoder as ArrowEncoder
+    from .arrow import ArrowScorer as ArrowScorer
     from .codec.codec import Codec as Codec
     from .errors import DataError as DataError
     from .errors import DataWarning as DataWarning
@@ -48,6 +50,8 @@ _PARTS = {cls: table for table in FAMILIES.values() for cls in table.classes}
 _PACKAGES = ("datasets", "figures", "latent", "recipes")
 _HOMES = {
     "AnomalyDetector": "anomaly.detector",
+    "ArrowEncoder": "arrow",
+    "ArrowScorer": "arrow",
     "Autoencoder": "estimator",
     "Codec": "codec.codec",
     "Imputer": "imputation",

@@ -50,6 +50,7 @@ from .parts import is_whole, resolve
 from .schedules import Schedule
 from .summary import Summary, summarize
 from .training.checkpoint import Checkpoint
+from .training.distributed import processes
 from .training.hardware import find_device, memory_of
 from .training.loop import Trainer
 from .training.state import Record
@@ -324,10 +325,12 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             share = choose_validation(self.validation_fraction, batches)
             training, held_out = batches.split(share, generator)
         plan = make_plan(params, parts, len(training), fitted.model, fitted.seed)
-        trainer = self._continue(Trainer(fitted.model, plan), again=again)
+        trainer = self._continue(Trainer(fitted.model, plan, processes()), again=again)
         folder = None
-        if checkpoint is not None:
-            folder = Checkpoint(checkpoint, fingerprint(params, batches, given))
+        if checkpoint is not None or not trainer.processes.alone:
+            same = fingerprint(params, batches, given)
+            trainer.processes.require_same(same)
+            folder = None if checkpoint is None else Checkpoint(checkpoint, same)
         trainer.fit(training, held_out, folder, apart=given is not None)
         return self._finish(fitted, parts, trainer, training)
 
@@ -354,7 +357,9 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         fitted, parts, batches = self._begin(params, X, target, again=again)
         batches = batches.with_weights(weights)
         plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
-        trainer = self._continue(Trainer(fitted.model, plan), again=again)
+        trainer = self._continue(Trainer(fitted.model, plan, processes()), again=again)
+        if not trainer.processes.alone:
+            trainer.processes.require_same(fingerprint(params, batches, None))
         trainer.fit(batches, None)
         return self._finish(fitted, parts, trainer, batches)
 
@@ -377,7 +382,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.n_features_in_ = source.n_features
         self.columns_ = source.names
         parts = resolve_parts(params, source.space, wanted.space)
-        seed = as_seed(self.random_state)
+        seed = processes().from_first(lambda: as_seed(self.random_state))
         size = choose_latent_dim(self.latent_dim, source.n_features)
         device = find_device(str(self.device))
         check_size(parts, source.space, wanted.space, size, memory_of(device))
@@ -433,7 +438,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self._expose(fitted, parts)
         if trainer.stopped in ("interrupted", "diverged"):
             warning = trainer.message
-        if warning is not None and self.history_:
+        if warning is not None and self.history_ and trainer.processes.leads:
             warnings.warn(warning, TrainingWarning, stacklevel=3)
         return self
 

@@ -31,6 +31,7 @@ from .data.stream import Side, Stream
 from .errors import DataError, ParameterError
 from .model import Model
 from .networks.base import ACTIVATIONS
+from .training.distributed import ALONE, Processes
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -75,6 +76,8 @@ class Fitted:
     codes: Floats
     tables: Frequencies | None = None
     summary: dict[str, Any] = field(default_factory=dict)
+    processes: Processes = field(default=ALONE, init=False, repr=False, compare=False)
+    """Those that share out whatever rows the model is used on; each gets the whole result."""
 
     @property
     def code_shape(self) -> tuple[int, ...]:
@@ -365,7 +368,10 @@ class Fitted:
     def _applied(
         self, function: Callable[..., Tensor], *rows: Rows, finish: Finish | None = None
     ) -> NDArray[Any]:
-        return run(function, *rows, device=self.device, numbers=self.numbers, finish=finish)
+        return run(
+            function, *rows, device=self.device, numbers=self.numbers, finish=finish,
+            processes=self.processes,
+        )  # fmt: skip
 
 
 def known(target: Tensor, output: Tensor) -> Tensor:
@@ -397,6 +403,7 @@ def run(
     device: torch.device,
     numbers: int,
     finish: Finish | None = None,
+    processes: Processes = ALONE,
 ) -> NDArray[Any]:
     """Apply a function of batches to all rows; beyond the result it takes the memory of a block.
 
@@ -417,21 +424,28 @@ def run(
     finish
         What to make of a block of the function's values, row by row; by itself they are left, in
         float32.
+    processes
+        Those that share out the rows; each has to have all of them, and gets the whole result.
     """
     n, size = len(rows[0]), block_rows(numbers)
+    sizes = processes.blocks(n, size)
+    own = sizes[processes.rank]
+    # One without rows runs a block all the same, to know what a row's result looks like.
+    first = sum(sizes[: processes.rank]) if own else 0
+    last = first + own if own else min(size, n)
     result: NDArray[Any] | None = None
     with torch.no_grad():
-        for start in range(0, n, size):
-            stop = min(start + size, n)
+        for start in range(first, last, size):
+            stop = min(start + size, last)
             taken = [filled(each[start:stop], size).to(device) for each in rows]
             values = function(*taken)[: stop - start].detach()
             values = values.float() if values.is_floating_point() else values
             part = values.cpu().numpy() if finish is None else finish(values.cpu().numpy())
             if result is None:
-                result = np.empty((n, *part.shape[1:]), part.dtype)
-            result[start:stop] = part
+                result = np.empty((last - first, *part.shape[1:]), part.dtype)
+            result[start - first : stop - first] = part
     assert result is not None
-    return result
+    return result if processes.alone else processes.gathered(result[:own], sizes)
 
 
 def dead_units(model: Model, rows: list[Tensor]) -> dict[str, tuple[int, int]]:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from .corruptions.base import CorruptionModule
 from .errors import ParameterError
 from .losses.base import LossModule
 from .networks.base import Context, NetworkModule, Samples
+from .shares import Share, drawn_for
 
 
 class Group(NamedTuple):
@@ -264,24 +266,83 @@ class Model(nn.Module):
     ) -> tuple[Terms, Tensor, Tensor]:
         """Return the loss terms, the decoder's raw output, and the codes it was made of."""
         h, context = self.encode_seen(seen)
-        encoding = self._encoding(x, seen, h)
-        draw: Draw = self.bottleneck.draw(encoding, moment)
         if self.training:
             context = context._replace(target=target)
-        raw = self.network.decode(draw.z, context)
-        reconstruction = self._compared(raw, target)
-        return self.bottleneck.objective(reconstruction, encoding, draw, moment), raw, draw.z
+        share = self._shared(moment)
+        encoding = self._encoding(x, seen, h, share)
+        with drawn_together(moment, share):
+            draw: Draw = self.bottleneck.draw(encoding, moment)
+        z = draw.z if share is None else own_codes(draw.z, share)
+        raw = self.network.decode(z, context)
+        self.loss.share = moment.share
+        try:
+            reconstruction = self._compared(raw, target)
+        finally:
+            self.loss.share = None
+        if share is not None:
+            reconstruction = share.whole(reconstruction, 1)
+        with drawn_together(moment, share):
+            terms = self.bottleneck.objective(reconstruction, encoding, draw, moment)
+        return own_terms(terms, share), raw, z
+
+    def _shared(self, moment: Moment) -> Share | None:
+        """Return this process's share of a batch whose rows the bottleneck has to see together."""
+        return None if self.bottleneck.is_rowwise() else moment.share
 
     def _rival_terms(self, rival: Rival, x: Tensor, target: Tensor, moment: Moment) -> Terms:
         with torch.no_grad():
             seen = self.corruption(x, moment.generator)
             h, _ = self.network.encode(seen)
-        return rival.objective(self._encoding(x, seen, h), moment)
+        share = self._shared(moment)
+        encoding = self._encoding(x, seen, h, share)
+        with drawn_together(moment, share):
+            return own_terms(rival.objective(encoding, moment), share)
 
-    def _encoding(self, x: Tensor, seen: Tensor, h: Tensor) -> Encoding:
+    def _encoding(self, x: Tensor, seen: Tensor, h: Tensor, share: Share | None) -> Encoding:
+        """Return what the bottleneck may look at: of the rows of all processes, where they share.
+
+        Parameters
+        ----------
+        x, seen, h
+            Of this process's rows.
+        share
+            Which they are of those that the bottleneck sees; None where they are all of them.
+        """
         network = self.network
-        clean = self.corruption.present(x)
-        return Encoding(seen, h, network.encoder, network.squared_jacobian, clean)
+
+        def jacobian(generator: torch.Generator, probes: int) -> Tensor:
+            return network.squared_jacobian(seen, generator, probes)
+
+        def clean() -> Tensor:
+            return self.corruption.present(x)
+
+        if share is None:
+            return Encoding(h, network.encoder, jacobian, clean)
+
+        def whole_jacobian(generator: torch.Generator, probes: int) -> Tensor:
+            with drawn_for(generator, share):
+                return share.whole(jacobian(generator, probes))
+
+        return Encoding(
+            share.whole(h), network.encoder, whole_jacobian, lambda: share.whole(clean())
+        )
+
+
+def drawn_together(moment: Moment, share: Share | None) -> AbstractContextManager[None]:
+    """Return the context in which draws are for the rows of all processes, where they share."""
+    return nullcontext() if share is None else drawn_for(moment.generator, None)
+
+
+def own_codes(z: Tensor, share: Share) -> Tensor:
+    """Return a process's rows of codes (samples · n, ...), sample by sample."""
+    return share.own(z.view(-1, share.total, *z.shape[1:]), 1).flatten(0, 1)
+
+
+def own_terms(terms: Terms, share: Share | None) -> Terms:
+    """Return a process's rows of loss terms (n,)."""
+    if share is None:
+        return terms
+    return {name: share.own(value) for name, value in terms.items()}
 
 
 def repeated(target: Tensor, samples: int) -> Tensor:

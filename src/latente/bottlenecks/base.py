@@ -23,6 +23,7 @@ from torch import Generator, Tensor, nn
 from ..data.space import Shape
 from ..errors import DataError, ParameterError
 from ..parts import Part
+from ..shares import Share, share_of
 
 if TYPE_CHECKING:
     from .frequencies import Frequencies
@@ -57,6 +58,11 @@ class Moment(NamedTuple):
     """Whether costs of the batch as a whole count even so; else a sample's depend on it alone."""
 
     @property
+    def share(self) -> Share | None:
+        """Which rows of the batch are this process's; None for all of them."""
+        return share_of(self.generator)
+
+    @property
     def alone(self) -> bool:
         """Whether what a sample costs may not depend on the samples beside it."""
         return self.deterministic and not self.together
@@ -65,15 +71,13 @@ class Moment(NamedTuple):
 class Encoding(NamedTuple):
     """What a bottleneck may look at to make codes and to tell what they cost."""
 
-    x: Tensor
-    """The encoder's input, (n, *input_shape)."""
     h: Tensor
     """The encoder's output, (n, per_code · code_shape[0], *code_shape[1:])."""
     encode: Encode
     """The encoder, from x to h."""
-    jacobian: Callable[[Tensor, Generator, int], Tensor]
-    """The squared norm of its derivative: `NetworkModule.squared_jacobian`."""
-    clean: Tensor
+    jacobian: Callable[[Generator, int], Tensor]
+    """The squared norm of its derivative at the samples: `NetworkModule.squared_jacobian`."""
+    clean: Callable[[], Tensor]
     """The same samples uncorrupted, as the encoder sees them at use, (n, *input_shape)."""
 
 
@@ -155,6 +159,14 @@ class BottleneckModule(nn.Module):
     def __init__(self, code_shape: Shape) -> None:
         super().__init__()
         self.code_shape = code_shape
+
+    def is_rowwise(self) -> bool:
+        """Whether a row's code and costs depend on that row alone.
+
+        Random numbers are then drawn by `shares.per_row`. Where it is not so, every process of
+        several has the rows of the whole batch here, and else its own.
+        """
+        return False
 
     def spread(self) -> float | None:
         """Return the spread that numbers of the code should begin with; None for any."""

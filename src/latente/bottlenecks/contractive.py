@@ -46,6 +46,9 @@ class ContractiveModule(BottleneckModule):
         super().__init__(code_shape)
         self.weight, self.probes = float(part.weight), int(part.probes)
 
+    def is_rowwise(self) -> bool:
+        return True
+
     def draw(self, encoding: Encoding, moment: Moment) -> Draw:
-        norm = encoding.jacobian(encoding.x, moment.generator, self.probes)
+        norm = encoding.jacobian(moment.generator, self.probes)
         return Draw(encoding.h, {"contraction": Cost(norm, self.weight)})

@@ -168,6 +168,10 @@ class GaussianModule(BottleneckModule):
     def spread(self) -> float:
         return 1.0
 
+    def is_rowwise(self) -> bool:
+        # A learned prior passes its own inputs through the encoder, or is learned from all codes.
+        return self.part.tc == 1 and self.part.free_bits == 0 and self.part.prior == "standard"
+
     def begin(self, rows: Rows, encode: Encode, generator: Generator) -> None:
         self.prior.begin(rows)
 

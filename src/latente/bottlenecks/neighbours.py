@@ -105,7 +105,7 @@ class NeighbourEmbeddingModule(BottleneckModule):
         if moment.alone or self.known is None or len(self.known.rows) < 2:
             cost = encoding.h.new_zeros(len(encoding.h))
         else:
-            near = self.known.drawn(encoding.clean, self.k, moment.generator)
+            near = self.known.drawn(encoding.clean(), self.k, moment.generator)
             cost = pair_divergence(encoding.h.flatten(1), encoding.encode(near).flatten(1))
         return Draw(encoding.h, {"neighbours": Cost(cost, self.weight)})
 

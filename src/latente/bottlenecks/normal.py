@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Generator, Tensor
+
+from ..shares import per_row
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -23,7 +26,11 @@ def moments(h: Tensor) -> tuple[Tensor, Tensor]:
 
 def draws(mean: Tensor, log_variance: Tensor, samples: int, generator: Generator) -> Tensor:
     """Return ``μ + σ·ε`` with ε ~ N(0, I), (samples · n, *code_shape), sample by sample."""
-    noise = mean.new_empty((samples, *mean.shape)).normal_(generator=generator)
+
+    def draw(shape: Sequence[int]) -> Tensor:
+        return mean.new_empty(shape).normal_(generator=generator)
+
+    noise = per_row((samples, *mean.shape), generator, draw, axis=1)
     return noise.mul((0.5 * log_variance).exp()).add(mean).flatten(0, 1)
 
 

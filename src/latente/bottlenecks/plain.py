@@ -17,4 +17,11 @@ class Plain(Bottleneck):
     def build(
         self, code_shape: Shape, input_shape: Shape, generator: Generator
     ) -> BottleneckModule:
-        return BottleneckModule(code_shape)
+        return PlainModule(code_shape)
+
+
+class PlainModule(BottleneckModule):
+    """Passes h on."""
+
+    def is_rowwise(self) -> bool:
+        return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,7 @@ from torch.nn import functional
 
 from ..data.space import Shape
 from ..parts import is_number, require
+from ..shares import per_row
 from .base import (
     Bottleneck,
     BottleneckModule,
@@ -117,9 +119,19 @@ class RoundedModule(BottleneckModule):
             z = self.code(encoding.h)
         else:
             h = encoding.h.float()
-            noise = h.new_empty(h.shape).uniform_(-0.5, 0.5, generator=moment.generator)
-            z = h + self.step * noise
+            z = h + self.step * self.noise(h, moment.generator)
         return Draw(z, {"bits": Cost(self.prior(z / self.step), self.weight)})
+
+    def noise(self, h: Tensor, generator: Generator) -> Tensor:
+        """Draw from U(-½, ½) for each number."""
+
+        def draw(shape: Sequence[int]) -> Tensor:
+            return h.new_empty(shape).uniform_(-0.5, 0.5, generator=generator)
+
+        return per_row(h.shape, generator, draw)
+
+    def is_rowwise(self) -> bool:
+        return True
 
     def code_cost(self, z: Tensor) -> Tensor:
         bits: Tensor = self.prior(z / self.step)

@@ -47,6 +47,9 @@ class SparseModule(BottleneckModule):
         super().__init__(code_shape)
         self.weight = weight
 
+    def is_rowwise(self) -> bool:
+        return True
+
     def draw(self, encoding: Encoding, moment: Moment) -> Draw:
         sparsity = encoding.h.float().abs().flatten(1).sum(1)
         return Draw(encoding.h, {"sparsity": Cost(sparsity, self.weight)})

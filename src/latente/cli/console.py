@@ -11,21 +11,25 @@ import json
 import math
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 import typer
 
 from ..errors import LatenteError, ParameterError, printable
+from ..launch import rank
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 FAILED = 1
 WRONG = 2
+FIRST_SPEAKS = 2.0
+"""Seconds that other processes than the first wait before they tell an error."""
 UNFOLDED = 2000
 """Width of a table that is not for a terminal."""
 
@@ -39,7 +43,10 @@ class CallError(LatenteError):
 
 
 def say(message: object) -> None:
-    """Print a message on stderr, without the control characters of what it takes from files."""
+    """Print a message on stderr, without the control characters of what it takes from files.
+
+    Of several processes only the first is heard: `quietly`.
+    """
     lines = str(message).split("\n")
     typer.echo("latente: " + "\n".join(map(printable, lines)), err=True)
 
@@ -118,6 +125,16 @@ def formatted(value: object) -> Any:
 def plural(noun: str, n: int, *, count: bool = False) -> str:
     """Return a noun in the form that goes with n, with the count before it if asked for."""
     return (f"{n:,} " if count else "") + noun + ("" if n == 1 else "s")
+
+
+@contextmanager
+def quietly(quiet: bool) -> Iterator[None]:
+    """Print nothing where another process speaks; only `leave` does, past this."""
+    if not quiet:
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+        yield
 
 
 @contextmanager
@@ -220,7 +237,15 @@ def errors_as_sentences() -> Iterator[None]:
 
 
 def leave(message: object, code: int) -> NoReturn:
-    """Print why, and leave with an exit code."""
+    """Print why, and leave with an exit code.
+
+    What ends all of several processes is told by the first: torchrun ends the others meanwhile.
+    What ends another one alone, that one tells.
+    """
+    if rank():
+        time.sleep(FIRST_SPEAKS)
+        sys.stderr = sys.__stderr__
+        message = f"process {rank()}: {message}"
     say(message)
     raise typer.Exit(code) from None
 

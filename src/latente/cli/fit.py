@@ -11,6 +11,7 @@ import typer
 
 from ..errors import ParameterError
 from ..families import FAMILIES
+from ..launch import rank
 from .console import FAILED, answer, plural, print_facts, say
 from .data import READING, Data, Json, Output, as_table, open_data, with_options
 from .info import facts_of, print_terms
@@ -67,6 +68,7 @@ def fit(
     Trains on the data set's training part; where it has a test part, the error on that is reported.
     A part is a name or a call, such as --bottleneck "gaussian(beta=4)" or --network
     "dense(hidden=[128, 64])"; `latente parts` lists them all. Ctrl-C keeps what was learned.
+    Under torchrun, several processes make one fit.
     """
     path = check_output(output, (SUFFIX,))
     reading = {name: options.pop(name) for name in READING}
@@ -90,6 +92,8 @@ def fit(
     with naming_file(config, call.from_file):
         model.fit(dataset.X, **fit_keywords(call, clean, held_out))
     seconds = time.perf_counter() - begun
+    if rank():
+        return
     if dataset.names is not None:
         model.columns_ = list(dataset.names)
     model.save(path)

@@ -13,7 +13,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from .console import called_with, errors_as_sentences, waiting
+from ..launch import is_launched, rank
+from .console import CallError, called_with, errors_as_sentences, quietly, waiting
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
     "fit": ("Train", "fit", "Train an autoencoder on data and save it."),
@@ -59,6 +60,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 In its module, the command is a function of its name, or a dictionary of functions: sub-commands.
 """
+SHARED = ("fit", "encode", "reconstruct", "score")
+"""Commands that several processes do together, as torchrun starts them."""
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 HelpRows = Iterable[tuple[str | None, tuple[str, str]]]
@@ -129,7 +132,11 @@ class Commands(CommandGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _, rest = super().resolve_command(ctx, args)
-        ctx.with_resource(waiting(not {"-q", "--quiet"} & set(rest)))
+        if is_launched() and name not in SHARED:
+            raise CallError(
+                f"`latente {name}` works in one process; torchrun is for {', '.join(SHARED)}"
+            )
+        ctx.with_resource(waiting(rank() == 0 and not {"-q", "--quiet"} & set(rest)))
         return name, load(name) if name else None, rest
 
     def invoke(self, ctx: Any) -> Any:
@@ -194,4 +201,5 @@ def latente(
 
 def main() -> None:
     """Run the command line: the console script ``latente``."""
-    app()
+    with quietly(rank() > 0):
+        app()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..errors import DataError
+from ..launch import is_launched, rank
 from .console import CallError, answer, print_table, say
 from .data import (
     READING,
@@ -85,14 +86,18 @@ def encode(
     stdout.
     """
     path = check_output(output, TABLES)
-    autoencoder = open_model(model)
+    autoencoder = open_shared(model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
     names = autoencoder.get_feature_names_out()
     parts = parts_of(rows.X, path)
     if parts is not None:
-        deliver_parts("codes", map(autoencoder.transform, parts), len(rows), path, names, json=json)
+        deliver_parts(
+            "codes", heard(map(autoencoder.transform, parts)), len(rows), path, names, json=json
+        )
         return
     codes = autoencoder.transform(rows.X)
+    if rank():
+        return
     deliver("codes", codes, path, json, autoencoder, columns=names)
 
 
@@ -133,11 +138,12 @@ def reconstruct(
     are written into a folder may be of any size: larger ones go through the model in tiles.
     """
     path = check_output(output, ANYTHING)
-    autoencoder = open_model(model)
+    autoencoder = open_shared(model)
     if path is not None and format_of(path) == FOLDER and reading["size"] is None:
         root = Path(data).expanduser()
         pictures = restored_singly(root, autoencoder)[:limit]
         if pictures:
+            require_alone("pictures of a folder that are restored one by one")
             paths = [os.path.relpath(picture, root) for picture in pictures]
             write_pictures(restored(autoencoder, pictures, root, mask), path, paths)
             found = {"rows": len(pictures), "output": path}
@@ -147,7 +153,7 @@ def reconstruct(
     missing = None if mask is None else masks_of_rows(mask, len(rows))
     parts = None if mask is not None else parts_of(rows.X, path)
     if parts is not None:
-        restored_parts = map(autoencoder.reconstruct, parts)
+        restored_parts = heard(map(autoencoder.reconstruct, parts))
         own = autoencoder.fitted_.target is autoencoder.fitted_.input
         columns = (autoencoder.columns_ or ()) if own else ()
         deliver_parts(
@@ -156,6 +162,8 @@ def reconstruct(
         )  # fmt: skip
         return
     values = autoencoder.reconstruct(rows.X, missing)
+    if rank():
+        return
     names = rows.file_names(data)
     deliver("reconstructed", values, path, json, autoencoder, names=names, escape=escape_formulas)
 
@@ -180,9 +188,11 @@ def score(
     import numpy as np
 
     path = check_output(output, TABLES)
-    autoencoder = open_model(model)
+    autoencoder = open_shared(model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
     scores = autoencoder.score_samples(rows.X)
+    if rank():
+        return
     if path is not None:
         write_values(scores, path, ("score",))
         say(f"scores: {len(scores)} → {path}")
@@ -218,6 +228,31 @@ def export(model: Model, output: Folder, json: Json = False) -> None:
     check_names(folder, ("encoder.onnx", "decoder.onnx"))
     files = open_model(model).export_onnx(folder)
     answer({"output": files}, json, lambda: typer.echo("\n".join(map(str, files))))
+
+
+def open_shared(path: str) -> Autoencoder:
+    """Read the model in a file; processes that torchrun started share out the rows it works on."""
+    model = open_model(path)
+    if is_launched():
+        from ..training.distributed import processes
+
+        model.fitted_.processes = processes()
+    return model
+
+
+def heard(parts: Iterator[Any]) -> Iterator[Any]:
+    """Return results part by part; a process that does not write works on all, and leaves."""
+    if rank():
+        for _ in parts:
+            pass
+        raise typer.Exit
+    return parts
+
+
+def require_alone(what: str) -> None:
+    """Raise `CallError` where several processes would do the same."""
+    if is_launched():
+        raise CallError(f"torchrun does not go with {what}; leave torchrun out")
 
 
 def restored_singly(folder: Path, model: Autoencoder) -> list[Path]:

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 from ..data.space import Bounds, Shape, Space
 from ..errors import ParameterError
 from ..parts import Part, is_number, require, resolve
+from ..shares import per_row
 from . import CORRUPTIONS
 
 Range = float | tuple[float, float]
@@ -302,9 +303,22 @@ def level(value: Range, x: Tensor, generator: Generator) -> float | Tensor:
     return low if low == high else draw(value, x, generator, x.dim())
 
 
-def uniform(shape: Shape, x: Tensor, generator: Generator) -> Tensor:
-    """Draw uniformly from [0, 1), on the device and of the type of a batch."""
-    return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
+def uniform(shape: Shape, x: Tensor, generator: Generator, axis: int = 0) -> Tensor:
+    """Draw uniformly from [0, 1) for the rows of a batch, on its device and of its type."""
+
+    def draw(shape: Sequence[int]) -> Tensor:
+        return torch.rand(shape, generator=generator, device=x.device, dtype=x.dtype)
+
+    return per_row(shape, generator, draw, axis)
+
+
+def normal_like(x: Tensor, generator: Generator, mean: float = 0.0, std: float = 1.0) -> Tensor:
+    """Draw from N(mean, std²) for each value of a batch."""
+
+    def draw(shape: Sequence[int]) -> Tensor:
+        return x.new_empty(shape).normal_(mean, std, generator=generator)
+
+    return per_row(x.shape, generator, draw)
 
 
 def uniform_per_pixel(x: Tensor, generator: Generator) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from ..data.space import Space
 from ..errors import ParameterError
-from .base import Corruption, CorruptionModule, Range, ends, require_range
+from .base import Corruption, CorruptionModule, Range, ends, require_range, uniform
 
 MOST_ROWS, LEAST_ROWS, MOST_WORK = 4096, 256, 2**31
 """Training rows that the factor analysis is learned from; rows × features × factors² at most."""
@@ -232,8 +232,8 @@ class GapsModule(CorruptionModule):
 
     def forward(self, x: Tensor, generator: Generator) -> Tensor:
         low, high = self.rate
-        rate = low + (high - low) * torch.rand((len(x), 1), generator=generator, device=x.device)
-        drawn = torch.rand((len(x), self.groups), generator=generator, device=x.device)
+        rate = low + (high - low) * uniform((len(x), 1), x, generator)
+        drawn = uniform((len(x), self.groups), x, generator)
         hidden = (drawn < rate).index_select(1, self.group).view_as(x)
         return self._seen(x, x.isnan() | hidden)
 

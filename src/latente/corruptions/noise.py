@@ -21,6 +21,7 @@ from .base import (
     Range,
     ends,
     level,
+    normal_like,
     require_range,
     uniform_per_pixel,
 )
@@ -72,9 +73,9 @@ class GaussianNoiseModule(CorruptionModule):
     def forward(self, x: Tensor, generator: Generator) -> Tensor:
         std = level(self.std, x, generator)
         if isinstance(std, float):
-            noisy = torch.empty_like(x).normal_(self.mean, std, generator=generator).add_(x)
+            noisy = normal_like(x, generator, self.mean, std).add_(x)
         else:
-            noise = torch.empty_like(x).normal_(generator=generator)
+            noise = normal_like(x, generator)
             noisy = noise.mul_(std).add_(self.mean).add_(x)
         return noisy if self.clip is None else noisy.clamp_(*self.clip)
 

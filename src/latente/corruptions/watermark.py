@@ -120,7 +120,7 @@ def placed(mark: Tensor, scale: Tensor, x: Tensor, generator: Generator) -> Tens
     slope = mark.shape[-2] / mark.shape[-1] * width / height
     wide = scale.flatten().clamp(max=1 / slope)
     tall = wide * slope
-    across, down = (2 * uniform((2, len(x)), x, generator) - 1).unbind(0)
+    across, down = (2 * uniform((2, len(x)), x, generator, axis=1) - 1).unbind(0)
     zero = torch.zeros_like(wide)
     moves = torch.stack(
         [

@@ -170,6 +170,26 @@ class Batches:
         for index in torch.split(order, size):
             yield self, index
 
+    def shared_epoch(
+        self, generator: torch.Generator, size: int, rank: int, world: int
+    ) -> Generator[tuple[Batches, Tensor, list[int]]]:
+        """Yield the steps of an epoch to one of several processes: of each batch, its rows.
+
+        Beside them, how many of the batch each process has; one without any gets a row all the
+        same.
+
+        Parameters
+        ----------
+        generator, size
+            As for `epoch`.
+        rank, world
+            Which process, and how many there are.
+        """
+        for part, index in self.epoch(generator, size):
+            sizes = even_parts(len(index), world)
+            first = min(sum(sizes[:rank]), len(index) - 1)
+            yield part, index[first : first + max(sizes[rank], 1)], sizes
+
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of those rows; one tensor twice where they are the same."""
         x = self.convert(self.x.index_select(0, index))
@@ -208,6 +228,12 @@ class Batches:
         target = None if self.target is None else self.target[index]
         weights = None if self.weights is None else of_mean_one(self.weights[index])
         return Batches(self.x[index], self.convert, target, self.convert_target, weights)
+
+
+def even_parts(rows: int, world: int) -> list[int]:
+    """Return how many of some rows each process has: as many as the others, the last ones fewer."""
+    each = -(-rows // world)
+    return [min(max(rows - rank * each, 0), each) for rank in range(world)]
 
 
 def of_mean_one(weights: Tensor) -> Tensor | None:

@@ -58,7 +58,7 @@ class Order:
         return np.array([self.sizes[lane].sum() for lane in self.lanes], np.int64)
 
     def lanes_of(self, rank: int, world: int) -> list[int]:
-        """Return the lanes that one of several processes serves.
+        """Return the lanes that one of several processes serves: neighbours, in order of rank.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class Order:
                 f"{world} processes share {len(self.lanes)} lanes of streamed rows; "
                 f"start at most {len(self.lanes)}"
             )
-        return list(range(rank, len(self.lanes), world))
+        return [int(lane) for lane in np.array_split(np.arange(len(self.lanes)), world)[rank]]
 
     def shares(self, size: int) -> Iterator[Integers]:
         """Yield for each batch of an epoch how many rows it takes from each lane.

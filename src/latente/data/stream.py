@@ -381,6 +381,28 @@ class Stream:
                 for index in indices:
                     yield part, index.to(self.device)
 
+    def shared_epoch(
+        self, generator: torch.Generator, size: int, rank: int, world: int
+    ) -> Generator[tuple[Batches, Tensor, list[int]]]:
+        """Yield the steps of an epoch to one of several processes, as `Batches.shared_epoch` does.
+
+        Only the rows of its lanes are read.
+
+        Parameters
+        ----------
+        generator, size
+            As for `epoch`.
+        rank, world
+            Which process, and how many there are.
+        """
+        lanes = [self.order.lanes_of(each, world) for each in range(world)]
+        with closing(self.of_rank(rank, world).epoch(generator, size)) as steps:
+            for (part, index), share in zip(steps, self.order.shares(size), strict=True):
+                sizes = [int(share[each].sum()) for each in lanes]
+                if not len(index):
+                    part, index = self.sample, index.new_zeros(1)
+                yield part, index, sizes
+
     def _on_device(self, rows: list[Tensor | None]) -> Batches:
         """Return a chunk on the device: on a graphics card always at the same place.
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from ..data.space import Space
 from ..errors import ParameterError
 from ..parts import Part, require
+from ..shares import Share
 
 LEAST_CHANCE = 0.01
 """`LossModule.inverse` of a sigmoid starts from values at least so far from 0 and 1."""
@@ -87,6 +88,13 @@ class LossModule(nn.Module, ABC):
         self.shape = space.shape
         self.activation = activation
         self.per_value = per_value
+
+    share: Share | None = None
+    """Which rows of a batch are this process's, while they are compared; None for all of them."""
+
+    def mean_of_rows(self, own: Tensor) -> Tensor:
+        """Return the mean over the rows of a batch of what is a mean over this process's."""
+        return own if self.share is None else self.share.mean(own)
 
     def output(self, raw: Tensor) -> Tensor:
         """Return x̂ (n, *shape), in the model's scale, of the decoder's raw output."""

@@ -120,7 +120,7 @@ class ColoursModule(LossModule):
         wanted, tint = separated(target)
         shares = self._memberships(tint)
         if self.training and torch.is_grad_enabled():
-            self._remember(shares)
+            self._remember(self.mean_of_rows(shares.mean((0, 2, 3))))
         light = ((brightness - wanted) / BRIGHTNESS).square() / 2
         weight = (shares * self._weights()[:, None, None]).sum(1, keepdim=True)
         choice = -(shares * scores.log_softmax(1)).sum(1, keepdim=True) * weight
@@ -144,7 +144,7 @@ class ColoursModule(LossModule):
 
     @torch.no_grad()
     def _remember(self, shares: Tensor) -> None:
-        self.frequency.lerp_(shares.mean((0, 2, 3)), 1 - MEMORY)
+        self.frequency.lerp_(shares, 1 - MEMORY)
 
 
 def spiral(n: int) -> Tensor:

@@ -11,6 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -19,6 +20,7 @@ from torch import Generator, Tensor, nn
 from ..data.space import Shape, Space
 from ..errors import ParameterError
 from ..parts import Part, is_whole, listed, require
+from ..shares import per_row
 
 ACTIVATIONS: dict[str, str] = {
     "identity": "Identity",
@@ -260,10 +262,18 @@ class NetworkModule(nn.Module):
             h = self.encoder(x)
             norms = []
             for _ in range(probes):
-                v = torch.empty_like(h).normal_(generator=generator)
+                v = per_row(h.shape, generator, partial(_normal, h, generator))
                 (product,) = torch.autograd.grad(h, x, v, create_graph=True, retain_graph=True)
                 norms.append(product.square().flatten(1).sum(1))
             return torch.stack(norms).mean(0)
+
+
+def _normal(like: Tensor, generator: Generator, shape: Sequence[int]) -> Tensor:
+    return like.new_empty(shape).normal_(generator=generator)
+
+
+def _uniform(like: Tensor, generator: Generator | None, shape: Sequence[int]) -> Tensor:
+    return torch.rand(shape, generator=generator, device=like.device)
 
 
 class Dropout(nn.Module):
@@ -284,7 +294,7 @@ class Dropout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
             return x
-        drawn = torch.rand(x.shape, generator=self.generator, device=x.device)
+        drawn = per_row(x.shape, self.generator, partial(_uniform, x, self.generator))
         return x * (drawn >= self.rate) / (1 - self.rate)
 
     def __getstate__(self) -> dict[str, object]:

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from .. import launch
 from ..data.memory import physical_memory
 from ..errors import ParameterError
 
@@ -32,6 +33,8 @@ def find_device(name: str) -> torch.device:
     ParameterError
         If there is no such device here.
     """
+    if launch.is_launched() and name in ("auto", "cuda"):
+        return _own_device(name)
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
@@ -44,6 +47,21 @@ def find_device(name: str) -> torch.device:
             f"device={name!r} is not to be had here; use 'auto', 'cpu', or one of "
             f"{', '.join(_gpus()) or 'no GPU: none was found'}"
         ) from None
+    return device
+
+
+def _own_device(name: str) -> torch.device:
+    """Return the device of a process that torchrun started: the GPU of its number, or the CPU."""
+    gpus, number = torch.cuda.device_count(), launch.local_rank()
+    if gpus == 0 and name == "auto":
+        return torch.device("cpu")
+    if number >= gpus:
+        raise ParameterError(
+            f"device={name!r}: torchrun started more processes on this machine than it has GPUs "
+            f"({gpus}); start one for each, or use device='cpu'"
+        )
+    device = torch.device("cuda", number)
+    torch.cuda.set_device(device)
     return device
 
 

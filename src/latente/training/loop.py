@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -24,12 +24,20 @@ from ..data.batches import Batches
 from ..data.stream import Stream
 from ..errors import FileError, ParameterError, TrainingError
 from ..model import Model
+from ..shares import SharedGenerator, share_of
 from .checkpoint import Checkpoint, FormError, require_form
+from .distributed import ALONE, Processes, require_rowwise
 from .hardware import autocast, is_out_of_memory, is_small, one_thread
 from .precision import faster_precision
 from .progress import Progress
 from .state import Plan, Record, TrainingState
-from .steps import ClosureStep, GradientStep, Optimizers, Stepper, build_optimizers
+from .steps import (
+    ClosureStep,
+    GradientStep,
+    Optimizers,
+    Stepper,
+    build_optimizers,
+)
 
 LOOK_EVERY = 200
 """Steps between two looks at the losses: each look waits for the device."""
@@ -63,11 +71,16 @@ class Trainer:
         On the device it is trained on.
     plan
         How to train.
+    processes
+        Those that share every batch; all make the same fit.
     """
 
-    def __init__(self, model: Model, plan: Plan) -> None:
+    def __init__(self, model: Model, plan: Plan, processes: Processes = ALONE) -> None:
         self.model = model
         self.plan = plan
+        self.processes = processes
+        if not processes.alone:
+            require_rowwise(model)
         self.device = next(model.parameters()).device
         if len(model.groups()) > 1 and plan.optimizer.whole:
             raise ParameterError(
@@ -104,12 +117,15 @@ class Trainer:
         FileError
             If the checkpoint is damaged or of another fit, or another fit uses its folder.
         """
-        small = self.device.type == "cpu" and is_small(self.model, self.plan.batch_size)
+        rows = -(-self.plan.batch_size // self.processes.size)
+        small = self.device.type == "cpu" and is_small(self.model, rows)
         with (
             one_thread() if small else nullcontext(),
-            nullcontext() if checkpoint is None else checkpoint.fitting(),
+            ExitStack() as held,
             self._attended(batches),
         ):
+            if checkpoint is not None:
+                self.processes.from_first(lambda: held.enter_context(checkpoint.fitting()))
             self._fit(batches, validation, checkpoint)
             if validation is not None and not apart and self.state.stands_at_start():
                 self._begin([batches, validation])
@@ -119,18 +135,23 @@ class Trainer:
         self, batches: Batches | Stream, validation: Batches | None, checkpoint: Checkpoint | None
     ) -> None:
         self._schedule(len(batches))
-        saved = None if checkpoint is None else checkpoint.load()
+        saved = None
+        if checkpoint is not None:
+            saved = self.processes.from_first(checkpoint.load)
         self._choose_precision(batches, saved)
         if self.state.epoch == 0 and self._begin([batches]) and validation is not None:
             self._remember(validation, len(batches))
         if checkpoint is not None and saved is not None:
             self._resume(checkpoint, saved)
         self.stopped, self.message = None, ""
-        stepper = make_stepper(self.model, self.optimizers, self.plan, self.device)
-        with Progress(self.plan.verbose, self.plan.epochs, self.state.epoch) as progress:
+        stepper = make_stepper(self.model, self.optimizers, self.plan, self.device, self.processes)
+        verbose = self.plan.verbose if self.processes.leads else 0
+        with Progress(verbose, self.plan.epochs, self.state.epoch) as progress:
             try:
                 self._epochs(batches, validation, stepper, checkpoint, progress)
             except KeyboardInterrupt:
+                if not self.processes.alone:  # the others wait for this one's rows
+                    raise
                 self._interrupted()
             except Diverged as bad:
                 self._diverged(bad)
@@ -177,16 +198,23 @@ class Trainer:
             record["samples_per_second"] = len(batches) / record["seconds"]
             self._close(record, losses)
             progress.epoch(record)
-            for callback in self.plan.callbacks:
-                callback.on_epoch_end(self.state)
+            self.processes.follow_first(list(self.model.buffers()))
+            self.state.stop = self.processes.from_first(self._called_back)
             last = self.state.epoch >= self.plan.epochs or self.state.stop
-            if checkpoint is not None and (last or time.monotonic() - written > CHECKPOINT_SECONDS):
+            due = last or time.monotonic() - written > CHECKPOINT_SECONDS
+            if checkpoint is not None and due and self.processes.leads:
                 checkpoint.save(self.to_dict())
                 written = time.monotonic()
             if self.state.stop:
                 self.stopped = "callback"
                 self.message = f"a callback ended the fit after epoch {self.state.epoch}"
                 return
+
+    def _called_back(self) -> bool:
+        """Tell the callbacks of an epoch, and return whether one of them ends the fit."""
+        for callback in self.plan.callbacks:
+            callback.on_epoch_end(self.state)
+        return bool(self.state.stop)
 
     def _begin(self, parts: Sequence[Batches | Stream]) -> bool:
         """Let network and bottleneck look at rows before the first step.
@@ -195,7 +223,9 @@ class Trainer:
         """
         generator = self._seeded(FIRST_STREAM)
         with torch.no_grad():
-            return self.model.begin(partial(self._drawn, parts, generator), generator)
+            begun = self.model.begin(partial(self._drawn, parts, generator), generator)
+        self.processes.follow_first([*self.model.parameters(), *self.model.buffers()])
+        return begun
 
     @contextmanager
     def _attended(self, batches: Batches | Stream) -> Iterator[None]:
@@ -236,7 +266,7 @@ class Trainer:
         stepper.start(generator, self.clock)
         # One tensor for all steps: small ones that live on would break up the memory of large ones.
         rows = torch.empty(steps, 0, device=self.device)
-        with closing(batches.epoch(generator, size)) as taken:
+        with closing(self.processes.epoch(batches, generator, size)) as taken:
             for i, (part, index) in enumerate(taken):
                 row = stepper.step(part, index)
                 rows = rows if i else row.new_empty(steps, len(row))
@@ -263,14 +293,18 @@ class Trainer:
         warm-up has not ended, so that epochs can be compared.
         """
         self.model.eval()
-        moment = Moment(self._seeded(VALIDATION_STREAM))
+        generator = self._seeded(VALIDATION_STREAM)
+        moment = Moment(generator)
         found: dict[str, list[Tensor]] = {}
         index = torch.arange(len(validation), device=self.device)
         with torch.no_grad(), autocast(self.device, self.plan.precision):
             for part in torch.split(index, max(self.plan.batch_size, 512)):
-                terms = self.model.objective(*validation.take(part), moment)
+                own = self.processes.own_rows(part, generator)
+                terms = self.model.objective(*validation.take(own), moment)
+                share = share_of(generator)
                 for name, value in terms.items():
-                    term = validation.weighted(value.detach(), part)
+                    term = validation.weighted(value.detach(), own)
+                    term = term if share is None else share.whole(term.float())
                     found.setdefault(name, []).append(term)
         losses = {name: torch.cat(values).cpu().double() for name, values in found.items()}
         means = {name: float(values.mean()) for name, values in losses.items()}
@@ -363,9 +397,10 @@ class Trainer:
         """Return an error that says which batch size would fit, found by trying."""
         size = self.plan.batch_size
         self._forget_gradients()
-        fits = min(size, len(batches)) // 2
+        fits = min(size, len(batches)) // self.processes.size // 2
         while fits >= 1 and not self._fits(batches, fits):
             fits //= 2
+        fits *= self.processes.size
         advice = f"batch_size={fits} fits" if fits else "not even one row at a time fits"
         return TrainingError(f"{self.device} is out of memory at batch_size={size}; {advice}")
 
@@ -386,13 +421,15 @@ class Trainer:
             self._forget_gradients()
         return True
 
-    def _seeded(self, stream: int) -> torch.Generator:
+    def _seeded(self, stream: int) -> SharedGenerator:
         """Return a generator for one stream: an epoch's number, or the validation's.
 
         Every epoch starts from its own seed, so that a resumed fit needs no generator's state.
         """
         word = np.random.SeedSequence([self.plan.seed, stream]).generate_state(1, np.uint64)[0]
-        return torch.Generator(self.device).manual_seed(int(word >> np.uint64(1)))
+        generator = SharedGenerator(self.device)
+        generator.manual_seed(int(word >> np.uint64(1)))
+        return generator
 
     def _forget_gradients(self) -> None:
         for optimizer in self.optimizers:
@@ -420,7 +457,11 @@ class Trainer:
         if self.plan.precision == "auto":
             precision = None if saved is None else saved.get("precision")
             if precision not in ("float32", "bf16"):
-                precision = faster_precision(self.model, self.plan, batches)
+                rows = -(-self.plan.batch_size // self.processes.size)
+                plan = replace(self.plan, batch_size=rows)
+                precision = self.processes.from_first(
+                    lambda: faster_precision(self.model, plan, batches)
+                )
             self.plan = replace(self.plan, precision=precision)
 
     def _resume(self, checkpoint: Checkpoint, saved: dict[str, Any]) -> None:
@@ -465,10 +506,18 @@ class Trainer:
             require_form(state, like[number], f"the optimiser's state of parameter {number}")
 
 
-def make_stepper(model: Model, optimizers: Optimizers, plan: Plan, device: torch.device) -> Stepper:
-    """Return the way to step that suits the optimiser and the device."""
+def make_stepper(
+    model: Model,
+    optimizers: Optimizers,
+    plan: Plan,
+    device: torch.device,
+    processes: Processes = ALONE,
+) -> Stepper:
+    """Return the way to step that suits the optimiser, the device and the processes."""
     if plan.optimizer.whole:
-        return ClosureStep(model, optimizers, plan, device)
+        return ClosureStep(model, optimizers, plan, device, processes)
+    if not processes.alone:
+        return GradientStep(model, optimizers, plan, device, processes)
     if device.type == "cuda" and model.corruption.is_recordable():
         from .graphs import GraphStep
 

@@ -11,6 +11,8 @@ from torch import Tensor
 from ..bottlenecks.base import Moment
 from ..data.batches import Batches
 from ..model import Group, Model
+from ..shares import share_of
+from .distributed import ALONE, Processes
 from .hardware import autocast
 from .state import Plan
 
@@ -56,11 +58,19 @@ class GradientStep:
         One for each of the model's groups, in their order.
     plan, device
         How and where to train.
+    processes
+        Those that share every batch.
     """
 
     def __init__(
-        self, model: Model, optimizers: Optimizers, plan: Plan, device: torch.device
+        self,
+        model: Model,
+        optimizers: Optimizers,
+        plan: Plan,
+        device: torch.device,
+        processes: Processes = ALONE,
     ) -> None:
+        self.processes = processes
         self.model = model
         self.groups = model.groups()
         self.optimizers = optimizers
@@ -87,10 +97,16 @@ class GradientStep:
         with autocast(self.device, self.precision):
             terms = group.objective(x, target, self.moment)
         means = {name: mean(term) for name, term in terms.items()}
+        share = share_of(self.moment.generator)
+        if share is not None:
+            means = {name: share.weight * mean for name, mean in means.items()}
         next(iter(means.values())).backward()  # type: ignore[no-untyped-call]
+        means = {name: mean.detach() for name, mean in means.items()}
+        if share is not None:
+            means = self.processes.add_gradients(group.parameters, means)
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(group.parameters, self.clip)
-        return {name: mean.detach() for name, mean in means.items()}
+        return means
 
     def reported(self, terms: dict[str, Tensor]) -> Tensor:
         """Return the means of the terms as one tensor, their names kept."""

@@ -1,0 +1,435 @@
+"""Several processes that fit one model, on one machine or many, as `torchrun` starts them.
+
+::
+
+    batch ──own rows──▶ terms ──backward──▶ gradients ──sum over processes──▶ the same step in each
+
+A batch is that of all processes together, so that their number changes nothing but the time: every
+process works on its share of the rows, the gradients are summed, and all take one step. What a fit
+decides beside that (seed, precision, what a checkpoint holds, when a callback ends it) is decided
+by the first process. https://docs.pytorch.org/docs/stable/elastic/run.html
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .. import errors
+from ..data.batches import Batches, even_parts
+from ..data.stream import Stream
+from ..errors import DataError, LatenteError, ParameterError, TrainingError
+from ..launch import is_launched
+from ..shares import Share, SharedGenerator
+from ..storage.packing import pack, unpack
+from .checkpoint import flatten
+from .hardware import is_out_of_memory
+
+T = TypeVar("T")
+
+TIMEOUT = "LATENTE_TIMEOUT"
+"""Environment variable: seconds that a process waits for another before it gives up."""
+PATIENCE = 600.0
+ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
+"""In the text of an object that has no text of its own: it differs from process to process."""
+MEETING = 0.02
+"""Seconds between two looks for the others at the start."""
+SHOWN = 3
+"""Differences that a refusal names."""
+
+
+class Processes:
+    """The processes of one fit, seen from one of them.
+
+    Parameters
+    ----------
+    rank, size
+        The number of this process, from 0, and how many there are.
+    control
+        Their group for what is no tensor on a device; None for a process alone.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1, control: Any = None) -> None:
+        self.rank, self.size, self.control = rank, size, control
+        self.bytes = 0
+        """That this process gave to the others so far."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the first process, which writes, prints and decides."""
+        return self.rank == 0
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is no other process."""
+        return self.size == 1
+
+    def share(self, rows: int) -> Share | None:
+        """Return this process's share of a batch of so many rows; None for all of it."""
+        if self.alone:
+            return None
+        return self.share_of_sizes(even_parts(rows, self.size))
+
+    def epoch(
+        self, batches: Batches | Stream, generator: SharedGenerator, size: int
+    ) -> Generator[tuple[Batches, Tensor]]:
+        """Yield the steps of an epoch: this process's rows of each batch.
+
+        The generator draws for these rows from then on.
+
+        Parameters
+        ----------
+        batches
+            All rows, the same in every process.
+        generator
+            Source of the order and of what is drawn for the rows.
+        size
+            Rows in a batch of all processes.
+        """
+        if self.alone:
+            yield from batches.epoch(generator, size)
+            return
+        with closing(batches.shared_epoch(generator, size, self.rank, self.size)) as steps:
+            for part, index, sizes in steps:
+                generator.share = self.share_of_sizes(sizes)
+                yield part, index
+
+    def own_rows(self, index: Tensor, generator: SharedGenerator) -> Tensor:
+        """Return this process's rows of a batch, and let the generator draw for them."""
+        generator.share = self.share(len(index))
+        return index if generator.share is None else generator.share.own(index)
+
+    def share_of_sizes(self, sizes: Sequence[int]) -> Share:
+        """Return this process's share of a batch of which each process has so many rows."""
+        total, own = sum(sizes), sizes[self.rank]
+        first = min(sum(sizes[: self.rank]), total - 1)
+        join = Join(self, first, sizes)
+        return Share(first, max(own, 1), total, own / total, join, self.sum)
+
+    def add_gradients(
+        self, parameters: Sequence[nn.Parameter], means: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Sum gradients over the processes, in place, and loss terms (), in one message.
+
+        Parameters
+        ----------
+        parameters
+            Those without a gradient are left out; they have to be the same in every process.
+        means
+            Each a process's part of a mean.
+        """
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        flat = torch.cat([*(g.flatten() for g in gradients), *(m.view(1) for m in means.values())])
+        self.add(flat)
+        parts = torch.split(flat, [*(g.numel() for g in gradients), len(means)])
+        for gradient, part in zip(gradients, parts, strict=False):
+            gradient.copy_(part.view_as(gradient))
+        return dict(zip(means, parts[-1].unbind(), strict=True))
+
+    def add(self, values: Tensor) -> None:
+        """Sum a tensor over the processes, in place."""
+        self.bytes += values.nbytes
+        with self.attended():
+            dist.all_reduce(values)
+
+    def sum(self, own: Tensor) -> Tensor:
+        """Return the sum of a tensor over the processes."""
+        found = own.detach().clone()
+        self.add(found)
+        return found
+
+    def join(self, own: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Return the rows of all processes, in their order, of which each gives its own.
+
+        Parameters
+        ----------
+        own
+            At least as many rows as this process has; the others behind them are left out.
+        sizes
+            Rows of each process.
+        """
+        most = max(sizes)
+        padded = own.new_zeros((most, *own.shape[1:]))
+        padded[: sizes[self.rank]] = own[: sizes[self.rank]]
+        found = own.new_empty((self.size * most, *own.shape[1:]))
+        self.bytes += padded.nbytes
+        with self.attended():
+            _all_gather(found, padded)
+        parts = torch.split(found, most)
+        return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+    def from_first(self, function: Callable[[], T]) -> T:
+        """Return what a function gives the first process, which alone calls it, in all of them.
+
+        Parameters
+        ----------
+        function
+            Gives nested values and tensors, as `packing.pack` takes them. An error of the library
+            is raised in every process.
+        """
+        if self.alone:
+            return function()
+        if not self.leads:
+            told = self._broadcast(None)
+            if "error" in told:
+                raise getattr(errors, told["error"], TrainingError)(told["sentence"])
+            found: T = told["value"]
+            return found
+        try:
+            value = function()
+        except LatenteError as error:
+            self._broadcast({"error": type(error).__name__, "sentence": str(error)})
+            raise
+        self._broadcast({"value": value})
+        return value
+
+    def follow_first(self, tensors: Sequence[Tensor]) -> None:
+        """Overwrite tensors by those of the first process."""
+        if self.alone or not tensors:
+            return
+        groups: dict[torch.dtype, list[Tensor]] = {}
+        for tensor in tensors:
+            groups.setdefault(tensor.dtype, []).append(tensor)
+        with torch.no_grad(), self.attended():
+            for alike in groups.values():
+                flat = torch.cat([tensor.flatten() for tensor in alike])
+                self.bytes += flat.nbytes if self.leads else 0
+                dist.broadcast(flat, 0)
+                parts = torch.split(flat, [tensor.numel() for tensor in alike])
+                for tensor, part in zip(alike, parts, strict=True):
+                    tensor.copy_(part.view_as(tensor))
+
+    def require_same(self, fingerprint: Mapping[str, object]) -> None:
+        """Raise `DataError` in every process unless all were given the same data and parameters."""
+        if self.alone:
+            return
+        own = {k: v for k, v in flatten(fingerprint).items() if not ADDRESS.search(v)}
+        first = self.from_first(lambda: own)
+        names = [name for name in {**first, **own} if first.get(name) != own.get(name)]
+        wrong = torch.tensor([float(bool(names))])
+        with self.attended():
+            dist.all_reduce(wrong, group=self.control)
+        if not wrong:
+            return
+        which = f" ({', '.join(names[:SHOWN])} differ in process {self.rank})" if names else ""
+        raise DataError(
+            f"the processes were given different data or parameters{which}; give each of them all "
+            "the rows: a fit shares them out by itself"
+        )
+
+    def blocks(self, rows: int, size: int) -> list[int]:
+        """Return how many of all rows each process takes: whole blocks of a size, but the last."""
+        blocks = -(-rows // size)
+        ends = [min(blocks * (i + 1) // self.size * size, rows) for i in range(self.size)]
+        return [end - begin for begin, end in zip([0, *ends], ends, strict=False)]
+
+    def gathered(self, own: NDArray[Any], sizes: Sequence[int]) -> NDArray[Any]:
+        """Return the rows of all processes, in their order, as `join` does, of an array."""
+        most = max(sizes)
+        shape = own.shape[1:]
+        padded = np.zeros((most, *shape), own.dtype)
+        padded[: len(own)] = own
+        sent = torch.from_numpy(padded.reshape(-1).view(np.uint8))
+        found = torch.empty(self.size * len(sent), dtype=torch.uint8)
+        self.bytes += sent.nbytes
+        with self.attended():
+            _all_gather(found, sent, group=self.control)
+        parts = found.numpy().view(own.dtype).reshape(self.size, most, *shape)
+        return np.concatenate([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Turn the end of another process into one sentence."""
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error, LatenteError) or is_out_of_memory(error):
+                raise
+            late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
+            why = f"did not answer for {_patience():.0f} s" if late else "ended"
+            raise TrainingError(
+                f"another of the {self.size} processes of this fit {why}, so that process "
+                f"{self.rank} cannot go on; run it again: with the same checkpoint folder it goes "
+                "on from the last epoch, with any number of processes"
+            ) from error
+
+    def _broadcast(self, value: Any) -> Any:
+        """Return the first process's value in every process."""
+        from safetensors.torch import load, save
+
+        message = b""
+        if self.leads:
+            structure, tensors = pack(value)
+            text = torch.frombuffer(bytearray(json.dumps(structure).encode()), dtype=torch.uint8)
+            kept = {f"tensor {name}": each.cpu().contiguous() for name, each in tensors.items()}
+            message = save({"structure": text, **kept})
+        size = torch.tensor([len(message)])
+        with self.attended():
+            dist.broadcast(size, 0, group=self.control)
+            sent = torch.frombuffer(bytearray(message or bytes(int(size))), dtype=torch.uint8)
+            dist.broadcast(sent, 0, group=self.control)
+        self.bytes += len(message)
+        if self.leads:
+            return value
+        found = load(sent.numpy().tobytes())
+        structure = json.loads(found.pop("structure").numpy().tobytes())
+        return unpack(structure, {name.removeprefix("tensor "): t for name, t in found.items()})
+
+
+def _all_gather(found: Tensor, own: Tensor, group: Any = None) -> None:
+    # torch 2.13 gave the call another name and warns of the one before.
+    gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
+    gather(found, own, group=group)
+
+
+ALONE = Processes()
+
+
+class Join:
+    """From a process's rows to those of all; the gradient of each goes back to its process."""
+
+    def __init__(self, processes: Processes, first: int, sizes: Sequence[int]) -> None:
+        self.processes, self.first, self.sizes = processes, first, sizes
+
+    def __call__(self, own: Tensor) -> Tensor:
+        joined: Tensor = _Joined.apply(own, self)  # type: ignore[no-untyped-call]
+        return joined
+
+
+class _Joined(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, own: Tensor, join: Join) -> Tensor:
+        ctx.join, ctx.rows, ctx.dtype = join, len(own), own.dtype
+        wide = own if own.dtype in (torch.float32, torch.float64) else own.float()
+        return join.processes.join(wide.contiguous(), join.sizes).to(own.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Any:
+        join: Join = ctx.join
+        summed = gradients[0].float().contiguous()
+        join.processes.add(summed)
+        own = summed[join.first : join.first + join.sizes[join.processes.rank]].to(ctx.dtype)
+        missing = own.new_zeros((ctx.rows - len(own), *own.shape[1:]))
+        return torch.cat([own, missing]), None
+
+
+_joined: dict[int, Processes] = {}
+
+
+def processes() -> Processes:
+    """Return the processes that this one fits with: those that torchrun started, or it alone.
+
+    They find each other at the first call, which all of them have to make. A group that a program
+    made itself by `torch.distributed.init_process_group` is taken as it is. In a thread other than
+    the main one, and in a child of such a process, a fit is alone.
+
+    Raises
+    ------
+    ParameterError
+        If there are more processes than GPUs for them.
+    TrainingError
+        If they do not find each other.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return ALONE
+    own = os.getpid()
+    if own not in _joined:
+        if _joined:  # a fork: the group is its parent's
+            return ALONE
+        if not (dist.is_available() and (dist.is_initialized() or is_launched())):
+            return ALONE
+        _joined[own] = _found()
+    return _joined[own]
+
+
+def _found() -> Processes:
+    """Join the other processes."""
+    patience = timedelta(seconds=_patience())
+    if not dist.is_initialized():
+        backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+        try:
+            met: Any = dist.rendezvous("env://", timeout=patience)  # type: ignore[attr-defined]
+            store, rank, size = next(met)
+            store = dist.distributed_c10d.PrefixStore(_meeting(store, rank, size), store)
+            dist.init_process_group(
+                backend, store=store, rank=rank, world_size=size, timeout=patience
+            )
+        except (RuntimeError, ValueError) as error:
+            first = str(error).partition("\n")[0]
+            raise TrainingError(
+                f"the processes that torchrun started did not find each other: {first}"
+            ) from error
+        atexit.register(_leave)
+    rank, size = dist.get_rank(), dist.get_world_size()
+    if size == 1:
+        return ALONE
+    return Processes(rank, size, dist.new_group(backend="gloo", timeout=patience))
+
+
+def _meeting(store: Any, rank: int, size: int) -> str:
+    """Return a name that exactly the processes that live now agree on.
+
+    After a restart torchrun's store still holds what the processes before wrote there, under the
+    same names, and one that reads it looks for others that are gone. The first process calls a new
+    name, the others greet it under that name, and only then it welcomes them.
+    """
+    own, end = secrets.token_hex(8), time.monotonic() + _patience()
+    if rank == 0:
+        store.set("latente/name", own)
+        greetings = [store.get(f"latente/{own}/{other}").decode() for other in range(1, size)]
+        store.set(f"latente/{own}/welcome", " ".join(greetings))
+        return own
+    while time.monotonic() < end:
+        name = store.get("latente/name").decode()
+        store.set(f"latente/{name}/{rank}", own)
+        welcome = f"latente/{name}/welcome"
+        while time.monotonic() < end and store.get("latente/name").decode() == name:
+            if store.check([welcome]):
+                if own in store.get(welcome).decode().split():
+                    return str(name)
+                break  # one of an earlier life
+            time.sleep(MEETING)
+        time.sleep(MEETING)
+    raise RuntimeError(f"process {rank} met no first process")
+
+
+def _leave() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def _patience() -> float:
+    given = os.environ.get(TIMEOUT)
+    try:
+        seconds = PATIENCE if given is None else float(given)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise ParameterError(f"{TIMEOUT}={given!r}: use a number of seconds above 0")
+    return seconds
+
+
+def require_rowwise(model: nn.Module) -> None:
+    """Raise `ParameterError` where a layer needs the whole batch, of which a process has a part."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise ParameterError(
+                f"network: the layer {name} is a {type(module).__name__}, which needs a whole "
+                "batch, but each of several processes has only its rows; use GroupNorm or "
+                "LayerNorm, or fit in one process"
+            )

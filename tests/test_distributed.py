@@ -1,0 +1,293 @@
+"""Several processes make the fit that one makes: run by torchrun, this file is their script."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from latente import Autoencoder, DataError, ParameterError, TrainingWarning, datasets
+from latente.families import FAMILIES
+from latente.storage.packing import pack, unpack
+from latente.storage.tensors import read_tensors, write_tensors
+from latente.training.distributed import ALONE, Processes, processes
+from latente.training.state import TrainingState
+
+DIGITS = datasets.load("digits").X[:97]
+"""Of which 65 are trained on: two batches of 32 and one of a single row, too few for two."""
+WORDS = [f"{a} {b}" for a in ("red", "green", "blue") for b in ("sun", "sea", "sky")] * 11
+SMALL: dict[str, Any] = {
+    "latent_dim": 4, "network": "dense(hidden=[8], dropout=0.1)", "corruption": "gaussian_noise",
+    "batch_size": 32, "epochs": 2, "random_state": 0, "device": "cpu", "precision": "float32",
+    # Steps in proportion to the gradient: Adam makes whole steps of its rounding errors.
+    "optimizer": "sgd", "learning_rate": 1e-3, "schedule": "constant", "gradient_clip": 1.0,
+    "validation_fraction": 0.33,
+}  # fmt: skip
+VARIANTS: dict[str, dict[str, Any]] = {
+    "no dropout": {"network": "dense(hidden=[8])", "corruption": None},
+    "the start of auto": {"network": "auto", "optimizer": "adam", "schedule": "auto"},
+    # One evaluation a step: its curvature is a difference of gradients that are nearly equal.
+    "lbfgs": {
+        "network": "dense(hidden=[8])",
+        "optimizer": "lbfgs(iterations=1)",
+        "corruption": None,
+        "gradient_clip": None,
+        "batch_size": 65,
+    },
+    "plateau": {"schedule": "plateau"},
+    "several codes": {"bottleneck": "gaussian(samples=3)"},
+    "total correlation": {"bottleneck": "gaussian(tc=3)"},
+    "free bits": {"bottleneck": "gaussian(free_bits=0.3)"},
+    "pseudo-inputs": {"bottleneck": "gaussian(prior='vamp', components=16)"},
+    "stochastic mmd": {"bottleneck": "mmd(stochastic=True)"},
+    "spatial": {"network": "conv", "bottleneck": "vector_quantized(codes=16)"},
+    "bf16": {"precision": "bf16", "corruption": None, "network": "dense(hidden=[8])"},
+}
+KEPT = ("epoch", "total", "reconstruction", "validation_total")
+
+
+def cases() -> dict[str, dict[str, Any]]:
+    """Every part of the families whose work a share of the rows changes, and some variants."""
+    named = {
+        f"{family}: {name}": {family: name}
+        for family in ("bottleneck", "corruption", "loss", "network")
+        for name in FAMILIES[family]
+    }
+    return {**named, **VARIANTS}
+
+
+def data_of(given: dict[str, Any]) -> Any:
+    """Return the first data that the parts take."""
+    if given.get("network") == "recurrent":
+        return DIGITS
+    if given.get("loss") == "categorical":
+        return WORDS[:97]
+    if given.get("corruption") == "grayscale" or given.get("loss") == "colours":
+        return (DIGITS[..., None] * np.array([1, 0.5, 0.2])).astype(np.float32)
+    return DIGITS
+
+
+def trained(given: dict[str, Any]) -> Autoencoder:
+    keywords = {**SMALL, **given}
+    if given.get("loss") == "categorical" or given.get("network") == "recurrent":
+        keywords |= {"corruption": None, "network": "recurrent(hidden=8)"}
+    if given.get("network") == "recurrent":
+        keywords |= {"layout": "sequences"}
+    if given.get("loss") == "structural":
+        keywords |= {"network": "dense(hidden=[8])"}
+    return Autoencoder(**keywords).fit(data_of(given))
+
+
+def outcome(model: Autoencoder) -> tuple[dict[str, torch.Tensor], list[list[float]]]:
+    weights = {name: value.clone() for name, value in model.module_.state_dict().items()}
+    return weights, [[record[name] for name in KEPT] for record in model.history_]
+
+
+def everything() -> dict[str, Any]:
+    """Fit all cases, here or in several processes."""
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainingWarning)
+        for name, given in cases().items():
+            found[name] = outcome(trained(given))
+        for name in ("plain", "gaussian", "mmd"):
+            rows = datasets.stream(np.concatenate([DIGITS] * 7))
+            model = Autoencoder(**{**SMALL, "bottleneck": name, "batch_size": 100})
+            found[f"streamed: {name}"] = outcome(model.fit(rows))
+        weights = np.linspace(0, 2, len(DIGITS))
+        model = Autoencoder(**{**SMALL, "bottleneck": "mmd"})
+        found["weighted rows"] = outcome(model.fit(DIGITS, sample_weight=weights))
+    return found
+
+
+class Counting:
+    """A callback that ends the fit after three epochs."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        self.calls += 1
+        state.stop = self.calls == 3
+
+
+def told(work: Any) -> str:
+    try:
+        work()
+    except (DataError, ParameterError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def behaviour(own: Processes) -> dict[str, Any]:
+    """What processes do beside taking steps."""
+    keywords = {**SMALL, "network": "dense(hidden=[8])", "epochs": 5}
+    counting = Counting()
+    stopped = Autoencoder(**{**keywords, "callbacks": counting}).fit(DIGITS)
+    free = Autoencoder(**{**keywords, "random_state": None, "epochs": 1}).fit(DIGITS)
+    seeds = own.gathered(np.array([free.fitted_.seed]), [1] * own.size)
+    different = told(lambda: Autoencoder(**keywords).fit(DIGITS[own.rank :]))
+    halves = (
+        nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.BatchNorm1d(4)),
+        nn.Sequential(nn.Linear(4, 64), nn.Unflatten(1, (1, 8, 8))),
+    )
+    normed = told(lambda: Autoencoder(**{**keywords, "network": halves}).fit(DIGITS))
+    free.fitted_.processes = own
+    shared = free.transform(np.concatenate([DIGITS] * 20))
+    free.fitted_.processes = ALONE
+    alone = free.transform(DIGITS)
+    return {
+        "calls": own.gathered(np.array([counting.calls]), [1] * own.size).tolist(),
+        "stopped": [stopped.stopped_, stopped.epochs_],
+        "seeds": len(set(seeds.tolist())),
+        "different": different,
+        "normed": normed,
+        "shared": torch.from_numpy(shared),
+        "alone": torch.from_numpy(alone),
+    }
+
+
+def several(work: str, *arguments: str, processes: int = 2, **options: Any) -> Any:
+    """Run this file under torchrun."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--nproc-per-node", str(processes)]
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ":".join(sys.path)}
+    return subprocess.run(
+        [*command, __file__, work, *arguments],
+        capture_output=True, text=True, timeout=300, env=environment,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What two processes came to, and what this one comes to."""
+    path = tmp_path_factory.mktemp("several") / "found.safetensors"
+    done = several("everything", str(path))
+    assert done.returncode == 0, done.stderr[-4000:]
+    tensors, meta = read_tensors(path, kind="outcome", newest_format=1, finite=False)
+    return unpack(meta, tensors), everything()
+
+
+STREAMED = [f"streamed: {name}" for name in ("plain", "gaussian", "mmd")]
+
+
+@pytest.mark.parametrize("name", [*cases(), "weighted rows", *STREAMED])
+def test_two_processes_take_the_steps_of_one(
+    name: str, both: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    (weights, history), (alone, expected) = (found[name] for found in both)
+    coarse = name == "bf16"
+    np.testing.assert_allclose(history, expected, rtol=3e-2 if coarse else 1e-4, atol=1e-5)
+    for key, value in alone.items():
+        if not value.numel():
+            continue
+        size = float(value.abs().max()) + 1e-3
+        off = float((weights[key].double() - value.double()).abs().max())
+        assert off <= (1e-2 if coarse else 1e-5) * size + 1e-7, key
+
+
+def test_processes_act_as_one(both: tuple[dict[str, Any], dict[str, Any]]) -> None:
+    found = both[0]["behaviour"]
+    assert found["calls"] == [3, 0]  # the first process's are called
+    assert found["stopped"] == ["callback", 3]
+    assert found["seeds"] == 1
+    assert "different data" in found["different"]
+    assert "BatchNorm1d" in found["normed"]
+    assert torch.equal(found["shared"], torch.cat([found["alone"]] * 20))
+
+
+KILLED: dict[str, Any] = {**SMALL, "network": "dense(hidden=[8])", "epochs": 6}
+
+
+class KillSecond:
+    """Ends a process, as `kill -9` does, after some epochs of its first life."""
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        time.sleep(0.1)
+
+
+def killed(folder: str, epochs: str) -> None:
+    """Fit with a checkpoint; the second process dies once there is one."""
+    own = processes()
+    first_life = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+    if own.rank == 1 and first_life and int(epochs):
+        kill_when(Path(folder) / "checkpoint.safetensors")
+    model = Autoencoder(**{**KILLED, "callbacks": KillSecond()})
+    model.fit(DIGITS, checkpoint=folder)
+    if own.leads:
+        model.save(Path(folder) / "model.safetensors")
+
+
+def kill_when(path: Path) -> None:
+    """Kill this process, from another thread, as soon as a file is there."""
+    import threading
+
+    def look() -> None:
+        while not path.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
+def test_a_killed_process_ends_the_job_and_a_checkpoint_goes_on(tmp_path: Path) -> None:
+    expected = outcome(Autoencoder(**KILLED).fit(DIGITS))[0]
+    begun = time.monotonic()
+    done = several("killed", str(tmp_path), "1")
+    assert done.returncode != 0
+    assert time.monotonic() - begun < 120
+    assert "SIGKILL" in done.stderr
+    assert not (tmp_path / "model.safetensors").exists()
+    model = Autoencoder(**KILLED).fit(DIGITS, checkpoint=tmp_path)  # with one process
+    assert_close(outcome(model)[0], expected)
+
+
+def test_a_restarted_job_goes_on(tmp_path: Path) -> None:
+    done = several("killed", str(tmp_path), "1", max_restarts=1)
+    assert done.returncode == 0, done.stderr[-4000:]
+    model = Autoencoder.load(tmp_path / "model.safetensors")
+    assert model.epochs_ == KILLED["epochs"]
+    assert_close(outcome(model)[0], outcome(Autoencoder(**KILLED).fit(DIGITS))[0])
+
+
+def assert_close(weights: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    for name, value in expected.items():
+        assert torch.allclose(weights[name], value, rtol=1e-4, atol=1e-5), name
+
+
+def test_a_share_of_every_size_adds_up() -> None:
+    for rows in range(1, 12):
+        for size in (2, 3, 4):
+            shares = [Processes(rank, size).share(rows) for rank in range(size)]
+            own = [share.own(torch.arange(rows)) for share in shares if share is not None]
+            weights = [share.weight for share in shares if share is not None]
+            assert sum(weights) == pytest.approx(1.0)
+            counted = [x for part, w in zip(own, weights, strict=True) if w for x in part.tolist()]
+            assert counted == list(range(rows))
+            assert all(len(part) for part in own)
+
+
+def main(work: str, *arguments: str) -> None:
+    if work == "killed":
+        killed(*arguments)
+        return
+    found = everything()
+    found["behaviour"] = behaviour(processes())
+    if processes().leads:
+        structure, tensors = pack(found)
+        write_tensors(Path(arguments[0]), tensors, structure, kind="outcome", format=1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
