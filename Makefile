@@ -12,7 +12,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python;
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench docs lock clean
+.PHONY: help demo test engines lint format bench docs lock clean
 
 help:  ## Tell what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
@@ -23,6 +23,10 @@ demo: $(VENV)/.core  ## Fit three autoencoders on digits and write a page about 
 
 test: $(VENV)/.all  ## Run the tests, with coverage
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --cov
+
+engines: $(VENV)/.all  ## Run saved models inside Spark (which needs Java), Ray and Dask
+	@$(INSTALL) "pyspark>=4.0" "ray[data]>=2.40"
+	@$(BIN)/python -m pytest -o filterwarnings= tests/test_arrow.py
 
 lint: $(VENV)/.all  ## Check style, format and types
 	@$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,18 @@ import pytest
 import torch
 from torch import nn
 
-from latente import Autoencoder, DataError, ParameterError, TrainingWarning, datasets
+from latente import (
+    Autoencoder,
+    DataError,
+    ParameterError,
+    TrainingError,
+    TrainingWarning,
+    datasets,
+)
+from latente.cli import console
+from latente.cli.main import explained_end
 from latente.families import FAMILIES
+from latente.launch import LAUNCHED, OWNER
 from latente.storage.packing import pack, unpack
 from latente.storage.tensors import read_tensors, write_tensors
 from latente.training.distributed import ALONE, Processes, processes
@@ -264,6 +275,39 @@ def test_a_restarted_job_goes_on(tmp_path: Path) -> None:
 def assert_close(weights: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
     for name, value in expected.items():
         assert torch.allclose(weights[name], value, rtol=1e-4, atol=1e-5), name
+
+
+@pytest.fixture
+def second(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Be the second of two processes that torchrun started."""
+    before = signal.getsignal(signal.SIGTERM)
+    for name, value in {LAUNCHED: "fit", OWNER: os.getpid(), "WORLD_SIZE": 2, "RANK": 1}.items():
+        monkeypatch.setenv(name, str(value))
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_the_signal_that_ends_a_command_is_explained(second: None) -> None:
+    with pytest.raises(TrainingError, match="torchrun ends this process"), explained_end():
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)  # nothing is said twice
+
+
+def test_what_ends_another_process_than_the_first_is_told(
+    second: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(console, "FIRST_SPEAKS", 0.01)
+
+    def ended(code: int) -> None:
+        with console.quietly(True):
+            console.say("no such file")
+            print("a result")
+            raise SystemExit(code)
+
+    for code, expected in ((0, ""), (2, "process 1: latente: no such file\n")):
+        with pytest.raises(SystemExit):
+            ended(code)
+        assert capsys.readouterr() == ("", expected)
 
 
 def test_a_share_of_every_size_adds_up() -> None:

@@ -129,12 +129,24 @@ def plural(noun: str, n: int, *, count: bool = False) -> str:
 
 @contextmanager
 def quietly(quiet: bool) -> Iterator[None]:
-    """Print nothing where another process speaks; only `leave` does, past this."""
+    """Print nothing where another process speaks.
+
+    What ends all of several processes is told by the first: torchrun ends the others meanwhile.
+    What ends another one alone, that one tells after a while.
+    """
     if not quiet:
         yield
         return
-    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-        yield
+    said = io.StringIO()
+    try:
+        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(said):
+            yield
+    except SystemExit as end:
+        if end.code:
+            time.sleep(FIRST_SPEAKS)
+            for line in said.getvalue().splitlines():
+                typer.echo(f"process {rank()}: {line}", err=True)
+        raise
 
 
 @contextmanager
@@ -237,15 +249,7 @@ def errors_as_sentences() -> Iterator[None]:
 
 
 def leave(message: object, code: int) -> NoReturn:
-    """Print why, and leave with an exit code.
-
-    What ends all of several processes is told by the first: torchrun ends the others meanwhile.
-    What ends another one alone, that one tells.
-    """
-    if rank():
-        time.sleep(FIRST_SPEAKS)
-        sys.stderr = sys.__stderr__
-        message = f"process {rank()}: {message}"
+    """Print why, and leave with an exit code."""
     say(message)
     raise typer.Exit(code) from None
 

@@ -5,14 +5,17 @@ A command's module is imported only when the command runs, so that ``latente --h
 
 from __future__ import annotations
 
+import signal
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from ..errors import TrainingError
 from ..launch import is_launched, rank
 from .console import CallError, called_with, errors_as_sentences, quietly, waiting
 
@@ -201,5 +204,25 @@ def latente(
 
 def main() -> None:
     """Run the command line: the console script ``latente``."""
-    with quietly(rank() > 0):
+    with quietly(rank() > 0), explained_end():
         app()
+
+
+@contextmanager
+def explained_end() -> Iterator[None]:
+    """Tell why torchrun ends this process, by the signal that it sends to those still at work."""
+    if not is_launched():
+        yield
+        return
+    signal.signal(signal.SIGTERM, _ended)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _ended(*_: object) -> NoReturn:
+    raise TrainingError(
+        "torchrun ends this process, because another one has ended or the job is stopped; run the "
+        "same line again: with --checkpoint a fit goes on from its last epoch"
+    )
