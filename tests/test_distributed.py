@@ -132,6 +132,14 @@ class Counting:
         state.stop = self.calls == 3
 
 
+class Interrupting:
+    """A callback of the first process: Ctrl-C reaches that one only, after two epochs."""
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        if state.epoch == 2:
+            signal.raise_signal(signal.SIGINT)
+
+
 def told(work: Any) -> str:
     try:
         work()
@@ -145,6 +153,9 @@ def behaviour(own: Processes) -> dict[str, Any]:
     keywords = {**SMALL, "network": "dense(hidden=[8])", "epochs": 5}
     counting = Counting()
     stopped = Autoencoder(**{**keywords, "callbacks": counting}).fit(DIGITS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainingWarning)
+        interrupted = Autoencoder(**{**keywords, "callbacks": Interrupting()}).fit(DIGITS)
     free = Autoencoder(**{**keywords, "random_state": None, "epochs": 1}).fit(DIGITS)
     seeds = own.gathered(np.array([free.fitted_.seed]), [1] * own.size)
     different = told(lambda: Autoencoder(**keywords).fit(DIGITS[own.rank :]))
@@ -160,6 +171,8 @@ def behaviour(own: Processes) -> dict[str, Any]:
     return {
         "calls": own.gathered(np.array([counting.calls]), [1] * own.size).tolist(),
         "stopped": [stopped.stopped_, stopped.epochs_],
+        "interrupted": own.gathered(np.array([interrupted.epochs_]), [1] * own.size).tolist(),
+        "why": interrupted.stopped_,
         "seeds": len(set(seeds.tolist())),
         "different": different,
         "normed": normed,
@@ -212,6 +225,8 @@ def test_processes_act_as_one(both: tuple[dict[str, Any], dict[str, Any]]) -> No
     found = both[0]["behaviour"]
     assert found["calls"] == [3, 0]  # the first process's are called
     assert found["stopped"] == ["callback", 3]
+    assert found["interrupted"] == [2, 2]  # both stop, and have a model
+    assert found["why"] == "interrupted"
     assert found["seeds"] == 1
     assert "different data" in found["different"]
     assert "BatchNorm1d" in found["normed"]

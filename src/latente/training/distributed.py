@@ -17,6 +17,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -68,6 +69,8 @@ class Processes:
         self.rank, self.size, self.control = rank, size, control
         self.bytes = 0
         """That this process gave to the others so far."""
+        self._interrupted = False
+        self._interruptions: Tensor | None = None
 
     @property
     def leads(self) -> bool:
@@ -134,12 +137,47 @@ class Processes:
             Each a process's part of a mean.
         """
         gradients = [p.grad for p in parameters if p.grad is not None]
-        flat = torch.cat([*(g.flatten() for g in gradients), *(m.view(1) for m in means.values())])
+        flag = gradients[0].new_full((1,), float(self._interrupted))
+        terms = (mean.view(1) for mean in means.values())
+        flat = torch.cat([*(g.flatten() for g in gradients), *terms, flag])
         self.add(flat)
-        parts = torch.split(flat, [*(g.numel() for g in gradients), len(means)])
-        for gradient, part in zip(gradients, parts, strict=False):
+        *parts, summed, self._interruptions = torch.split(
+            flat, [*(g.numel() for g in gradients), len(means), 1]
+        )
+        for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
-        return dict(zip(means, parts[-1].unbind(), strict=True))
+        return dict(zip(means, summed.unbind(), strict=True))
+
+    @contextmanager
+    def interrupted_together(self) -> Iterator[None]:
+        """Hold Ctrl-C back until `heed_interrupt`, after the same step in every process."""
+        if self.alone:
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._hold)
+        self._interrupted, self._interruptions = False, None
+        try:
+            yield
+        finally:
+            # While torchrun ends a job it sends the signal again.
+            ending = self._interrupted and is_launched()
+            signal.signal(signal.SIGINT, signal.SIG_IGN if ending else before)
+
+    def _hold(self, *_: object) -> None:
+        self._interrupted = True
+
+    def heed_interrupt(self, *, look: bool) -> None:
+        """Raise `KeyboardInterrupt` in every process, if one was interrupted before the last step.
+
+        Parameters
+        ----------
+        look
+            Whether to wait for a device other than the CPU, on which it is told.
+        """
+        told = self._interruptions
+        if told is not None and (look or told.device.type == "cpu") and bool(told):
+            self._interrupted = True
+            raise KeyboardInterrupt
 
     def add(self, values: Tensor) -> None:
         """Sum a tensor over the processes, in place."""

@@ -146,12 +146,13 @@ class Trainer:
         self.stopped, self.message = None, ""
         stepper = make_stepper(self.model, self.optimizers, self.plan, self.device, self.processes)
         verbose = self.plan.verbose if self.processes.leads else 0
-        with Progress(verbose, self.plan.epochs, self.state.epoch) as progress:
+        with (
+            Progress(verbose, self.plan.epochs, self.state.epoch) as progress,
+            self.processes.interrupted_together(),
+        ):
             try:
                 self._epochs(batches, validation, stepper, checkpoint, progress)
             except KeyboardInterrupt:
-                if not self.processes.alone:  # the others wait for this one's rows
-                    raise
                 self._interrupted()
             except Diverged as bad:
                 self._diverged(bad)
@@ -277,8 +278,10 @@ class Trainer:
                 if self.plan.schedule.every_step:
                     for scheduler in self.schedulers:
                         scheduler.step()
-                if (i + 1) % LOOK_EVERY == 0:
+                look = (i + 1) % LOOK_EVERY == 0
+                if look:
                     self._look(rows[: i + 1], epoch, steps, batches)
+                self.processes.heed_interrupt(look=look or i + 1 == steps)
                 progress.step(epoch + (i + 1) / steps)
         self._look(rows, epoch, steps, batches)
         sizes = torch.full((steps,), size, dtype=torch.float64)
