@@ -2,9 +2,9 @@
 
     python -m benchmarks.distributed --output docs/results/distributed.md
 
-One process with two threads and two processes with one thread each fit the same models in turn, so
-that other work on the machine slows both alike. Bytes are counted where they are handed to
-`torch.distributed`.
+One process with two threads and two processes with one thread each fit the same models in turn, and
+encode the same rows, so that other work on the machine slows both alike; then a study runs in one
+process and in two. Bytes are counted where they are handed to `torch.distributed`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ STEPS = 6
 """Steps of an epoch; the fastest epoch of several counts, the first ones left out: other work on
 the machine slows any of them, two threads that wait for each other most of all."""
 EPOCHS, LEFT_OUT = 4, 1
+ENCODED = {"dense (512, 256)": 100_000, "conv variational": 20_000}
+"""Rows to encode."""
+STUDY = {"learning_rate": [0.1, 0.01, 0.003, 0.001, 0.0003, 0.0001]}
 MACHINES = {
     "8 GPUs of one machine (NVLink)": {"processes": 8, "bandwidth": 200e9, "latency": 20e-6},
     "8 GPUs of one machine (PCIe 4)": {"processes": 8, "bandwidth": 20e9, "latency": 30e-6},
@@ -59,14 +62,45 @@ def measure() -> None:
             precision="float32", device="cpu", learning_rate=1e-4, schedule="constant",
         ).fit(X)  # fmt: skip
         seconds = [record["seconds"] / STEPS for record in model.history_[LEFT_OUT:]]
-        row = {
+        row: dict[str, object] = {
             "name": name,
             "seconds": min(seconds),
             "bytes": (processes().bytes - before) / (EPOCHS * STEPS),
             "parameters": model.n_parameters_,
         }
+        if name in ENCODED:
+            rows = np.random.default_rng(1).random((ENCODED[name], 28, 28), np.float32)
+            model.fitted_.processes = processes()
+            times = []
+            for _ in range(2):
+                begun = time.perf_counter()
+                model.transform(rows)
+                times.append(time.perf_counter() - begun)
+            row["encoded"] = len(rows) / min(times)
         if processes().leads:
             print(json.dumps(row), flush=True)
+
+
+def study(jobs: int) -> None:
+    """Run a study of convolutional nets in so many processes, and print its seconds."""
+    import numpy as np
+
+    from latente import Autoencoder, Study
+
+    X = np.random.default_rng(0).random((4096, 28, 28), np.float32)
+    model = Autoencoder(network="conv", epochs=2, batch_size=BATCH, precision="float32")
+    with tempfile.TemporaryDirectory() as folder:
+        begun = time.perf_counter()
+        Study(model, STUDY, seeds=1, path=Path(folder, "study.journal")).run(X, jobs=jobs)
+        print(json.dumps({"seconds": time.perf_counter() - begun}), flush=True)
+
+
+def studied(jobs: int) -> float:
+    """Return the seconds of a study in so many processes, of two cores together."""
+    command = [sys.executable, __file__, "--study", str(jobs)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return float(json.loads(done.stdout.splitlines()[-1])["seconds"])
 
 
 def run(count: int, threads: int) -> dict[str, dict[str, float]]:
@@ -92,14 +126,18 @@ def estimate(seconds: float, message: float, machine: dict[str, float]) -> float
     return seconds / (seconds / p + talk)
 
 
-def page(ones: list[dict[str, dict[str, float]]], twos: list[dict[str, dict[str, float]]]) -> str:
+def page(
+    ones: list[dict[str, dict[str, float]]],
+    twos: list[dict[str, dict[str, float]]],
+    studies: list[tuple[float, float]],
+) -> str:
     """Return the page of results."""
     from latente.training.hardware import processor
 
     lines = [
         "# Several processes: measured",
         "",
-        f"{processor()}; other work beside; "
+        f"{processor()}; load {os.getloadavg()[0]:.1f} at the end; "
         f"random pictures of 28 × 28, global batches of {BATCH}, float32; {len(ones)} rounds of "
         "one process with 2 threads and two processes with 1, in turn. The epoch that other "
         "work disturbed least counts. Made by "
@@ -131,6 +169,16 @@ def page(ones: list[dict[str, dict[str, float]]], twos: list[dict[str, dict[str,
         "parameter, and a few numbers for the losses; bottlenecks that look at the whole batch "
         "exchange their codes besides.",
         "",
+        "## Encoding, and a study",
+        "",
+        "| work | 1 process × 2 threads | 2 processes × 1 thread | ratio |",
+        "| --- | ---: | ---: | ---: |",
+        *(_encoding(name, ones, twos) for name in ENCODED),
+        _study(studies),
+        "",
+        "The study is one of six convolutional nets on 4,096 pictures, two epochs each; its "
+        "seconds include the start of its processes.",
+        "",
         "## What to expect elsewhere",
         "",
         "How many times as fast the same global batch is stepped, by the time of a step on one "
@@ -161,22 +209,41 @@ def page(ones: list[dict[str, dict[str, float]]], twos: list[dict[str, dict[str,
     return "\n".join(lines)
 
 
+def _encoding(
+    name: str,
+    ones: list[dict[str, dict[str, float]]],
+    twos: list[dict[str, dict[str, float]]],
+) -> str:
+    one, two = (max(each[name]["encoded"] for each in found) for found in (ones, twos))
+    return f"| encode, {name} | {one:,.0f} rows/s | {two:,.0f} rows/s | {two / one:.2f} |"
+
+
+def _study(studies: list[tuple[float, float]]) -> str:
+    one, two = (min(times) for times in zip(*studies, strict=True))
+    return f"| study, `jobs=1` and `jobs=2` | {one:.1f} s | {two:.1f} s | {one / two:.2f} |"
+
+
 def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--study", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     if options.measure:
         measure()
         return
+    if options.study:
+        study(options.study)
+        return
     begun = time.time()
-    ones, twos = [], []
+    ones, twos, studies = [], [], []
     for _ in range(options.rounds):
         ones.append(run(1, 2))
         twos.append(run(2, 1))
-    text = page(ones, twos)
+        studies.append((studied(1), studied(2)))
+    text = page(ones, twos, studies)
     if options.output:
         with tempfile.NamedTemporaryFile("w", dir=options.output.parent, delete=False) as beside:
             beside.write(text)
