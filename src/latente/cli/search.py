@@ -121,10 +121,10 @@ def index(
 
     made = LatentIndex(autoencoder, metric=metric, engine=engine)
     rows = open_fitting(data, autoencoder, split, limit, reading)
-    paths = rows.paths and [os.path.relpath(each, path.parent) for each in rows.paths]
+    paths = rows.paths and (os.path.relpath(each, path.parent) for each in rows.paths)
     made.build(rows.X, paths)
     made.save(path, model)
-    result = {"rows": len(made), "latent_dim": made.codes.shape[1], "metric": metric}
+    result = {"rows": len(made), "latent_dim": autoencoder.latent_dim_, "metric": metric}
     answer(
         {**result, "engine": made.engine_, "output": path},
         json,
@@ -318,7 +318,7 @@ def originals_of(
         originals = take(rows, found.positions.ravel())
         assert opened.autoencoder is not None
         codes = opened.autoencoder.transform(originals)
-        kept = opened.codes[found.positions.ravel()]
+        kept = opened.codes_at(found.positions.ravel())
         if np.allclose(codes, kept, rtol=1e-2, atol=1e-3 * np.abs(kept).max()):
             samples = np.asarray(originals)
             return samples.reshape(*found.positions.shape, *samples.shape[1:])
@@ -349,7 +349,7 @@ def pictures_of(opened: LatentIndex, index: str, found: Neighbours) -> tuple[NDA
     else:
         say("the sheet shows the model's pictures of the codes; --data DATA shows the originals")
     assert opened.autoencoder is not None
-    codes = opened.codes[found.positions.ravel()]
+    codes = opened.codes_at(found.positions.ravel())
     decoded = np.asarray(opened.autoencoder.inverse_transform(codes))
     pictures = decoded.reshape(*found.positions.shape, *decoded.shape[1:])
     return pictures, "the results are drawn as the model decodes their codes"
