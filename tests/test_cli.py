@@ -36,6 +36,8 @@ from latente.errors import ParameterError, printable
 from latente.families import FAMILIES
 from latente.parts import Part
 from latente.search.index import IndexFile
+from latente.search.names import Names
+from latente.search.rows import StoredRows
 
 Run = Callable[..., Any]
 HEAVY = ("torch", "numpy", "sklearn", "matplotlib", "pandas", "scipy")
@@ -1384,7 +1386,8 @@ class TestSpecialFiles:
     def test_an_index_that_names_a_path_too_long(self, home: Path, tmp_path: Path) -> None:
         index = tmp_path / "x.index"
         stored = IndexFile(
-            codes=torch.zeros(2, 3), paths=["p" * 5000, "q"], metric="euclidean", engine="exact",
+            codes=StoredRows([torch.zeros(2, 3)]), paths=Names.of(["p" * 5000, "q"]),
+            metric="euclidean", engine="exact",
             fingerprint=None, model=tmp_path / ("n" * 5000),
         )  # fmt: skip
         stored.write(index)

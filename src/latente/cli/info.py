@@ -191,7 +191,7 @@ def _index_facts(path: str) -> Facts:
     stored = IndexFile.read(path)
     return {
         "rows": len(stored.codes),
-        "latent_dim": stored.codes.shape[1],
+        "latent_dim": stored.codes.width,
         "metric": stored.metric,
         "engine": choose(stored.engine, len(stored.codes)),
         "paths": stored.paths is not None,

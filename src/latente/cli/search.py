@@ -70,6 +70,13 @@ Engine = Annotated[
         help="How codes are searched: exactly, or beyond 200,000 by a graph of neighbours.",
     ),
 ]
+Trusted = Annotated[
+    bool,
+    typer.Option(
+        "--trusted",
+        help="Open a large index without a look at all of it; only for files that you made.",
+    ),
+]
 K = Annotated[int, typer.Option("-k", metavar="K", min=1, help="How many to find for each.")]
 Sheet = Annotated[
     str | None,
@@ -121,10 +128,10 @@ def index(
 
     made = LatentIndex(autoencoder, metric=metric, engine=engine)
     rows = open_fitting(data, autoencoder, split, limit, reading)
-    paths = rows.paths and [os.path.relpath(each, path.parent) for each in rows.paths]
+    paths = rows.paths and (os.path.relpath(each, path.parent) for each in rows.paths)
     made.build(rows.X, paths)
     made.save(path, model)
-    result = {"rows": len(made), "latent_dim": made.codes.shape[1], "metric": metric}
+    result = {"rows": len(made), "latent_dim": autoencoder.latent_dim_, "metric": metric}
     answer(
         {**result, "engine": made.engine_, "output": path},
         json,
@@ -140,6 +147,7 @@ def search(
     k: K = 12,
     sheet: Sheet = None,
     data: Indexed = None,
+    trusted: Trusted = False,
     split: MaybeSplit = None,
     limit: Limit = None,
     json: Json = False,
@@ -151,7 +159,7 @@ def search(
     distance, nearest first; --sheet draws it beside the query.
     """
     path = check_output(sheet, SHEETS)
-    opened = open_index(index, model)
+    opened = open_index(index, model, trusted=trusted)
     rows = open_fitting(query, opened.autoencoder, split, limit, reading)
     found = opened.query(rows.X, k)
     queries = as_records(found, index, rows)
@@ -234,7 +242,7 @@ def duplicates(
     answer({"rows": len(rows), "threshold": found.threshold, "groups": groups}, json, show)
 
 
-def open_index(path: str, model: str | None) -> LatentIndex:
+def open_index(path: str, model: str | None, *, trusted: bool = False) -> LatentIndex:
     """Read an index and its model.
 
     Raises
@@ -246,7 +254,8 @@ def open_index(path: str, model: str | None) -> LatentIndex:
         raise CallError(f"{path}: there is no such index; `latente index` makes one")
     from ..search.index import LatentIndex
 
-    opened = LatentIndex.load(path, None if model is None else open_model(model))
+    given = None if model is None else open_model(model)
+    opened = LatentIndex.load(path, given, trusted=trusted)
     if opened.autoencoder is None:
         raise CallError(f"{path} notes no model; give it with -m")
     return opened
@@ -318,7 +327,7 @@ def originals_of(
         originals = take(rows, found.positions.ravel())
         assert opened.autoencoder is not None
         codes = opened.autoencoder.transform(originals)
-        kept = opened.codes[found.positions.ravel()]
+        kept = opened.codes_at(found.positions.ravel())
         if np.allclose(codes, kept, rtol=1e-2, atol=1e-3 * np.abs(kept).max()):
             samples = np.asarray(originals)
             return samples.reshape(*found.positions.shape, *samples.shape[1:])
@@ -349,7 +358,7 @@ def pictures_of(opened: LatentIndex, index: str, found: Neighbours) -> tuple[NDA
     else:
         say("the sheet shows the model's pictures of the codes; --data DATA shows the originals")
     assert opened.autoencoder is not None
-    codes = opened.codes[found.positions.ravel()]
+    codes = opened.codes_at(found.positions.ravel())
     decoded = np.asarray(opened.autoencoder.inverse_transform(codes))
     pictures = decoded.reshape(*found.positions.shape, *decoded.shape[1:])
     return pictures, "the results are drawn as the model decodes their codes"

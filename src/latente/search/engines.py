@@ -11,16 +11,22 @@ equal ones come in the order of the rows.
 
 from __future__ import annotations
 
+import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ..errors import MissingExtra
+from ..data import memory
+from ..data.stream import scratch_folders
+from ..errors import FileError, MissingExtra
 from . import graph
+from .rows import StoredRows, room
 
 EXACT_ROWS = 200_000
 """Rows up to which "auto" searches exactly."""
@@ -32,6 +38,12 @@ ALONE = 1024
 """Rows that one thread puts into a graph before others join in."""
 MARGIN = 8
 """Candidates beyond k: rounding can put one of the k nearest a few places later."""
+SHARE = 0.25
+"""Share of the memory that a process may take, in which a part of a graph is built."""
+NODE_BYTES = 224
+"""Bytes that a row of a graph takes while it is built, beside its numbers, about."""
+
+Bytes = NDArray[np.uint8]
 
 
 class Metric(ABC):
@@ -76,7 +88,7 @@ METRICS: Mapping[str, Metric] = {"euclidean": EuclideanDistance(), "cosine": Cos
 class Engine(ABC):
     """A way to find rows that are near a query."""
 
-    def update(self, rows: Tensor) -> None:  # noqa: B027 - an engine may have nothing to learn
+    def update(self, rows: StoredRows) -> None:  # noqa: B027 - an engine may have nothing to learn
         """Take up rows that were added; those known before come first.
 
         Parameters
@@ -85,15 +97,15 @@ class Engine(ABC):
             All of them, (n, latent).
         """
 
-    def state(self) -> Tensor | None:
-        """Return what was built of the rows, as bytes to keep in a file; None where nothing was."""
-        return None
+    def state(self, rows: StoredRows) -> list[Bytes]:
+        """Return what was built of the rows of the last `update`, as parts to keep in a file."""
+        return []
 
-    def resume(self, rows: Tensor, state: Tensor) -> None:  # noqa: B027
-        """Continue from a state, which is not trusted, if it belongs to the first of these rows."""
+    def resume(self, rows: StoredRows, parts: Sequence[Bytes]) -> None:  # noqa: B027
+        """Continue from such parts, checked, of the first of these rows; they are not copied."""
 
     @abstractmethod
-    def candidates(self, rows: Tensor, queries: Tensor, k: int) -> Tensor:
+    def candidates(self, rows: StoredRows, queries: Tensor, k: int) -> Tensor:
         """Return positions of at least k rows near each query, (m, k or more); −1 for none.
 
         Parameters
@@ -115,12 +127,12 @@ class Exact(Engine):
         |x − q|² / 2 = |x|² / 2 − q·x + |q|² / 2        the last term is the same for all rows x
     """
 
-    def candidates(self, rows: Tensor, queries: Tensor, k: int) -> Tensor:
+    def candidates(self, rows: StoredRows, queries: Tensor, k: int) -> Tensor:
         kept = min(k + MARGIN, len(rows))
         centre = rows[:ROWS].mean(0)  # without a common offset, less is lost by rounding
         centred = queries - centre
         scores = queries.new_empty((len(queries), 0))
-        positions = torch.empty((len(queries), 0), dtype=torch.int64, device=rows.device)
+        positions = torch.empty((len(queries), 0), dtype=torch.int64, device=queries.device)
         for start in range(0, len(rows), ROWS):
             block = rows[start : start + ROWS] - centre
             halves = block.square().sum(1) / 2
@@ -133,8 +145,33 @@ class Exact(Engine):
         return positions
 
 
+class GraphPart(NamedTuple):
+    """The graph of some rows, where it lies.
+
+    Parameters
+    ----------
+    start
+        The number of the first row.
+    raw
+        What usearch views, see `graph`.
+    index
+        The view.
+    """
+
+    start: int
+    raw: Bytes
+    index: Any
+
+
 class Usearch(Engine):
-    """Walks a graph of neighbours (Malkov and Yashunin, 2018), by the library usearch.
+    """Walks graphs of neighbours (Malkov and Yashunin, 2018), by the library usearch.
+
+    ::
+
+        rows ──so many as memory allows──▶ part 0 │ part 1 │ … │ the part that still grows
+        query ──each part──▶ its nearest ──together──▶ candidates
+
+    A part that is full is put aside, in memory or on the disk, and viewed from then on.
 
     Raises
     ------
@@ -142,7 +179,7 @@ class Usearch(Engine):
         If usearch is not installed.
     """
 
-    connectivity = 16
+    connectivity = graph.LINKS
     expansion_add = 128
     expansion_search = 128
 
@@ -155,52 +192,114 @@ class Usearch(Engine):
                 'or take engine="exact"'
             ) from None
         self._library: Any = usearch.index
-        self._graph: Any = None
+        self._parts: list[GraphPart] = []
+        self._growing: Any = None
 
-    def update(self, rows: Tensor) -> None:
-        if self._graph is None:
-            self._graph = self._empty(rows)
-        # Threads that begin a graph together leave it badly linked.
-        for end, threads in ((min(ALONE, len(rows)), 1), (len(rows), 0)):
-            known = len(self._graph)
-            if known < end:
-                added = np.ascontiguousarray(rows[known:end].cpu().numpy())
-                self._graph.add(np.arange(known, end), added, threads=threads)
+    def __len__(self) -> int:
+        return self._sealed + len(self._growing or ())
 
-    def state(self) -> Tensor | None:
-        return torch.from_numpy(graph.stripped(self._graph).copy())
+    @property
+    def _sealed(self) -> int:
+        """Rows of the parts that are viewed."""
+        return sum(len(part.index) for part in self._parts)
 
-    def resume(self, rows: Tensor, state: Tensor) -> None:
-        raw, vectors = state.numpy(), rows.cpu().numpy()
-        if graph.nodes(raw) > len(rows):
-            return
-        example = self._empty(rows)
-        example.add(np.arange(1), vectors[:1])
-        keys = graph.checked_keys(raw, graph.stripped(example), self.connectivity)
-        if keys is None:
-            return
-        self._graph = self._empty(rows)
-        self._graph.load(graph.dressed(raw, vectors[keys]))
-        self._graph.expansion_add = self.expansion_add
-        self._graph.expansion_search = self.expansion_search
+    def update(self, rows: StoredRows) -> None:
+        full = capacity(rows.width)
+        while len(self) < len(rows):
+            if self._growing is None:
+                self._begin(rows.width, full)
+            first = self._sealed
+            known, end = len(self), min(first + full, len(rows))
+            # Threads that begin a graph together leave it badly linked.
+            for stop, threads in ((min(first + ALONE, end), 1), (end, 0)):
+                for block in rows.blocks_of(known, stop):
+                    keys = np.arange(known, known + len(block)) - first
+                    added = np.ascontiguousarray(block.cpu().numpy())
+                    self._growing.add(keys, added, threads=threads)
+                    known += len(block)
+            if known < len(rows):
+                self._seal(rows)
 
-    def _empty(self, rows: Tensor) -> Any:
+    def _begin(self, width: int, full: int) -> None:
+        """Begin a part, or go on with the last one if it is not full."""
+        self._growing = self._empty(width)
+        if self._parts and len(self._parts[-1].index) < full:
+            self._growing.load(self._parts.pop().raw)
+            self._tune(self._growing)
+
+    def _seal(self, rows: StoredRows) -> None:
+        """Put the part that grows aside, its nodes in the order of the rows, and view it."""
+        first, n = self._sealed, len(self._growing)
+        with tempfile.TemporaryDirectory(
+            dir=scratch_folders()[0], ignore_cleanup_errors=True
+        ) as folder:
+            path = Path(folder) / "graph"
+            try:
+                self._growing.save(path)
+            except (RuntimeError, OSError) as error:
+                raise FileError(
+                    f"cannot write the graph of the index into {folder}: {error}; set TMPDIR to a "
+                    "folder with more room"
+                ) from error
+            self._growing = None
+            _, stored = graph.split(np.memmap(path, np.uint8, "r"))
+            blocks = (block.cpu().numpy() for block in rows.blocks_of(first, first + n))
+            raw = graph.part_of(blocks, rows.width, stored, room)
+        self._view(first, raw, rows.width)
+
+    def _view(self, start: int, raw: Bytes, width: int) -> None:
+        index = self._empty(width)
+        index.view(raw)
+        self._tune(index)
+        self._parts.append(GraphPart(start, raw, index))
+
+    def state(self, rows: StoredRows) -> list[Bytes]:
+        if self._growing is not None:
+            self._seal(rows)
+        return [part.raw for part in self._parts]
+
+    def resume(self, rows: StoredRows, parts: Sequence[Bytes]) -> None:
+        example = self._empty(rows.width)
+        example.add(np.arange(1), np.zeros((1, rows.width), np.float32))
+        _, known = graph.split(np.frombuffer(example.save(), np.uint8))
+        graphs = [graph.split(raw)[1] for raw in parts]
+        if all(each.is_like(known) for each in graphs):  # another release may have other graphs
+            for raw in parts:
+                self._view(self._sealed, raw, rows.width)
+
+    def _empty(self, width: int) -> Any:
         return self._library.Index(
-            ndim=rows.shape[1],
+            ndim=width,
             metric="l2sq",
             dtype="f32",
             connectivity=self.connectivity,
             expansion_add=self.expansion_add,
             expansion_search=self.expansion_search,
+            enable_key_lookups=False,
         )
 
-    def candidates(self, rows: Tensor, queries: Tensor, k: int) -> Tensor:
+    def _tune(self, index: Any) -> None:
+        """Set what is not kept with a graph."""
+        index.expansion_add = self.expansion_add
+        index.expansion_search = self.expansion_search
+
+    def candidates(self, rows: StoredRows, queries: Tensor, k: int) -> Tensor:
         vectors = np.ascontiguousarray(queries.cpu().numpy())
-        matches = self._graph.search(vectors, min(k + MARGIN, len(rows)))
-        keys = np.atleast_2d(matches.keys).astype(np.int64)
-        if len(queries) > 1:  # of a single query, only the keys that exist come back
+        graphs = [(part.start, part.index) for part in self._parts]
+        if self._growing is not None:
+            graphs.append((self._sealed, self._growing))
+        found = [self._near(index, vectors, k, start) for start, index in graphs]
+        return torch.from_numpy(np.concatenate(found, axis=1)).to(queries.device)
+
+    def _near(
+        self, index: Any, vectors: NDArray[np.float32], k: int, start: int
+    ) -> NDArray[np.int64]:
+        """Return numbers of rows that a part finds, the first of which has that number."""
+        matches = index.search(vectors, min(k + MARGIN, len(index)))
+        keys = np.atleast_2d(matches.keys).astype(np.int64) + start
+        if len(vectors) > 1:  # of a single query, only the keys that exist come back
             keys[np.arange(keys.shape[1]) >= matches.counts[:, None]] = -1
-        return torch.from_numpy(keys).to(rows.device)
+        return keys
 
 
 ENGINES: Mapping[str, type[Engine]] = {"exact": Exact, "usearch": Usearch}
@@ -214,7 +313,17 @@ def choose(engine: str, n: int) -> str:
     return "exact" if n <= EXACT_ROWS else "usearch"
 
 
-def nearest(engine: Engine, rows: Tensor, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def capacity(width: int) -> int:
+    """Return how many rows of that many numbers a part of a graph has at most."""
+    limit = memory.physical_memory()
+    if limit is None:
+        return graph.MOST - 1
+    return int(min(max(SHARE * limit / (4 * width + NODE_BYTES), ALONE), graph.MOST - 1))
+
+
+def nearest(
+    engine: Engine, rows: StoredRows | Tensor, queries: Tensor, k: int
+) -> tuple[Tensor, Tensor]:
     """Return squared distances and positions of the k rows nearest to each query.
 
     ::
@@ -232,6 +341,7 @@ def nearest(engine: Engine, rows: Tensor, queries: Tensor, k: int) -> tuple[Tens
     k
         From 1 to n.
     """
+    rows = StoredRows([rows]) if isinstance(rows, Tensor) else rows
     distances, positions = [], []
     for block in torch.split(queries, QUERIES):
         near = engine.candidates(rows, block, k)
@@ -243,14 +353,14 @@ def nearest(engine: Engine, rows: Tensor, queries: Tensor, k: int) -> tuple[Tens
     return torch.cat(distances), torch.cat(positions)
 
 
-def _measured(rows: Tensor, queries: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+def _measured(rows: StoredRows, queries: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
     """Return candidates with their squared distances, nearest first, then in the rows' order."""
     positions = positions.sort(1).values
-    step = max(1, NUMBERS // max(positions.shape[1] * rows.shape[1], 1))
+    step = max(1, NUMBERS // max(positions.shape[1] * rows.width, 1))
     parts = zip(torch.split(queries, step), torch.split(positions, step), strict=True)
     squared = torch.cat(
         [
-            (rows[position.clamp_min(0)] - block[:, None]).square().sum(2)
+            (rows.at(position.clamp_min(0)) - block[:, None]).square().sum(2)
             for block, position in parts
         ]
     )
