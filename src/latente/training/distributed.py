@@ -6,8 +6,8 @@
 
 A batch is that of all processes together, so that their number changes nothing but the time: every
 process works on its share of the rows, the gradients are summed, and all take one step. What a fit
-decides beside that (seed, precision, what a checkpoint holds, when a callback ends it) is decided
-by the first process. https://docs.pytorch.org/docs/stable/elastic/run.html
+decides beside that (seed, precision, what a checkpoint holds, which epoch is the best, when a
+callback ends it) is decided by the first process. https://docs.pytorch.org/docs/stable/elastic/run.html
 """
 
 from __future__ import annotations
