@@ -110,8 +110,8 @@ class ArrowWorker(ABC):
             return found.set_axis(batch.index, axis=0)
         if isinstance(batch, Mapping | str) or not isinstance(batch, Iterable):
             raise DataError(
-                f"a {type(batch).__name__} is no Arrow batch; give record batches, tables or pandas "
-                "frames (Ray: batch_format='pyarrow')"
+                f"a {type(batch).__name__} is no Arrow batch; give record batches, tables or "
+                "pandas frames (Ray: batch_format='pyarrow')"
             )
         return map(self, batch)
 
