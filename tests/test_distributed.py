@@ -273,7 +273,8 @@ def lost(path: Path) -> None:
     again = "" if own.leads else told(lambda: Autoencoder(**SMALL).fit(DIGITS))
     words = [sentence, again, "soon" if seconds < 60 else "late"]
     path.with_suffix(f".{own.rank}").write_text("\n".join(words))
-    while not all(path.with_suffix(f".{rank}").exists() for rank in range(own.size)):
+    parts = [path.with_suffix(f".{rank}") for rank in range(own.size)]
+    while not all(part.exists() for part in parts) and time.monotonic() < begun + 100:
         time.sleep(0.01)  # the end of one process would tell the other the same
 
 

@@ -449,7 +449,9 @@ class Trainer:
             index = torch.arange(size, device=self.device) % len(batches.sample)
             x, target = batches.sample.take(index)
             with autocast(self.device, self.plan.precision):
-                terms = self.model.objective(x, target, Moment(self._seeded(0)))
+                generator = self._seeded(0)
+                self.model.network.seed(generator)  # that of the epoch may draw for a share
+                terms = self.model.objective(x, target, Moment(generator))
             terms["total"].mean().backward()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             if is_out_of_memory(error):
