@@ -472,6 +472,19 @@ def test_the_word_of_an_interrupt_keeps_no_gradients(monkeypatch: pytest.MonkeyP
     assert own._interruptions.untyped_storage().nbytes() == 4
 
 
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("pair.cc:553] Connection closed by peer [127.0.0.1]", "this fit ended, so"),
+        ("Timed out waiting 600000ms", "did not answer for 600 s"),
+        ("No backend type associated with device type mps", "could not be reached .No backend"),
+    ],
+)
+def test_what_breaks_between_processes_is_told_as_it_is(error: str, sentence: str) -> None:
+    with pytest.raises(TrainingError, match=sentence), Processes(1, 2).attended():
+        raise RuntimeError(error)
+
+
 @pytest.mark.parametrize("seconds", ["inf", "nan", "0", "ten", "1e300"])
 def test_a_patience_that_cannot_be_is_refused(
     seconds: str, monkeypatch: pytest.MonkeyPatch

@@ -48,6 +48,8 @@ TIMEOUT = "LATENTE_TIMEOUT"
 PATIENCE, LONGEST = 600.0, 1e7
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 """In the text of an object that has no text of its own: it differs from process to process."""
+GONE = re.compile(r"closed|reset by|broken pipe|refused|aborted|exited", re.IGNORECASE)
+"""In what is said of a connection whose other end is gone."""
 MEETING = 0.02
 """Seconds between two looks for the others at the start."""
 SHOWN = 3
@@ -311,8 +313,9 @@ class Processes:
             if isinstance(error, LatenteError) or is_out_of_memory(error):
                 raise
             first = str(error).partition("\n")[0]
-            late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
-            why = f"did not answer for {_patience():.0f} s" if late else f"ended ({first})"
+            why = "ended" if GONE.search(first) else f"could not be reached ({first})"
+            if "timed out" in str(error).lower() or "timeout" in str(error).lower():
+                why = f"did not answer for {_patience():.0f} s"
             raise TrainingError(
                 f"another of the {self.size} processes of this fit {why}, so that process "
                 f"{self.rank} cannot go on; run it again: with the same checkpoint folder it goes "
