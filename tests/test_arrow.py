@@ -115,6 +115,10 @@ def test_what_is_missing_is_named(path: Path, table: pa.Table) -> None:
         ArrowScorer(path)(table.drop_columns(["b"]))
     with pytest.raises(DataError, match="no column 'key'"):
         ArrowScorer(path, keep=["key"])(table)
+    with pytest.raises(DataError, match="a dict is no Arrow batch"):  # Ray's own format
+        ArrowScorer(path)({"a": np.zeros(2)})
+    with pytest.raises(DataError, match="a float is no Arrow batch"):
+        list(ArrowScorer(path)([1.0]))
     with pytest.raises(ParameterError, match="lists of names"):
         ArrowScorer(path, keep="id")
 

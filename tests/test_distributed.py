@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -15,24 +16,31 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from latente import (
+    AnomalyDetector,
     Autoencoder,
-    DataError,
     ParameterError,
+    Study,
     TrainingError,
     TrainingWarning,
+    build,
     datasets,
 )
 from latente.cli import console
 from latente.cli.main import explained_end
+from latente.errors import FileError, LatenteError
 from latente.families import FAMILIES
 from latente.launch import LAUNCHED, OWNER
 from latente.storage.packing import pack, unpack
 from latente.storage.tensors import read_tensors, write_tensors
+from latente.training import distributed
+from latente.training.checkpoint import Checkpoint
 from latente.training.distributed import ALONE, Processes, processes
 from latente.training.state import TrainingState
+from latente.training.steps import GradientStep
 
 DIGITS = datasets.load("digits").X[:97]
 """Of which 65 are trained on: two batches of 32 and one of a single row, too few for two."""
@@ -140,10 +148,25 @@ class Interrupting:
             signal.raise_signal(signal.SIGINT)
 
 
+def full(*_: Any) -> None:
+    """Stand in for what writes to a full disk."""
+    raise FileError("full")
+
+
+class Failing:
+    """A callback that raises what it is given."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def on_epoch_end(self, state: TrainingState) -> None:
+        raise self.error
+
+
 def told(work: Any) -> str:
     try:
         work()
-    except (DataError, ParameterError) as error:
+    except (LatenteError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
     return ""
 
@@ -168,7 +191,9 @@ def behaviour(own: Processes) -> dict[str, Any]:
     shared = free.transform(np.concatenate([DIGITS] * 20))
     free.fitted_.processes = ALONE
     alone = free.transform(DIGITS)
+    odd = kept_in_step(own, keywords)
     return {
+        **odd,
         "calls": own.gathered(np.array([counting.calls]), [1] * own.size).tolist(),
         "stopped": [stopped.stopped_, stopped.epochs_],
         "interrupted": own.gathered(np.array([interrupted.epochs_]), [1] * own.size).tolist(),
@@ -179,6 +204,78 @@ def behaviour(own: Processes) -> dict[str, Any]:
         "shared": torch.from_numpy(shared),
         "alone": torch.from_numpy(alone),
     }
+
+
+def kept_in_step(own: Processes, keywords: dict[str, Any]) -> dict[str, Any]:
+    """What is given, drawn, measured or raised in one process alone, and what both then do."""
+    keywords = {**keywords, "epochs": 2}
+
+    def each(number: float) -> list[float]:
+        found: list[float] = own.gathered(np.array([number], float), [1] * own.size).tolist()
+        return found
+
+    def tell(sentence: str) -> list[str]:
+        found: list[str] = own.gathered(np.array([sentence], "U300"), [1] * own.size).tolist()
+        return found
+
+    def fit(**other: Any) -> Autoencoder:
+        return Autoencoder(**{**keywords, **other}).fit(DIGITS)
+
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        folders = folder if own.leads else None
+        Autoencoder(**keywords).fit(DIGITS, checkpoint=folders)
+        found["kept"] = (Path(folder) / "checkpoint.safetensors").exists() if own.leads else None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Checkpoint, "save", full)
+            longer = Autoencoder(**{**keywords, "epochs": 3})
+            found["full disk"] = tell(told(lambda: longer.fit(DIGITS, checkpoint=folders)))
+    found["own error"] = tell(told(lambda: fit(callbacks=Failing(ValueError("a bug")))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainingWarning)
+        found["asked"] = tell(fit(callbacks=Failing(KeyboardInterrupt())).stopped_ or "")
+    found["epochs"] = tell(told(lambda: fit(epochs=2 + own.rank)))
+    state = np.random.RandomState(0)
+    fit(random_state=state)
+    found["drawn after"] = each(state.randint(1000))
+    with pytest.MonkeyPatch.context() as patch:
+        precision = "bf16" if own.leads else "float32"
+        patch.setattr(build, "find_precision", lambda *_, **__: precision)
+        model = fit(precision="auto")
+    found["precision"] = tell(model.precision_)
+    found["seconds"] = each(model.history_[0]["seconds"])
+    with torch.no_grad():
+        next(model.module_.parameters()).add_(own.rank)
+    model.set_params(warm_start=True).fit(DIGITS)
+    found["warm"] = each(float(next(model.module_.parameters()).detach().double().sum()))
+    inner = Autoencoder(**{**keywords, "random_state": None})
+    detector = AnomalyDetector(inner, scores="reconstruction")
+    found["detector"] = tell(told(lambda: detector.fit(DIGITS)))
+    study = Study(Autoencoder(**keywords), {"latent_dim": [2 + own.rank]}).run(DIGITS)
+    found["study"] = tell(study.rows[0].state)
+    return found
+
+
+def lost(path: Path) -> None:
+    """Let the second process run out of memory; each tells what it comes to, and in which time."""
+    own, inner = processes(), GradientStep.step
+
+    def step(self: GradientStep, *given: Any) -> torch.Tensor:
+        if not own.leads and self.names:
+            raise torch.OutOfMemoryError("allocate memory")
+        return inner(self, *given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GradientStep, "step", step)
+        begun = time.monotonic()
+        sentence = told(lambda: Autoencoder(**SMALL).fit(DIGITS))
+        seconds = time.monotonic() - begun
+    again = "" if own.leads else told(lambda: Autoencoder(**SMALL).fit(DIGITS))
+    words = [sentence, again, "soon" if seconds < 60 else "late"]
+    path.with_suffix(f".{own.rank}").write_text("\n".join(words))
+    parts = [path.with_suffix(f".{rank}") for rank in range(own.size)]
+    while not all(part.exists() for part in parts) and time.monotonic() < begun + 100:
+        time.sleep(0.01)  # the end of one process would tell the other the same
 
 
 def several(work: str, *arguments: str, processes: int = 2, **options: Any) -> Any:
@@ -200,7 +297,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict
     done = several("everything", str(path))
     assert done.returncode == 0, done.stderr[-4000:]
     tensors, meta = read_tensors(path, kind="outcome", newest_format=1, finite=False)
-    return unpack(meta, tensors), everything()
+    found = unpack(meta, tensors)
+    found["lost"] = [path.with_suffix(f".{rank}").read_text().split("\n") for rank in (0, 1)]
+    return found, everything()
 
 
 STREAMED = [f"streamed: {name}" for name in ("plain", "gaussian", "mmd")]
@@ -231,6 +330,33 @@ def test_processes_act_as_one(both: tuple[dict[str, Any], dict[str, Any]]) -> No
     assert "different data" in found["different"]
     assert "BatchNorm1d" in found["normed"]
     assert torch.equal(found["shared"], torch.cat([found["alone"]] * 20))
+
+
+def test_what_one_process_has_alone_keeps_none_waiting(
+    both: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
+    found = both[0]["behaviour"]
+    assert found["kept"]  # where only the first was given a folder
+    assert found["full disk"] == ["FileError: full"] * 2
+    own_error = ["ValueError: a bug", "TrainingError: the first process failed: ValueError: a bug"]
+    assert found["own error"] == own_error
+    assert found["asked"] == ["interrupted"] * 2
+    assert "epochs differ in process 1" in found["epochs"][1]
+    assert found["precision"] == ["bf16"] * 2
+    for name in ("drawn after", "seconds", "warm"):
+        assert found[name][0] == found[name][1], name
+    assert found["detector"] == [""] * 2
+    assert found["study"] == ["complete"] * 2
+
+
+def test_a_process_that_fails_alone_leaves_the_others(
+    both: tuple[dict[str, Any], dict[str, Any]],
+) -> None:
+    first, second = both[0]["lost"]
+    assert "another of the 2 processes of this fit ended" in first[0]
+    assert "out of memory" in second[0]
+    assert "left the others" in second[1]
+    assert first[2] == second[2] == "soon"
 
 
 KILLED: dict[str, Any] = {**SMALL, "network": "dense(hidden=[8])", "epochs": 6}
@@ -325,6 +451,49 @@ def test_what_ends_another_process_than_the_first_is_told(
         assert capsys.readouterr() == ("", expected)
 
 
+def test_what_lies_on_no_gpu_goes_through_the_group_for_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    groups = []
+    monkeypatch.setattr(dist, "all_reduce", lambda values, group=None: groups.append(group))
+    own = Processes(0, 2, "control")
+    own.add(torch.zeros(1))
+    own.add(torch.zeros(1, device="meta"))
+    assert groups == ["control", None]
+
+
+def test_the_word_of_an_interrupt_keeps_no_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dist, "all_reduce", lambda values, group=None: None)
+    weights = nn.Parameter(torch.zeros(1000))
+    weights.grad = torch.ones(1000)
+    own = Processes(0, 2)
+    assert own.add_gradients([weights], {"total": torch.tensor(2.0)}) == {"total": 2.0}
+    assert own._interruptions is not None
+    assert own._interruptions.untyped_storage().nbytes() == 4
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        ("pair.cc:553] Connection closed by peer [127.0.0.1]", "this fit ended, so"),
+        ("Timed out waiting 600000ms", "did not answer for 600 s"),
+        ("No backend type associated with device type mps", "could not be reached .No backend"),
+    ],
+)
+def test_what_breaks_between_processes_is_told_as_it_is(error: str, sentence: str) -> None:
+    with pytest.raises(TrainingError, match=sentence), Processes(1, 2).attended():
+        raise RuntimeError(error)
+
+
+@pytest.mark.parametrize("seconds", ["inf", "nan", "0", "ten", "1e300"])
+def test_a_patience_that_cannot_be_is_refused(
+    seconds: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(distributed.TIMEOUT, seconds)
+    with pytest.raises(ParameterError, match=f"LATENTE_TIMEOUT='{seconds}'"):
+        distributed._patience()
+
+
 def test_a_share_of_every_size_adds_up() -> None:
     for rows in range(1, 12):
         for size in (2, 3, 4):
@@ -341,11 +510,14 @@ def main(work: str, *arguments: str) -> None:
     if work == "killed":
         killed(*arguments)
         return
+    processes()
+    dist.destroy_process_group()  # as a script may; the next fit meets the others anew
     found = everything()
     found["behaviour"] = behaviour(processes())
     if processes().leads:
         structure, tensors = pack(found)
         write_tensors(Path(arguments[0]), tensors, structure, kind="outcome", format=1)
+    lost(Path(arguments[0]))
 
 
 if __name__ == "__main__":

@@ -119,6 +119,19 @@ def batch_of(part: Batches, index: torch.Tensor) -> list[int]:
     return part.x[index].flatten().tolist()
 
 
+def test_a_gpu_takes_chunks_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "BLOCK", 2**5)
+    monkeypatch.setattr(stream, "CHUNK", 2**7)
+    X = np.arange(300, dtype=np.int64)[:, None]
+    # A device without numbers, which like a GPU keeps the chunks at one place.
+    whole = Stream(side(X), None, torch.device("meta"), weights=np.arange(300) % 3.0)
+    for rank in range(5):
+        part = whole.of_rank(rank, 5)
+        lengths = [len(index) for _, index in part.epoch(seeded(7), 7)]
+        assert sum(lengths) == int(whole.order.rows[part.own].sum())
+        assert len({len(rows[0]) for rows, _ in part._chunks(7, 7)}) > 1
+
+
 def test_weights_and_targets_go_with_their_rows() -> None:
     X = np.arange(300, dtype=np.float32)[:, None]
     weights = np.arange(300) % 3.0

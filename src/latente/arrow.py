@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +94,7 @@ class ArrowWorker(ABC):
         Raises
         ------
         DataError
-            If a column is missing, or holds what the model cannot take.
+            If a column is missing, or holds what the model cannot take, or it is no such batch.
         """
         import pyarrow as pa
 
@@ -108,6 +108,11 @@ class ArrowWorker(ABC):
         if hasattr(batch, "iloc"):
             found = self._worked(pa.Table.from_pandas(batch, preserve_index=False)).to_pandas()
             return found.set_axis(batch.index, axis=0)
+        if isinstance(batch, Mapping | str) or not isinstance(batch, Iterable):
+            raise DataError(
+                f"a {type(batch).__name__} is no Arrow batch; give record batches, tables or "
+                "pandas frames (Ray: batch_format='pyarrow')"
+            )
         return map(self, batch)
 
     def _worked(self, table: pa.Table) -> pa.Table:

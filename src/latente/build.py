@@ -27,6 +27,7 @@ from .optimizers import Optimizer
 from .parts import Part, is_number, is_whole, resolve
 from .schedules import Schedule
 from .training.checkpoint import data_fingerprint
+from .training.distributed import processes
 from .training.hardware import find_precision
 from .training.state import Plan
 
@@ -409,6 +410,15 @@ def as_seed(random_state: int | np.random.RandomState | None) -> int:
     raise ParameterError(
         f"random_state={random_state!r}: use None, a whole number from 0, or a RandomState"
     )
+
+
+def agreed_seed(random_state: int | np.random.RandomState | None) -> int:
+    """Return a seed as `as_seed` does, the same in all processes that fit together.
+
+    Each draws, so that a RandomState is left alike in all of them.
+    """
+    own = as_seed(random_state)
+    return processes().from_first(lambda: own)
 
 
 def as_callbacks(callbacks: Any) -> Sequence[Any]:

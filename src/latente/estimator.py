@@ -18,6 +18,7 @@ from . import persistence
 from .bottlenecks.base import Bottleneck
 from .build import (
     Parts,
+    agreed_seed,
     as_seed,
     build_model,
     check_params,
@@ -326,11 +327,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             training, held_out = batches.split(share, generator)
         plan = make_plan(params, parts, len(training), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, plan, processes()), again=again)
-        folder = None
-        if checkpoint is not None or not trainer.processes.alone:
-            same = fingerprint(params, batches, given)
-            trainer.processes.require_same(same)
-            folder = None if checkpoint is None else Checkpoint(checkpoint, same)
+        folder = _agreed(trainer, params, batches, given, checkpoint)
         trainer.fit(training, held_out, folder, apart=given is not None)
         return self._finish(fitted, parts, trainer, training)
 
@@ -358,8 +355,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         batches = batches.with_weights(weights)
         plan = make_plan(params, parts, len(batches), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, plan, processes()), again=again)
-        if not trainer.processes.alone:
-            trainer.processes.require_same(fingerprint(params, batches, None))
+        _agreed(trainer, params, batches)
         trainer.fit(batches, None)
         return self._finish(fitted, parts, trainer, batches)
 
@@ -382,7 +378,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.n_features_in_ = source.n_features
         self.columns_ = source.names
         parts = resolve_parts(params, source.space, wanted.space)
-        seed = processes().from_first(lambda: as_seed(self.random_state))
+        seed = agreed_seed(self.random_state)
         size = choose_latent_dim(self.latent_dim, source.n_features)
         device = find_device(str(self.device))
         check_size(parts, source.space, wanted.space, size, memory_of(device))
@@ -875,6 +871,26 @@ def alike(models: Sequence[Autoencoder]) -> list[list[int]]:
         shape = repr((optimizer.elementwise, shared))
         stacks.setdefault(shape, []).append(i)
     return list(stacks.values())
+
+
+def _agreed(
+    trainer: Trainer,
+    params: dict[str, Any],
+    batches: Batches | Stream,
+    validation: Batches | None = None,
+    checkpoint: str | Path | None = None,
+) -> Checkpoint | None:
+    """Return where the state of a fit is kept, once all its processes are known to make the same.
+
+    Where that is, the first process says.
+    """
+    several = trainer.processes
+    folder = several.from_first(lambda: None if checkpoint is None else str(checkpoint))
+    if folder is None and several.alone:
+        return None
+    same = fingerprint(params, batches, validation)
+    several.require_same({**same, **trainer.standing(batches)})
+    return None if folder is None else Checkpoint(folder, same)
 
 
 def fit_together(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 LAUNCHED = "TORCHELASTIC_RUN_ID"
 OWNER = "LATENTE_LAUNCHED_PROCESS"
@@ -27,3 +30,21 @@ def rank() -> int:
 def local_rank() -> int:
     """Return its number among those of this machine; 0 for one alone."""
     return int(os.environ.get("LOCAL_RANK", "0")) if is_launched() else 0
+
+
+_apart: ContextVar[bool] = ContextVar("apart", default=False)
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Let each process fit alone what is fitted inside."""
+    token = _apart.set(True)
+    try:
+        yield
+    finally:
+        _apart.reset(token)
+
+
+def is_apart() -> bool:
+    """Whether what is fitted here is fitted by each process alone."""
+    return _apart.get()

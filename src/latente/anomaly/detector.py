@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin, clone
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ..build import as_seed
+from ..build import agreed_seed, as_seed
 from ..data.arrays import SparseRows, as_array, as_tensor, blocks, is_frame, is_sparse, named
 from ..data.dataset import take_rows as chosen_rows
 from ..data.frames import like
@@ -170,7 +170,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"threshold={self.threshold!r} needs labelled rows: give some as validation"
             )
         stages = Stages(self.verbose)
-        settings = replace(self._settings(), report=stages)
+        settings = replace(self._settings(agreed_seed(self.random_state)), report=stages)
         X = _indexable(_some_of(opened(X)))
         preparation = prepare(X, self.unseen)
         validate_data(self, named(X), reset=True, skip_check_array=True)
@@ -370,7 +370,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """
         return load(cls, path, network)
 
-    def _settings(self) -> Settings:
+    def _settings(self, seed: int) -> Settings:
         """Return what the ensemble is to be made of, or raise `ParameterError`."""
         if self.contamination != "auto":
             _check_share(self.contamination)
@@ -400,7 +400,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
                 f"autoencoder is not used with scores={self.scores!r}: leave it out, or add "
                 "'reconstruction'"
             )
-        seed = as_seed(self.random_state)
         own = self.autoencoder
         if own is not None and own.random_state is None:
             own = clone(own).set_params(random_state=seed)
@@ -494,7 +493,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             own.set_params(random_state=None)
         keywords["autoencoder"] = own
         made = cls(**keywords)
-        made._settings()
+        made._settings(as_seed(made.random_state))
         made._rule()
         rule = meta["threshold"]
         made.threshold_ = None if rule is None else from_json(rule, THRESHOLDS, "threshold")

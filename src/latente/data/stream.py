@@ -410,7 +410,9 @@ class Stream:
         """
         if self.device.type == "cpu":
             return self._resident(rows)
-        if self._placed is None:
+        x = rows[0]
+        # Of several processes, one has a few rows more in one chunk than in another.
+        if self._placed is None or (x is not None and len(x) > len(self._placed)):
             self._placed = self._resident(rows)
             return self._placed
         kept = (self._placed.x, self._placed.target, self._placed.weights)

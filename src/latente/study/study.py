@@ -16,6 +16,7 @@ import numpy as np
 
 from ..data.dataset import take_rows
 from ..errors import DataError, ParameterError, TrainingWarning
+from ..launch import apart
 from ..parts import is_number, is_whole, listed
 from ..storage.files import StrPath
 from ..training.checkpoint import data_fingerprint
@@ -394,7 +395,8 @@ class Study(Results):
         sign = -1.0 if self.higher else 1.0
         run = min(row.runs, key=lambda run: sign * run["scores"][self.metric])
         model = clone(self.estimator).set_params(**self.best_params)
-        return seeded(model, run["seed"]).fit(data.X, **data.fit_arguments(model))
+        with apart():
+            return seeded(model, run["seed"]).fit(data.X, **data.fit_arguments(model))
 
 
 def as_seeds(seeds: int | Sequence[int]) -> list[int]:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..launch import apart
 from ..storage.files import StrPath
 from .metric import Scorer
 from .queue import POLL, SLOT, Queue, Worker
@@ -119,6 +120,8 @@ def make_pruner(spec: Any) -> Any:
 def work(task: Task, study: optuna.Study, tell: Tell) -> None:
     """Train settings until all are done, those too that dead workers leave.
 
+    Of several processes that torchrun started each is a worker of its own.
+
     Parameters
     ----------
     task
@@ -131,7 +134,7 @@ def work(task: Task, study: optuna.Study, tell: Tell) -> None:
     worker = Worker()
     queue, stacks = Queue(study, study._storage, worker), Stacks(task)
     count = len(task.slots)
-    with worker.working():
+    with worker.working(), apart():
         queue.fill(task.slots)
         while not queue.is_done(count):
             trials = _claim(queue, stacks, count)

@@ -6,8 +6,8 @@
 
 A batch is that of all processes together, so that their number changes nothing but the time: every
 process works on its share of the rows, the gradients are summed, and all take one step. What a fit
-decides beside that (seed, precision, what a checkpoint holds, when a callback ends it) is decided
-by the first process. https://docs.pytorch.org/docs/stable/elastic/run.html
+decides beside that (seed, precision, what a checkpoint holds, which epoch is the best, when a
+callback ends it) is decided by the first process. https://docs.pytorch.org/docs/stable/elastic/run.html
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .. import errors
 from ..data.batches import Batches, even_parts
 from ..data.stream import Stream
 from ..errors import DataError, LatenteError, ParameterError, TrainingError
-from ..launch import is_launched
+from ..launch import is_apart, is_launched
 from ..shares import Share, SharedGenerator
 from ..storage.packing import pack, unpack
 from .checkpoint import flatten
@@ -45,9 +45,11 @@ T = TypeVar("T")
 
 TIMEOUT = "LATENTE_TIMEOUT"
 """Environment variable: seconds that a process waits for another before it gives up."""
-PATIENCE = 600.0
+PATIENCE, LONGEST = 600.0, 1e7
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 """In the text of an object that has no text of its own: it differs from process to process."""
+GONE = re.compile(r"closed|reset by|broken pipe|refused|aborted|exited", re.IGNORECASE)
+"""In what is said of a connection whose other end is gone."""
 MEETING = 0.02
 """Seconds between two looks for the others at the start."""
 SHOWN = 3
@@ -62,11 +64,17 @@ class Processes:
     rank, size
         The number of this process, from 0, and how many there are.
     control
-        Their group for what is no tensor on a device; None for a process alone.
+        Their group for what lies on no GPU; None for a process alone.
+    made
+        Whether the other group, that for GPUs, was made here too.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1, control: Any = None) -> None:
-        self.rank, self.size, self.control = rank, size, control
+    def __init__(
+        self, rank: int = 0, size: int = 1, control: Any = None, *, made: bool = False
+    ) -> None:
+        self.rank, self.size, self.control, self.made = rank, size, control, made
+        self.failed = False
+        """Whether this one has left the others."""
         self.bytes = 0
         """That this process gave to the others so far."""
         self._interrupted = False
@@ -141,9 +149,8 @@ class Processes:
         terms = (mean.view(1) for mean in means.values())
         flat = torch.cat([*(g.flatten() for g in gradients), *terms, flag])
         self.add(flat)
-        *parts, summed, self._interruptions = torch.split(
-            flat, [*(g.numel() for g in gradients), len(means), 1]
-        )
+        *parts, summed, told = torch.split(flat, [*(g.numel() for g in gradients), len(means), 1])
+        self._interruptions = told.clone()  # a view would keep all the gradients
         for gradient, part in zip(gradients, parts, strict=True):
             gradient.copy_(part.view_as(gradient))
         return dict(zip(means, summed.unbind(), strict=True))
@@ -161,7 +168,8 @@ class Processes:
         finally:
             # While torchrun ends a job it sends the signal again.
             ending = self._interrupted and is_launched()
-            signal.signal(signal.SIGINT, signal.SIG_IGN if ending else before)
+            # Of a handler that was not set from Python nothing is known.
+            signal.signal(signal.SIGINT, signal.SIG_IGN if ending else before or signal.SIG_DFL)
 
     def _hold(self, *_: object) -> None:
         self._interrupted = True
@@ -183,7 +191,7 @@ class Processes:
         """Sum a tensor over the processes, in place."""
         self.bytes += values.nbytes
         with self.attended():
-            dist.all_reduce(values)
+            dist.all_reduce(values, group=self._group(values))
 
     def sum(self, own: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes."""
@@ -207,7 +215,7 @@ class Processes:
         found = own.new_empty((self.size * most, *own.shape[1:]))
         self.bytes += padded.nbytes
         with self.attended():
-            _all_gather(found, padded)
+            _all_gather(found, padded, self._group(padded))
         parts = torch.split(found, most)
         return torch.cat([part[:size] for part, size in zip(parts, sizes, strict=True)])
 
@@ -217,20 +225,20 @@ class Processes:
         Parameters
         ----------
         function
-            Gives nested values and tensors, as `packing.pack` takes them. An error of the library
-            is raised in every process.
+            Gives nested values and tensors, as `packing.pack` takes them. What it raises is raised
+            in every process: in the others as an error of the library, or an interrupt.
         """
         if self.alone:
             return function()
         if not self.leads:
             told = self._broadcast(None)
             if "error" in told:
-                raise getattr(errors, told["error"], TrainingError)(told["sentence"])
+                raise _as_told(told["error"], told["sentence"])
             found: T = told["value"]
             return found
         try:
             value = function()
-        except LatenteError as error:
+        except BaseException as error:
             self._broadcast({"error": type(error).__name__, "sentence": str(error)})
             raise
         self._broadcast({"value": value})
@@ -247,7 +255,7 @@ class Processes:
             for alike in groups.values():
                 flat = torch.cat([tensor.flatten() for tensor in alike])
                 self.bytes += flat.nbytes if self.leads else 0
-                dist.broadcast(flat, 0)
+                dist.broadcast(flat, 0, group=self._group(flat))
                 parts = torch.split(flat, [tensor.numel() for tensor in alike])
                 for tensor, part in zip(alike, parts, strict=True):
                     tensor.copy_(part.view_as(tensor))
@@ -286,9 +294,15 @@ class Processes:
         found = torch.empty(self.size * len(sent), dtype=torch.uint8)
         self.bytes += sent.nbytes
         with self.attended():
-            _all_gather(found, sent, group=self.control)
+            _all_gather(found, sent, self.control)
         parts = found.numpy().view(own.dtype).reshape(self.size, most, *shape)
         return np.concatenate([part[:size] for part, size in zip(parts, sizes, strict=True)])
+
+    def leave(self) -> None:
+        """End what connects this process with the others: it failed alone, and they wait for it."""
+        if not self.alone:
+            control, self.control, self.failed = self.control, None, True
+            dist.destroy_process_group(None if self.made else control)
 
     @contextmanager
     def attended(self) -> Iterator[None]:
@@ -298,13 +312,19 @@ class Processes:
         except RuntimeError as error:
             if isinstance(error, LatenteError) or is_out_of_memory(error):
                 raise
-            late = "timed out" in str(error).lower() or "timeout" in str(error).lower()
-            why = f"did not answer for {_patience():.0f} s" if late else "ended"
+            first = str(error).partition("\n")[0]
+            why = "ended" if GONE.search(first) else f"could not be reached ({first})"
+            if "timed out" in str(error).lower() or "timeout" in str(error).lower():
+                why = f"did not answer for {_patience():.0f} s"
             raise TrainingError(
                 f"another of the {self.size} processes of this fit {why}, so that process "
                 f"{self.rank} cannot go on; run it again: with the same checkpoint folder it goes "
                 "on from the last epoch, with any number of processes"
             ) from error
+
+    def _group(self, values: Tensor) -> Any:
+        """Return the group for a tensor: that of a program's own making may be for GPUs alone."""
+        return self.control if values.device.type == "cpu" else None
 
     def _broadcast(self, value: Any) -> Any:
         """Return the first process's value in every process."""
@@ -329,7 +349,17 @@ class Processes:
         return unpack(structure, {name.removeprefix("tensor "): t for name, t in found.items()})
 
 
-def _all_gather(found: Tensor, own: Tensor, group: Any = None) -> None:
+def _as_told(name: str, sentence: str) -> BaseException:
+    """Return what the first process raised, as another one raises it."""
+    if name == KeyboardInterrupt.__name__:
+        return KeyboardInterrupt()
+    kind = getattr(errors, name, None)
+    if isinstance(kind, type) and issubclass(kind, LatenteError):
+        return kind(sentence)
+    return TrainingError(f"the first process failed: {name}: {sentence}")
+
+
+def _all_gather(found: Tensor, own: Tensor, group: Any) -> None:
     # torch 2.13 gave the call another name and warns of the one before.
     gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
     gather(found, own, group=group)
@@ -366,39 +396,46 @@ class _Joined(torch.autograd.Function):
         return torch.cat([own, missing]), None
 
 
-_joined: dict[int, Processes] = {}
+_joined: dict[int, tuple[Any, Processes]] = {}
+"""By process number, a group and what was made of it."""
 
 
 def processes() -> Processes:
     """Return the processes that this one fits with: those that torchrun started, or it alone.
 
     They find each other at the first call, which all of them have to make. A group that a program
-    made itself by `torch.distributed.init_process_group` is taken as it is. In a thread other than
-    the main one, and in a child of such a process, a fit is alone.
+    made itself by `torch.distributed.init_process_group` is taken as it is; one that it has ended
+    is left. In a thread other than the main one, in a child of such a process, and inside
+    `launch.apart`, a fit is alone.
 
     Raises
     ------
     ParameterError
         If there are more processes than GPUs for them.
     TrainingError
-        If they do not find each other.
+        If they do not find each other, or this one has left the others.
     """
-    if threading.current_thread() is not threading.main_thread():
+    if is_apart() or threading.current_thread() is not threading.main_thread():
         return ALONE
     own = os.getpid()
-    if own not in _joined:
-        if _joined:  # a fork: the group is its parent's
-            return ALONE
-        if not (dist.is_available() and (dist.is_initialized() or is_launched())):
-            return ALONE
-        _joined[own] = _found()
-    return _joined[own]
+    if _joined and own not in _joined:  # a fork: the group is its parent's
+        return ALONE
+    if not (dist.is_available() and (dist.is_initialized() or is_launched())):
+        return ALONE
+    if own in _joined and _joined[own][1].failed:
+        raise TrainingError(
+            "a fit failed in this process, which then left the others; start all of them again"
+        )
+    if own not in _joined or _joined[own][0] is not dist.group.WORLD:
+        found = _found()
+        _joined[own] = dist.group.WORLD, found
+    return _joined[own][1]
 
 
 def _found() -> Processes:
     """Join the other processes."""
-    patience = timedelta(seconds=_patience())
-    if not dist.is_initialized():
+    patience, made = timedelta(seconds=_patience()), not dist.is_initialized()
+    if made:
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         try:
             met: Any = dist.rendezvous("env://", timeout=patience)  # type: ignore[attr-defined]
@@ -412,11 +449,12 @@ def _found() -> Processes:
             raise TrainingError(
                 f"the processes that torchrun started did not find each other: {first}"
             ) from error
+        atexit.unregister(_leave)
         atexit.register(_leave)
     rank, size = dist.get_rank(), dist.get_world_size()
     if size == 1:
         return ALONE
-    return Processes(rank, size, dist.new_group(backend="gloo", timeout=patience))
+    return Processes(rank, size, dist.new_group(backend="gloo", timeout=patience), made=made)
 
 
 def _meeting(store: Any, rank: int, size: int) -> str:
@@ -457,8 +495,10 @@ def _patience() -> float:
         seconds = PATIENCE if given is None else float(given)
     except ValueError:
         seconds = 0.0
-    if not seconds > 0:
-        raise ParameterError(f"{TIMEOUT}={given!r}: use a number of seconds above 0")
+    if not 0 < seconds <= LONGEST:
+        raise ParameterError(
+            f"{TIMEOUT}={given!r}: use a number of seconds above 0, at most {LONGEST:.0f}"
+        )
     return seconds
 
 

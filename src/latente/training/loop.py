@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
@@ -93,6 +94,21 @@ class Trainer:
         self.clock = torch.zeros((), device=self.device)
         self.stopped: str | None = None
         self.message = ""
+        self._written = -math.inf
+        """When the last checkpoint was, in seconds."""
+
+    def standing(self, batches: Batches | Stream) -> dict[str, object]:
+        """Return what all processes of a fit have in common beside the data and parameters."""
+        device = self.device.type
+        if device == "cuda":  # other models draw other random numbers
+            device = torch.cuda.get_device_name(self.device)
+        return {
+            "device": device,
+            "epochs": self.plan.epochs,
+            "epochs done": self.state.epoch,
+            "seed": self.plan.seed,
+            "streaming": isinstance(batches, Stream),
+        }
 
     def fit(
         self,
@@ -135,6 +151,7 @@ class Trainer:
         self, batches: Batches | Stream, validation: Batches | None, checkpoint: Checkpoint | None
     ) -> None:
         self._schedule(len(batches))
+        self.processes.follow_first(self._tensors())
         saved = None
         if checkpoint is not None:
             saved = self.processes.from_first(checkpoint.load)
@@ -159,6 +176,7 @@ class Trainer:
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
+                self.processes.leave()
                 raise self._out_of_memory(batches) from None
         if validation is not None or self.stopped in ("diverged", "interrupted"):
             self.state.restore()
@@ -184,7 +202,6 @@ class Trainer:
         checkpoint: Checkpoint | None,
         progress: Progress,
     ) -> None:
-        written = -CHECKPOINT_SECONDS
         while self.state.epoch < self.plan.epochs and not self._out_of_patience(validation):
             begun = time.perf_counter()
             record: Record = {"epoch": self.state.epoch + 1}
@@ -200,22 +217,26 @@ class Trainer:
             self._close(record, losses)
             progress.epoch(record)
             self.processes.follow_first(list(self.model.buffers()))
-            self.state.stop = self.processes.from_first(self._called_back)
-            last = self.state.epoch >= self.plan.epochs or self.state.stop
-            due = last or time.monotonic() - written > CHECKPOINT_SECONDS
-            if checkpoint is not None and due and self.processes.leads:
-                checkpoint.save(self.to_dict())
-                written = time.monotonic()
+            self.state.stop = self.processes.from_first(partial(self._handed_on, checkpoint))
             if self.state.stop:
                 self.stopped = "callback"
                 self.message = f"a callback ended the fit after epoch {self.state.epoch}"
                 return
 
-    def _called_back(self) -> bool:
-        """Tell the callbacks of an epoch, and return whether one of them ends the fit."""
+    def _handed_on(self, checkpoint: Checkpoint | None) -> bool:
+        """Tell the callbacks of an epoch, write it if that is due, and return whether it ends."""
+        state = self.state
         for callback in self.plan.callbacks:
-            callback.on_epoch_end(self.state)
-        return bool(self.state.stop)
+            callback.on_epoch_end(state)
+        last = state.epoch >= self.plan.epochs or state.stop
+        due = last or time.monotonic() - self._written > CHECKPOINT_SECONDS
+        if checkpoint is not None and due:
+            checkpoint.save(self.to_dict())
+            self._written = time.monotonic()
+        return bool(state.stop)
+
+    def _tensors(self) -> list[Tensor]:
+        return [*self.model.parameters(), *self.model.buffers()]
 
     def _begin(self, parts: Sequence[Batches | Stream]) -> bool:
         """Let network and bottleneck look at rows before the first step.
@@ -225,7 +246,7 @@ class Trainer:
         generator = self._seeded(FIRST_STREAM)
         with torch.no_grad():
             begun = self.model.begin(partial(self._drawn, parts, generator), generator)
-        self.processes.follow_first([*self.model.parameters(), *self.model.buffers()])
+        self.processes.follow_first(self._tensors())
         return begun
 
     @contextmanager
@@ -324,21 +345,35 @@ class Trainer:
             The watched term of each held-out row, (n,); None where nothing was held out.
         """
         state = self.state
-        finite = all(bool(p.isfinite().all()) for p in self.model.parameters())
+        # Machines of several kinds round differently; one of them says what came out.
+        record, finite, better = self.processes.from_first(lambda: self._judged(record, losses))
         if not finite:
             raise Diverged(-1, state.epoch + 1, float("nan"))
         state.epoch += 1
         state.history.append(record)
-        name = self.model.bottleneck.watched()
-        watched = record[name if losses is None else f"validation_{name}"]
+        watched = self._watched(record)
         if not np.isfinite(watched):
             raise Diverged(-1, state.epoch, watched)
-        if losses is None or (watched < state.best_loss and state.surpasses_start(losses)):
+        if better:
             state.best_loss = watched
             state.keep()
         if not self.plan.schedule.every_step:
             for scheduler in self.schedulers:
                 scheduler.step(*([watched] if self.plan.schedule.watches else []))
+
+    def _judged(self, record: Record, losses: Tensor | None) -> tuple[Record, bool, bool]:
+        """Return an epoch's record, whether its weights are finite, and whether they are better."""
+        finite = all(bool(p.isfinite().all()) for p in self.model.parameters())
+        if losses is None or not finite:
+            return record, finite, finite
+        lower = self._watched(record) < self.state.best_loss
+        return record, finite, lower and self.state.surpasses_start(losses)
+
+    def _watched(self, record: Record) -> float:
+        """Return the loss that patience goes by: that of held-out rows, where there are any."""
+        name = self.model.bottleneck.watched()
+        held_out = f"validation_{name}"
+        return record[held_out if held_out in record else name]
 
     def _out_of_patience(self, validation: Batches | None) -> bool:
         patience, state = self.plan.patience, self.state
@@ -414,7 +449,9 @@ class Trainer:
             index = torch.arange(size, device=self.device) % len(batches.sample)
             x, target = batches.sample.take(index)
             with autocast(self.device, self.plan.precision):
-                terms = self.model.objective(x, target, Moment(self._seeded(0)))
+                generator = self._seeded(0)
+                self.model.network.seed(generator)  # that of the epoch may draw for a share
+                terms = self.model.objective(x, target, Moment(generator))
             terms["total"].mean().backward()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             if is_out_of_memory(error):
@@ -456,16 +493,19 @@ class Trainer:
         }
 
     def _choose_precision(self, batches: Batches | Stream, saved: dict[str, Any] | None) -> None:
+        """Take the first process's precision; what "auto" stands for depends on its hardware."""
+        precision = self.processes.from_first(partial(self._precision, batches, saved))
+        self.plan = replace(self.plan, precision=precision)
+
+    def _precision(self, batches: Batches | Stream, saved: dict[str, Any] | None) -> str:
         """Let "auto" become the faster precision; a resumed fit keeps the one it began with."""
-        if self.plan.precision == "auto":
-            precision = None if saved is None else saved.get("precision")
-            if precision not in ("float32", "bf16"):
-                rows = -(-self.plan.batch_size // self.processes.size)
-                plan = replace(self.plan, batch_size=rows)
-                precision = self.processes.from_first(
-                    lambda: faster_precision(self.model, plan, batches)
-                )
-            self.plan = replace(self.plan, precision=precision)
+        if self.plan.precision != "auto":
+            return self.plan.precision
+        before = None if saved is None else saved.get("precision")
+        if before in ("float32", "bf16"):
+            return str(before)
+        rows = -(-self.plan.batch_size // self.processes.size)
+        return faster_precision(self.model, replace(self.plan, batch_size=rows), batches)
 
     def _resume(self, checkpoint: Checkpoint, saved: dict[str, Any]) -> None:
         with checkpoint.resuming():
