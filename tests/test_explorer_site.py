@@ -26,9 +26,10 @@ from torch import nn
 
 from latente import Autoencoder, FileError, datasets
 from latente.explorer import site as sites
+from latente.explorer.damage import damaged
 from latente.explorer.lowering import Unsupported, lower
 from latente.explorer.packed import unpack
-from latente.explorer.portable import portable
+from latente.explorer.portable import Part, difference, portable
 from latente.explorer.scene import Scene
 from latente.explorer.weights import Program, Store, regular
 from latente.export import RawDecoder, RawEncoder
@@ -42,9 +43,10 @@ needs_node = pytest.mark.skipif(
     NODE is None, reason="node, which runs the page's code, is not here"
 )
 GREY = datasets.load("digits").X[:40]
+COLOURS = np.stack([GREY, 3 * GREY + 1, 0.5 * GREY - 2], -1)
 RUN = """
 import fs from "fs";
-import { Network } from "./network.mjs";
+import { Network } from "./network.js";
 const programs = JSON.parse(fs.readFileSync("programs.json"));
 const file = fs.readFileSync("weights.bin");
 const bytes = file.buffer.slice(file.byteOffset, file.byteOffset + file.length);
@@ -58,13 +60,13 @@ fs.writeFileSync("found.json", JSON.stringify(found));
 
 
 def in_node(code: str, folder: Path) -> None:
-    """Run a program beside the page's two scripts."""
-    for name in ("network", "local"):
-        text = (STATIC / f"{name}.js").read_text().replace("./network.js", "./network.mjs")
-        (folder / f"{name}.mjs").write_text(text)
-    (folder / "run.mjs").write_text(code)
+    """Run a program beside the page's scripts."""
+    for file in STATIC.glob("*.js"):
+        shutil.copy(file, folder)
+    (folder / "package.json").write_text('{"type": "module"}')
+    (folder / "run.js").write_text(code)
     done = subprocess.run(
-        [str(NODE), "run.mjs"], cwd=folder, capture_output=True, text=True, check=False
+        [str(NODE), "run.js"], cwd=folder, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
 
@@ -76,7 +78,7 @@ def run_in_node(cases: list[tuple[Program, np.ndarray]], folder: Path, precision
         {"program": store.pack(program, precision), "rows": rows.reshape(len(rows), -1).tolist()}
         for program, rows in cases
     ]
-    (folder / "programs.json").write_text(json.dumps(packed).replace("NaN", "null"))
+    (folder / "programs.json").write_text(json.dumps(sites.plain(packed), allow_nan=False))
     (folder / "weights.bin").write_bytes(store.bytes())
     in_node(RUN, folder)
     found = json.loads((folder / "found.json").read_text())
@@ -174,6 +176,36 @@ class Recurrences(nn.Module):
         return self.gru(self.lstm(x[:, 0, :4])[0])[0]  # type: ignore[no-any-return]
 
 
+class OwnWeights(nn.Module):
+    """Convolutions whose weights the sample makes itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Linear(10, 54)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight = self.weights(x[:, 0, 0])
+        seen = F.conv2d(x, weight.view(2, 3, 3, 3))
+        return F.conv_transpose2d(x, weight.view(3, 2, 3, 3), stride=2)[..., :7, :8] + seen
+
+
+class Bounds(nn.Module):
+    """Limits that were learned, one for each channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low, self.high = (nn.Parameter(way * torch.rand(3, 1, 1)) for way in (-1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.clamp(self.low, self.high) + x.clamp(min=self.low.mean())
+
+
+def gaps(x: torch.Tensor) -> torch.Tensor:
+    """Return what a maximum and its place make of numbers that are missing."""
+    holes = torch.where(x > 1, torch.nan, x)
+    return holes.amax(3).nan_to_num(9.0) + holes.argmin(3) + holes.nanmean(3)
+
+
 def layers() -> dict[str, nn.Module]:
     """Return what users' own networks are made of, for pictures (3, 9, 10)."""
     return {
@@ -214,6 +246,18 @@ def layers() -> dict[str, nn.Module]:
         ),
         "chances": Call(lambda x: F.log_softmax(x, 1) + x.softmax(2) + x.logsumexp(1, True)),
         "products": Call(lambda x: torch.einsum("nchw,ndhw->ncd", x, x)),
+        "own weights": OwnWeights(),
+        "learned limits": Bounds(),
+        "endless": nn.Sequential(nn.Softplus(threshold=math.inf), nn.Hardtanh(-math.inf, 1.5)),
+        "padded with -inf": Call(
+            lambda x: F.pad(x, (1, 1), value=-math.inf).unfold(3, 3, 2).amax(4)
+        ),
+        "gaps": Call(gaps),
+        "counted from the end": Call(
+            lambda x: torch.arange(6.0)[x[:, 0].round().long().clamp(-3, 3) - 1]
+        ),
+        "what is left": Call(lambda x: torch.remainder(x, math.inf).clamp(-3, 3) + x % 0.3),
+        "whole largest": Call(lambda x: x / x.max() + x.flatten(1).max(1).values.mean()),
         "chosen": Call(lambda x: torch.where((x > 0) & (x < 1), x.erf(), x.clamp(-1, 0.5) ** 2)),
     }  # fmt: skip
 
@@ -248,6 +292,15 @@ class Spectrum(nn.Module):
     ("module", "message"),
     [
         (Spectrum(), r"the operation _fft_r2c cannot be run in a page"),
+        (
+            nn.Sequential(nn.Sequential(nn.Linear(8, 8), Spectrum())),
+            r"the operation _fft_r2c of the layer 0\.1 \(Spectrum\) cannot be run in a page",
+        ),
+        (
+            nn.Sequential(nn.Unflatten(1, (1, 2, 2, 2)), nn.Conv3d(1, 1, 1)),
+            r"the operation convolution of the layer 1 \(Conv3d\) cannot be run in a page",
+        ),
+        (Call(lambda x: (x.long() & 3).float()), r"bitwise_and cannot be run in a page"),
         (Call(lambda x: x if x.sum() > 0 else -x), r"torch cannot write it as plain operations: "),
         (Call(lambda x: x + torch.rand_like(x)), r"rand_like cannot be run in a page"),
     ],
@@ -271,17 +324,28 @@ def test_a_program_that_differs_is_not_taken() -> None:
 
     rows = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     with pytest.raises(Unsupported, match="other values than torch, off by"):
-        portable(Counting(), rows, [4])
+        portable(Counting(), rows, [Part(4)])
 
 
 def test_large_weights_are_halved_unless_that_shows() -> None:
     torch.manual_seed(0)
     rows = np.random.default_rng(0).normal(size=(4, 300)).astype(np.float32)
     layer = nn.Linear(300, 200)
-    assert portable(layer, rows, [200]).precision == "float16"
+    assert portable(layer, rows, [Part(200)]).precision == "float16"
     with torch.no_grad():
         layer.weight += 1000 * torch.sign(layer.weight).cumsum(1) % 7
-    assert portable(nn.Sequential(layer, Call(torch.sin)), rows, [200]).precision == "float32"
+    precise = portable(nn.Sequential(layer, Call(torch.sin)), rows, [Part(200)])
+    assert precise.precision == "float32"
+
+
+def test_a_column_is_compared_in_its_own_range() -> None:
+    large = np.array([[0.0, 1e9], [1.0, 2e9]]).repeat(2, 0)
+    one_off = large + np.array([1.0, 0.0])
+    assert difference(one_off, large, [Part(2)]) < 1e-8
+    assert difference(one_off, large, [Part(1, 50.0), Part(1)]) == pytest.approx(0.02)
+    assert difference(one_off, large, [Part(1, 50.0, step=1.0), Part(1)]) == pytest.approx(0.02)
+    assert difference(one_off, large, [Part(1, 500.0, step=1.0), Part(1)]) == 0
+    assert difference(one_off + 1, large, [Part(1, 500.0, step=1.0), Part(1)]) > 1e-3
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(-3, 5)), max_size=4), st.integers(30, 40))
@@ -314,7 +378,7 @@ def test_any_places_come_back_or_are_not_regular(places: list[int]) -> None:
 def test_numbers_of_half_width_and_roundings(tmp_path: Path) -> None:
     code = """
     import fs from "fs";
-    import { erf, halves, rounded } from "./network.mjs";
+    import { erf, halves, rounded } from "./network.js";
     const bits = Uint16Array.from({ length: 65536 }, (_, i) => i);
     fs.writeFileSync("halves.bin", new Uint8Array(halves(bits).buffer));
     const x = Float64Array.from({ length: 1601 }, (_, i) => (i - 800) / 100);
@@ -427,6 +491,41 @@ def test_other_files_are_not_overwritten(digits: Scene, tmp_path: Path) -> None:
     assert os.listdir(tmp_path / "full") == ["thesis.txt"]
 
 
+def test_what_a_killed_writer_left_does_not_hinder_the_next(tmp_path: Path) -> None:
+    (tmp_path / "site" / ".latente-0" / "data").mkdir(parents=True)
+    sites.check_folder(tmp_path / "site")
+    sites.write_folder(tmp_path / "site", "title", {"site": b"1", "rows": b"2"})
+    assert sorted(os.listdir(tmp_path / "site")) == ["data", "index.html", "latente-site.json"]
+
+
+def test_a_page_without_a_folder_is_refused_first(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match=r"there is no folder .*nowhere"):
+        sites.check_file(tmp_path / "nowhere" / "page.html")
+
+
+def test_a_part_too_large_for_a_browser_is_not_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sites, "LARGEST_PART", 1000)
+    noise = np.random.default_rng(0).bytes(2000)
+    with pytest.raises(FileError, match=r"site\.js would have .* fewer rows or a smaller model"):
+        sites.write_folder(tmp_path / "site", "title", {"site": noise, "rows": b""})
+    assert os.listdir(tmp_path) == []
+
+
+def test_names_cannot_end_a_script_and_need_no_unicode(digits: Scene, tmp_path: Path) -> None:
+    name = "</script><script>alert(1)</script><!--\u2028\udce9"
+    model = digits.views[0].coder
+    scene = Scene({name: model}, digits.X[:20], ["</title><b>"] * 20, name=name)
+    made = sites.write(scene, tmp_path / "page.html")
+    text = made.path.read_text("utf-8")
+    assert "alert(1)" not in re.sub(r"<title>.*?</title>", "", text)
+    assert "<title>&lt;/script&gt;" in text
+    meta = parts_of(text)["site"][1]
+    assert meta["info"]["models"][0]["name"] == name[:-1] + "\\udce9"
+    assert meta["info"]["columns"][0]["classes"] == ["</title><b>"]
+
+
 def test_a_page_too_large_is_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sites, "LARGEST_PAGE", 1000)
     with pytest.raises(FileError, match="export to a folder"):
@@ -447,7 +546,7 @@ def test_rows_are_few_and_of_every_class(digits: Scene) -> None:
 
 ENGINE = """
 import fs from "fs";
-import { Engine } from "./local.mjs";
+import { Engine } from "./engine.js";
 const plain = (key, value) => ArrayBuffer.isView(value)
   ? Array.from(value, (x) => (Number.isFinite(x) ? x : null)) : value;
 const found = {};
@@ -571,9 +670,47 @@ def kinds() -> dict[str, tuple[Autoencoder, Any]]:
         "series": (Autoencoder(1, network="dense", layout="sequences", **SMALL).fit(waves), waves),
         "ragged": (Autoencoder(2, network="dense", **{**SMALL, "epochs": 40}).fit(ragged), ragged),
         "texts": (Autoencoder(2, network="dense", **SMALL).fit(texts), texts),
+        "colours": (Autoencoder(2, scaling="standard", **SMALL).fit(COLOURS), COLOURS),
         "skips": (Autoencoder(4, network=skips, **SMALL).fit(GREY), GREY),
         "contractive": (Autoencoder(2, bottleneck="contractive", **SMALL).fit(GREY), GREY),
     }  # fmt: skip
+
+
+@needs_node
+def test_a_page_whose_browser_refuses_workers_works_by_itself(
+    written: dict[str, sites.Site], tmp_path: Path
+) -> None:
+    """A browser says so at once, or only once the worker should begin."""
+    text = (written["site"].path / "data" / "site.js").read_text()
+    rows = (written["site"].path / "data" / "rows.js").read_text()
+    code = """
+    import fs from "fs";
+    import { LocalBackend } from "./local.js";
+    globalThis.window = {};
+    for (const name of ["site.js", "rows.js"]) (0, eval)(fs.readFileSync(name, "utf8"));
+    const { parts } = window.LATENTE_SITE;
+    class Late { constructor() { setTimeout(() => this.onerror({}), 1); } postMessage() {} }
+    class Never { constructor() { throw new Error("refused"); } }
+    const said = [];
+    const ask = async (given) => {
+      const backend = new LocalBackend({ parts: given, worker: "1" });
+      said.push(await backend.info().then((info) => info.n, (error) => error.message));
+    };
+    for (const kind of [Late, Never]) {
+      globalThis.Worker = kind;
+      await ask({ ...parts });
+    }
+    await ask({ ...parts, site: parts.site.slice(0, 4000) });
+    await ask({ site: parts.site });
+    fs.writeFileSync("said.json", JSON.stringify(said));
+    """
+    for name, script in (("site.js", text), ("rows.js", rows)):
+        (tmp_path / name).write_text(script)
+    in_node(code, tmp_path)
+    late, never, cut, missing = json.loads((tmp_path / "said.json").read_text())
+    assert (late, never) == (300, 300)
+    assert cut == "a part of this site is broken or cut short: site; copy it once more"
+    assert missing == "a part of this site is missing: data/rows.js"
 
 
 @needs_node
@@ -582,6 +719,11 @@ def test_every_kind_of_data(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         scenes = {name: Scene(model, X) for name, (model, X) in kinds().items()}
     asked = {}
+    odd = [[4.0, 30, 1, kind, 1.71e9] for kind in ("kiwi", 7)] + [["wide", 30, 1, "fig", 1.71e9]]
+    more = {
+        "table": [["encode", 0, {"values": each}] for each in odd],
+        "colours": [["damage", {"model": 0, "id": 1, "damages": {"mask": 1.0}}]],
+    }
     sent = {"texts": {"text": "red eel"}, "table": {"values": [4.0, 30, 1, "fig", 1.71e9]}}
     for name, scene in scenes.items():
         path = tmp_path / f"{name}.html"
@@ -595,10 +737,11 @@ def test_every_kind_of_data(tmp_path: Path) -> None:
         body = sent.get(name, {"pixels" if scene.form.kind == "pictures" else "values": values})
         asked[name] = (path, [
             ["samples", 0, [0, 1]], ["decode", {"model": 0, "codes": code}], ["encode", 0, body],
+            *more.get(name, []),
         ])  # fmt: skip
     found = answers(asked, tmp_path)
     for name, scene in scenes.items():
-        samples, decoded, encoded = found[name]
+        samples, decoded, encoded = found[name][:3]
         view = scene.views[0]
         if name == "texts":
             right = scene.shown(view, view.coder.decode(view.codes[:2])).texts
@@ -622,6 +765,16 @@ def test_every_kind_of_data(tmp_path: Path) -> None:
         if name != "table":
             through = view.passed(scene.rows(np.array([1])))
             np.testing.assert_allclose(array(encoded, "codes"), through.codes.numpy(), atol=2e-2)
+    colours = scenes["colours"]
+    broken = damaged(colours.views[0], colours.rows(np.array([1])), {"mask": 1.0}, 0)
+    np.testing.assert_allclose(
+        array(found["colours"][3], "damaged"), colours.form.shown(broken.X).array, atol=1
+    )
+    assert [each["error"] for each in found["table"][3:]] == [
+        '"kiwi" is no known value for the column "kind"',
+        '7 is no known value for the column "kind"',
+        '"wide" is no number for the column "width"',
+    ]
     own = mixed().iloc[:1].assign(width=4.0, age=30, ripe=True, kind="fig")
     own["picked"] = pd.Timestamp(1.71e9, unit="s")
     through = scenes["table"].views[0].passed(own)

@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 from ..errors import ParameterError
 from ..export import quiet
-from .weights import Operation, Program, regular
+from .weights import Operation, Program, digest, regular
 
 LARGEST = 64_000_000
 """Most numbers that a constant, or the places of a rearrangement, may have."""
@@ -44,7 +44,6 @@ MAPS: dict[str, tuple[str, tuple[str, ...]]] = {
     "leaky_relu": ("leaky_relu", ("negative_slope",)),
     "elu": ("elu", ("alpha", "scale", "input_scale")),
     "softplus": ("softplus", ("beta", "threshold")),
-    "clamp": ("clamp", ("min", "max")),
     "hardtanh": ("clamp", ("min_val", "max_val")),
     "logical_not": ("not", ()),
     "bitwise_not": ("not", ()),
@@ -138,9 +137,14 @@ def lower(module: nn.Module, example: Tensor) -> Program:
         except Unsupported:
             raise
         except Exception as error:  # what torch raises differs by release
-            why = (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0][:160]
+            why = first_sentence(error)
             raise Unsupported(f"torch cannot write it as plain operations: {why}") from error
         return Lowering(exported).program(tuple(example.shape[1:]))
+
+
+def first_sentence(error: Exception) -> str:
+    """Return the first sentence of what went wrong, or of what kind it is."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].split(". ")[0][:160]
 
 
 class Lowering:
@@ -156,7 +160,7 @@ class Lowering:
         self.exported = exported
         self.sizes: list[int] = []
         self.constants: dict[int, NDArray[Any]] = {}
-        self.known: dict[tuple[str, bytes], int] = {}
+        self.known: dict[bytes, int] = {}
         self.operations: list[Operation] = []
         self.found: dict[torch.fx.Node, Any] = {}
 
@@ -207,9 +211,15 @@ class Lowering:
         if not any(isinstance(each, Value) for each in _flattened(arguments.values())):
             args, kwargs = self._known(node.args), self._known(node.kwargs)
             return target(*args, **kwargs)
-        result = self._lowered(name, arguments, node)
+        try:
+            result = self._lowered(name, arguments, node)
+        except Unsupported:
+            raise
+        except Exception as error:  # an overload of an operation, or a use of it, never met before
+            why = first_sentence(error)
+            raise Unsupported(f"{_told(node, name)} cannot be run in a page: {why}") from error
         if result is None:
-            raise Unsupported(f"the operation {name} cannot be run in a page")
+            raise Unsupported(f"{_told(node, name)} cannot be run in a page")
         return result
 
     def _known(self, given: Any) -> Any:
@@ -219,7 +229,7 @@ class Lowering:
         """Return a node's arguments by their names, what was left out by its default."""
         schema = getattr(node.target, "_schema", None)
         if schema is None:
-            raise Unsupported(f"the operation {node.target} cannot be run in a page")
+            raise Unsupported(f"{_told(node, str(node.target))} cannot be run in a page")
         args, kwargs = self._known(node.args), self._known(node.kwargs)
         named = {}
         for place, each in enumerate(schema.arguments):
@@ -233,6 +243,8 @@ class Lowering:
         """Return what an operation that depends on the sample gives; None where it is unknown."""
         if name in LOWERINGS:
             return LOWERINGS[name](self, given, node)
+        if name.startswith("bitwise") and node.meta["val"].dtype is not torch.bool:
+            return None
         if name in MAPS:
             f, extra = MAPS[name]
             return self.map(given["self"], f, [given[each] for each in extra])
@@ -257,7 +269,7 @@ class Lowering:
         """Return the number of a constant; one that is there already is taken again."""
         plain = tensor.detach().cpu().numpy() if isinstance(tensor, Tensor) else tensor
         values = np.ascontiguousarray(plain).astype(dtype).ravel()
-        key = (values.dtype.str, values.tobytes())
+        key = digest(values.dtype.str, values.tobytes())
         if key not in self.known:
             self.known[key] = self._number(values.size)
             self.constants[self.known[key]] = values
@@ -538,9 +550,19 @@ def _sort(lowering: Lowering, given: Given, node: torch.fx.Node) -> list[Value]:
     return [lowering.gather(value, back, axis), back]
 
 
-def _along(lowering: Lowering, given: Given, node: torch.fx.Node) -> list[Value]:
-    """Lower ``max`` and ``min`` along an axis: values and places."""
-    name, dim, keep = _name(node), given["dim"], given.get("keepdim")
+def _clamp(lowering: Lowering, given: Given, node: torch.fx.Node) -> Value:
+    low, high = given.get("min"), given.get("max")
+    if not any(isinstance(each, Tensor | Value) for each in (low, high)):
+        return lowering.map(given["self"], "clamp", [low, high])
+    value = given["self"] if low is None else lowering.pair("maximum", given["self"], low)
+    return value if high is None else lowering.pair("minimum", value, high)
+
+
+def _along(lowering: Lowering, given: Given, node: torch.fx.Node) -> Value | list[Value]:
+    """Lower ``max`` and ``min``: of all, or along an axis, values and places."""
+    name, dim, keep = _name(node), given.get("dim"), given.get("keepdim")
+    if dim is None:
+        return lowering.reduce(name, given["self"], None, False)
     return [
         lowering.reduce(name, given["self"], dim, keep),
         lowering.reduce(f"arg{name}", given["self"], dim, keep),
@@ -562,6 +584,7 @@ LOWERINGS: dict[str, Callable[[Lowering, Given, torch.fx.Node], Any]] = {
     "rsub": _rsub,
     "div": _div,
     "gelu": _gelu,
+    "clamp": _clamp,
     "where": _where,
     "mm": _mm,
     "bmm": _mm,
@@ -590,6 +613,16 @@ LOWERINGS: dict[str, Callable[[Lowering, Given, torch.fx.Node], Any]] = {
 def _name(node: torch.fx.Node) -> str:
     target: Any = node.target
     return str(target.overloadpacket.__name__)
+
+
+def _told(node: torch.fx.Node, name: str) -> str:
+    """Return an operation by its name, and by that of the layer whose it is."""
+    stack = [layer for layer in node.meta.get("nn_module_stack", {}).values() if layer[0]]
+    if not stack:
+        return f"the operation {name}"
+    path, kind = stack[-1]
+    kind = str(getattr(kind, "__name__", kind)).rpartition(".")[2]
+    return f"the operation {name} of the layer {path} ({kind})"
 
 
 def _overload(name: str) -> Any:

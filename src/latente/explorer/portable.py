@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,8 @@ SMALL = 50_000
 """Programs of fewer weights are kept in float32."""
 HALF_TOLERANCE, TOLERANCE = 1e-3, 1e-4
 """Difference that is let pass, as a share of the range of what comes out."""
+FINE = 1e-2
+"""Numbers are finely rounded where a step is at most such a share of their range."""
 CHECKED = 6
 """Samples by which a program is compared with the model."""
 
@@ -373,7 +375,33 @@ class Portable:
     difference: float
 
 
-def portable(module: nn.Module, rows: NDArray[np.float32], parts: list[int]) -> Portable:
+class Part(NamedTuple):
+    """Numbers that come out side by side and are of one kind."""
+
+    width: int
+    span: float = 0.0
+    """How far apart they lie at least; 0 where only samples tell."""
+    step: float = 0.0
+    """To multiples of what they are rounded."""
+
+
+def parts_of(form: SampleForm, size: int) -> list[Part]:
+    """Return the parts of a sample of so many numbers: each column of rows has its own scale."""
+    if not isinstance(form, RowForm):
+        return [Part(size)]
+    table, layout = form.preparation.table, form.preparation.layout
+    whole = whole_columns(form)
+    if table is None and np.dtype(layout.dtype).kind in "iu":
+        whole = [True] * len(whole)
+    steps = [float(each) for each in whole]
+    for i, encoder in enumerate(() if table is None else table.encoders):
+        if isinstance(encoder, Date):
+            steps[i] = encoder.step / SECOND
+    spans = (form.high - form.low).tolist()
+    return [Part(1, *each) for each in zip(spans, steps, strict=True)]
+
+
+def portable(module: nn.Module, rows: NDArray[np.float32], parts: list[Part]) -> Portable:
     """Return a module as a program that was compared with it.
 
     Parameters
@@ -383,7 +411,7 @@ def portable(module: nn.Module, rows: NDArray[np.float32], parts: list[int]) -> 
     rows
         Samples to compare by, (m, ...).
     parts
-        How many of the numbers that come out belong together, each such part with a range.
+        What of the numbers that come out belongs together: a difference is a share of its range.
 
     Raises
     ------
@@ -406,20 +434,26 @@ def portable(module: nn.Module, rows: NDArray[np.float32], parts: list[int]) -> 
     return Portable(program, "float32", off)
 
 
-def difference(found: NDArray[Any], expected: NDArray[Any], parts: list[int]) -> float:
-    """Return the largest difference, as a share of the range of the part it is in."""
+def difference(found: NDArray[Any], expected: NDArray[Any], parts: list[Part]) -> float:
+    """Return the largest difference, as a share of the range of the part it is in.
+
+    Where numbers are rounded finely, the next multiple counts as the same: a number halfway between
+    two may fall on either.
+    """
     found = found.reshape(expected.shape)
     largest, start = 0.0, 0
-    for width in parts:
-        ours, theirs = (each[:, start : start + width] for each in (found, expected))
-        start += width
+    for part in parts:
+        ours, theirs = (each[:, start : start + part.width] for each in (found, expected))
+        start += part.width
         known = np.isfinite(theirs)
         if (known != np.isfinite(ours)).any():
             return float("inf")
         if known.any():
             values = theirs[known].astype(np.float64)
-            span = max(np.ptp(values), 1e-3 * float(np.abs(values).max()), 1e-9)
-            largest = max(largest, float(np.abs(ours[known] - values).max() / span))
+            span = max(np.ptp(values), part.span, 1e-3 * float(np.abs(values).max()), 1e-9)
+            away = float(np.abs(ours[known] - values).max())
+            away -= part.step if part.step <= FINE * span else 0.0
+            largest = max(largest, away / span)
     return largest
 
 
@@ -429,8 +463,15 @@ def preparation_facts(preparation: Preparation) -> dict[str, Any]:
     facts: dict[str, Any] = {"bounds": list(preparation.space.bounds or preparation.range)}
     if isinstance(sequences, TextSequences):
         return {**facts, "alphabet": list(sequences.alphabet), "steps": sequences.steps}
-    scaling = preparation.scaling_map
-    if preparation.layout.kind != "pictures" and preparation.table is None:
-        facts["shift"] = np.ravel(scaling.shift).tolist()
-        facts["span"] = np.ravel(scaling.span).tolist()
-    return facts
+    if preparation.table is not None:
+        return facts
+    scaling, layout = preparation.scaling_map, preparation.layout
+    shift, span = np.ravel(scaling.shift), np.ravel(scaling.span)
+    if layout.kind == "pictures":
+        if layout.dtype != "uint8":  # from the scale of shades to that of the data
+            low, high = black_and_white(preparation)
+            unit = (high - low) / 255 or 1.0
+            shift, span = (shift - low) / unit, span / unit
+        if len(shift) > 1:  # as many channels as are shown, which are three
+            shift, span = (np.append(each, end)[:3] for each, end in ((shift, 0), (span, 255)))
+    return {**facts, "shift": shift.tolist(), "span": span.tolist()}

@@ -149,8 +149,8 @@ class Scene:
         coders = coders_of(named, X if train is None else train)
         known = {} if y is None else {label: y}
         self._begin(coders[0], X, {**known, **(more or {})}, {label: classes}, columns)
-        self.name, self.split, self.map, self.train = name, split, map, train
-        self.title = title or f"{' and '.join(named)} on {name}"
+        self.name, self.split, self.map, self.train = encodable(name), split, map, train
+        self.title = encodable(title or f"{' and '.join(named)} on {name}")
         self.views: list[ModelView] = []
         for key, coder in zip(named, coders, strict=True):
             laid = ", laid out by UMAP, which takes a while" if map == "umap" else ""
@@ -260,7 +260,7 @@ class Scene:
 def named_models(models: Models) -> dict[str, AnyModel]:
     """Return one or two models by name, checked."""
     if isinstance(models, Mapping):
-        named = {str(name): model for name, model in models.items()}
+        named = {encodable(str(name)): model for name, model in models.items()}
     else:
         single = isinstance(models, str) or not isinstance(models, Sequence)
         several: list[Any] = [models] if single else list(models)  # type: ignore[arg-type]
@@ -278,6 +278,11 @@ def named_models(models: Models) -> dict[str, AnyModel]:
                 'another or "pca"'
             )
     return named
+
+
+def encodable(name: str) -> str:
+    """Return a name whose lone surrogates, as those of a file's name may be, are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def coders_of(named: Mapping[str, AnyModel], train: Any) -> list[Coder]:

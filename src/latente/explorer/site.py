@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FileError
-from ..storage.files import StrPath, atomic, staging
+from ..storage.files import StrPath, atomic, is_temporary, staging
 from ..version import __version__
 from . import packed
 from .facts import scene_facts
@@ -38,9 +38,11 @@ from .plane import CodePlane, LinePlane, PCAPlane, Plane, UMAPPlane
 from .portable import (
     CHECKED,
     Decoding,
+    Part,
     Passing,
     Portable,
     numbers_of_shown,
+    parts_of,
     portable,
     preparation_facts,
 )
@@ -54,19 +56,21 @@ PAGE_ROWS, FOLDER_ROWS = 2_000, 10_000
 """Rows, at most, that one file and a folder hold."""
 PAGE_BYTES, FOLDER_BYTES = 16 * 2**20, 128 * 2**20
 """Bytes of samples, at most, before they are made smaller."""
-LARGEST_PAGE = 64 * 2**20
-"""Bytes of a single file, at most."""
+LARGEST_PAGE, LARGEST_PART = 64 * 2**20, 384 * 2**20
+"""Bytes of a single file, and of one of a folder, at most; browsers read no text of 2²⁹."""
 MARK = "latente-site.json"
 """By this file a folder is known to be such a site."""
 GENERATOR = '<meta name="generator" content="latente '
 DAMAGES = ("noise", "mask", "salt_and_pepper")
 PICTURE_DAMAGES = (*DAMAGES, "blur", "downsample", "erase")
-"""What ``static/local.js`` can do to samples, and to pictures."""
+"""What ``static/damages.js`` can do to samples, and to pictures."""
 POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' data: blob:; worker-src blob:; "
     "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
 LICENSES = "vendor/*LICENSE*"
+WORKER = ("packed", "network", "planes", "damages", "engine")
+"""The page's scripts that run in its worker, each after those that it imports."""
 
 
 @dataclass(frozen=True)
@@ -214,10 +218,11 @@ class Content:
         some = self.ids[np.unique(np.linspace(0, len(self.ids) - 1, CHECKED).astype(int))]
         rows = shown_numbers(form, self.scene.rows(some)).astype(np.float32)
         back = shown_numbers(target, reconstructed(view, self.scene, some[:1]))[0].size
+        parts = parts_of(target, back)
 
         def passing(scored: bool) -> Portable:
             module = Passing(view.coder, form, target, scored=scored)
-            return portable(module, rows, [view.coder.latent, back, 1, 1])
+            return portable(module, rows, [Part(view.coder.latent), *parts, Part(1), Part(1)])
 
         found: dict[str, Any] = {"plane": plane_facts(view.plane), "decoding": None, "refused": {}}
         found["passing"] = self.program(
@@ -230,7 +235,7 @@ class Content:
         if view.coder.is_generative():
             found["decoding"] = self.program(
                 found, "decoding",
-                lambda: portable(Decoding(view.coder, target), view.codes[some], [back]),
+                lambda: portable(Decoding(view.coder, target), view.codes[some], parts),
                 f"{view.name}: no place of the map can be decoded in this page",
             )  # fmt: skip
         return found
@@ -359,8 +364,8 @@ def modules() -> dict[str, str]:
 
 def worker_source() -> str:
     """Return the engine as one plain script, which a worker runs."""
-    both = [(STATIC / name).read_text("utf-8") for name in ("network.js", "local.js")]
-    return "\n".join([*(IMPORT_OR_EXPORT.sub("", each) for each in both), "serve(self);\n"])
+    texts = [(STATIC / f"{name}.js").read_text("utf-8") for name in WORKER]
+    return "\n".join([*(IMPORT_OR_EXPORT.sub("", each) for each in texts), "serve(self);\n"])
 
 
 def import_map() -> str:
@@ -445,6 +450,12 @@ def write_folder(target: Path, title: str, parts: dict[str, bytes]) -> int:
     """Write a site as a folder and return its bytes."""
     data = "".join(f'<script src="data/{name}.js"></script>\n' for name in parts)
     files = {f"data/{name}.js": part_script(name, content) for name, content in parts.items()}
+    for name, text in files.items():
+        if len(text) > LARGEST_PART:
+            raise FileError(
+                f"{target / name} would have {len(text) / 1e6:,.0f} MB, more than a browser reads "
+                f"({LARGEST_PART / 1e6:,.0f} MB); give fewer rows or a smaller model"
+            )
     files["index.html"] = page_html(title, data)
     files[MARK] = json.dumps({"latente": __version__, "files": sorted(files)}) + "\n"
     with staging(target) as stage:
@@ -457,7 +468,7 @@ def write_folder(target: Path, title: str, parts: dict[str, bytes]) -> int:
 
 def check_folder(target: Path) -> None:
     """Raise `FileError` where something else is at the place of a folder."""
-    if target.is_dir() and any(target.iterdir()) and not (target / MARK).is_file():
+    if target.is_dir() and not (target / MARK).is_file() and not only_temporary(target):
         raise FileError(
             f"cannot write into {target}: it holds other files and is no site written by "
             "latente explore; name a new folder"
@@ -466,12 +477,25 @@ def check_folder(target: Path) -> None:
         raise FileError(f"cannot write into {target}: it is a file; name a folder, or one .html")
 
 
+def only_temporary(folder: Path) -> bool:
+    """Whether nothing is in a folder but what a writer that was killed left there."""
+    try:
+        return all(is_temporary(each.name) for each in folder.iterdir())
+    except OSError as error:
+        raise FileError(f"cannot write into {folder}: {error.strerror or error}") from error
+
+
 def check_file(target: Path) -> None:
-    """Raise `FileError` where another page is at the place of a file."""
+    """Raise `FileError` where another page is at the place of a file, or no folder to hold it."""
+    if not target.parent.is_dir():
+        raise FileError(f"cannot write {target}: there is no folder {target.parent}")
     if not target.is_file():
         return
-    with target.open("rb") as file:
-        beginning = file.read(2000).decode("utf-8", "replace")
+    try:
+        with target.open("rb") as file:
+            beginning = file.read(2000).decode("utf-8", "replace")
+    except OSError as error:
+        raise FileError(f"cannot write {target}: {error.strerror or error}") from error
     if beginning and GENERATOR not in beginning:
         raise FileError(
             f"cannot write {target}: another file is there, which latente explore did not write"

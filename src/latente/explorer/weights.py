@@ -11,6 +11,7 @@ operations are those of `OPERATIONS`, and of ``static/network.js`` by the same n
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -126,11 +127,11 @@ class Store:
 
     parts: list[bytes] = field(default_factory=list)
     length: int = 0
-    places: dict[tuple[str, bytes], int] = field(default_factory=dict)
+    places: dict[bytes, int] = field(default_factory=dict)
 
     def add(self, dtype: str, content: bytes) -> int:
         """Return where these bytes begin, a multiple of 8."""
-        key = (dtype, content)
+        key = digest(dtype, content)
         if key not in self.places:
             self.places[key] = self.length
             padded = content + bytes(-len(content) % 8)
@@ -163,7 +164,7 @@ class Store:
             "sizes": program.sizes,
             "constants": constants,
             "operations": [
-                [each.name, list(each.inputs), each.output, each.settings]
+                [each.name, list(each.inputs), each.output, spelled(each.settings)]
                 for each in program.operations
             ],
             "result": program.result,
@@ -175,10 +176,26 @@ class Store:
         return b"".join(self.parts)
 
 
+def spelled(setting: Any) -> Any:
+    """Return settings in which NaN and infinite numbers, which JSON has not, are texts."""
+    if isinstance(setting, dict):
+        return {name: spelled(each) for name, each in setting.items()}
+    if isinstance(setting, list):
+        return [spelled(each) for each in setting]
+    if isinstance(setting, float) and not math.isfinite(setting):
+        return "NaN" if math.isnan(setting) else "Infinity" if setting > 0 else "-Infinity"
+    return setting
+
+
 def is_halved(values: NDArray[Any]) -> bool:
     """Whether a constant is one of the weights that float16 keeps."""
     large = values.dtype.kind == "f" and values.size >= HALVED
     return bool(large and np.abs(values).max() < np.finfo(np.float16).max)
+
+
+def digest(dtype: str, content: bytes) -> bytes:
+    """Return a key of a constant, so that none of it need be kept to be found again."""
+    return hashlib.blake2b(content, digest_size=32, person=dtype.encode()).digest()
 
 
 def half(values: NDArray[Any]) -> Floats:

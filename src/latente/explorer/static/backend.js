@@ -5,6 +5,8 @@
  * typed arrays as data. What goes wrong is thrown as a `BackendError` with one sentence.
  */
 
+import { unpack } from "./packed.js";
+import { Lines } from "./request.js";
 import { t } from "./words.js";
 
 /** What a backend could not do, in one sentence. */
@@ -20,32 +22,9 @@ export class BackendError extends Error {
   }
 }
 
-const TYPES = { u1: Uint8Array, i4: Int32Array, u4: Uint32Array, f4: Float32Array };
-const ALIGNED = 8;
-
-/**
- * Read packed arrays.
- *
- * @param {ArrayBuffer} buffer A length, JSON with the arrays' names and shapes, and the arrays.
- * @returns {{meta: object, [name: string]: {data: any, shape: number[]}}}
- */
-export function unpack(buffer) {
-  const length = new DataView(buffer).getUint32(0, true);
-  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-  const arrays = { meta: head.meta ?? {} };
-  let start = 4 + length;
-  for (const { name, dtype, shape } of head.arrays) {
-    const Type = TYPES[dtype];
-    const size = shape.reduce((product, axis) => product * axis, 1);
-    arrays[name] = { data: new Type(buffer, start, size), shape };
-    start += Math.ceil((size * Type.BYTES_PER_ELEMENT) / ALIGNED) * ALIGNED;
-  }
-  return arrays;
-}
-
 /** The models and rows behind a server. */
 export class HttpBackend {
-  #pointers = new Map();
+  #lines = new Lines((request) => this.#send("api/decode", request));
   /** Called with `false` when nobody answers, and with `true` when somebody does. */
   onReach = () => {};
 
@@ -92,25 +71,7 @@ export class HttpBackend {
    * was overtaken gives null.
    */
   decode(request) {
-    const { pointer } = request;
-    if (pointer === undefined || pointer === null) return this.#send("api/decode", request);
-    return new Promise((resolve, reject) => {
-      const line = this.#pointers.get(pointer) ?? { busy: false, next: null };
-      this.#pointers.set(pointer, line);
-      line.next?.resolve(null);
-      line.next = { request, resolve, reject };
-      if (!line.busy) this.#advance(line);
-    });
-  }
-
-  async #advance(line) {
-    line.busy = true;
-    while (line.next) {
-      const { request, resolve, reject } = line.next;
-      line.next = null;
-      await this.#send("api/decode", request).then(resolve, reject);
-    }
-    line.busy = false;
+    return this.#lines.ask(request.pointer, request);
   }
 
   /** Encode what is not among the rows: `{pixels}`, `{file}`, `{values}` or `{text}`. */

@@ -278,12 +278,17 @@ function places(many, kernel, stride, padding, dilation) {
   return found;
 }
 
-function convTranspose([x, weight, bias = null], out, how) {
+function convTranspose([x, weight, bias = null], out, how, [, fixed]) {
   const { from: [channels, h, w], to: [outputs, oh, ow], groups } = how;
   const { kernel: [kh, kw], stride, padding, dilation } = how;
   const each = channels / groups, made = outputs / groups, n = made * kh * kw;
   const turned = new Float32Array(weight.length);
-  for (let g = 0; g < groups; g++) transpose(weight, g * each * n, each, n, turned.subarray(g * each * n));
+  const turn = () => {
+    for (let g = 0; g < groups; g++) {
+      transpose(weight, g * each * n, each, n, turned.subarray(g * each * n));
+    }
+  };
+  if (fixed) turn();
   const pixels = new Float32Array(h * w * each);
   const spread = new Float32Array(h * w * n);
   const columns = places(w, kw, stride[1], padding[1], dilation[1]);
@@ -310,6 +315,7 @@ function convTranspose([x, weight, bias = null], out, how) {
     }
   };
   return () => {
+    if (!fixed) turn();
     for (let c = 0; c < outputs; c++) {
       out.fill(bias === null ? 0 : bias[c], c * oh * ow, (c + 1) * oh * ow);
     }
@@ -386,9 +392,12 @@ const MAPS = {
   },
 };
 
+/** A setting; JSON has texts for what it has no numbers for: NaN and Infinity. */
+const number = (setting) => (typeof setting === "string" ? Number(setting) : setting);
+
 function map([x], out, how) {
   const f = MAPS[how.f];
-  const [a = 0, b = 0, c = 0] = how.with;
+  const [a = 0, b = 0, c = 0] = how.with.map(number);
   if (how.f === "relu") {
     return () => {
       for (let i = 0; i < out.length; i++) out[i] = x[i] < 0 ? 0 : x[i];
@@ -399,15 +408,21 @@ function map([x], out, how) {
   };
 }
 
+/** What is left of a division, with the sign of the divisor; exact, unlike `x - y * floor(x / y)`. */
+function remainder(x, y) {
+  const left = x % y;
+  return left !== 0 && left < 0 !== y < 0 ? left + y : left;
+}
+
 /** @type {Object<string, (x: number, y: number) => number>} */
 const PAIRS = {
   add: (x, y) => x + y,
   sub: (x, y) => x - y,
   mul: (x, y) => x * y,
   div: (x, y) => x / y,
-  floor_div: (x, y) => Math.floor(x / y),
-  remainder: (x, y) => x - y * Math.floor(x / y),
-  pow: (x, y) => x ** y,
+  floor_div: (x, y) => (y === 0 ? x / y : Math.round((x - remainder(x, y)) / y)),
+  remainder,
+  pow: (x, y) => (x === 1 ? 1 : x ** y),
   maximum: (x, y) => Math.max(x, y),
   minimum: (x, y) => Math.min(x, y),
   eq: (x, y) => (x === y ? 1 : 0),
@@ -437,6 +452,9 @@ function where([test, x, y], out) {
 
 // ── several numbers ───────────────────────────────────────────────────────────────────────────
 
+/** NaN counts as the largest and as the smallest, as with NumPy and torch. */
+const firstNaN = (x, i, best) => Number.isNaN(x[i]) && !Number.isNaN(x[best]);
+
 /** @type {Object<string, (x: ArrayLike<number>, first: number, end: number) => number>} */
 const REDUCTIONS = {
   sum: (x, first, end) => {
@@ -454,12 +472,12 @@ const REDUCTIONS = {
   min: (x, first, end) => x[first + REDUCTIONS.argmin(x, first, end)],
   argmax: (x, first, end) => {
     let best = first;
-    for (let i = first + 1; i < end; i++) if (x[i] > x[best]) best = i;
+    for (let i = first + 1; i < end; i++) if (x[i] > x[best] || firstNaN(x, i, best)) best = i;
     return best - first;
   },
   argmin: (x, first, end) => {
     let best = first;
-    for (let i = first + 1; i < end; i++) if (x[i] < x[best]) best = i;
+    for (let i = first + 1; i < end; i++) if (x[i] < x[best] || firstNaN(x, i, best)) best = i;
     return best - first;
   },
 };
@@ -491,10 +509,12 @@ function gather([x, index], out, { width }) {
   };
 }
 
+/** Rows by their places, those below 0 counted from the end. */
 function lookup([x, index], out, { width }) {
   return () => {
     for (let i = 0; i < index.length; i++) {
-      for (let j = 0; j < width; j++) out[i * width + j] = x[index[i] * width + j];
+      const first = index[i] * width + (index[i] < 0 ? x.length : 0);
+      for (let j = 0; j < width; j++) out[i * width + j] = x[first + j];
     }
   };
 }
@@ -515,7 +535,7 @@ function join(inputs, out, { rows }) {
 
 function take([x, listed], out, how) {
   const from = listed ?? regular(how);
-  const fill = how.fill ?? 0;
+  const fill = number(how.fill ?? 0);
   const { first, lengths, steps } = how;
   if (!listed && lengths.length === 1 && steps[0] === 1) {
     const part = x.subarray(first, first + out.length);

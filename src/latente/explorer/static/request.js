@@ -44,6 +44,39 @@ export class Latest {
   }
 }
 
+/** Requests in lines by name: of each line one is under way and one waits, the newest. */
+export class Lines {
+  #lines = new Map();
+  #work;
+
+  /** @param {(request: any) => Promise<any>} work asks for an answer */
+  constructor(work) {
+    this.#work = work;
+  }
+
+  /** Ask, in a line or outside of all; gives null where a newer request overtook this one. */
+  ask(name, request) {
+    if (name === undefined || name === null) return this.#work(request);
+    return new Promise((resolve, reject) => {
+      const line = this.#lines.get(name) ?? { busy: false, next: null };
+      this.#lines.set(name, line);
+      line.next?.resolve(null);
+      line.next = { request, resolve, reject };
+      if (!line.busy) this.#advance(line);
+    });
+  }
+
+  async #advance(line) {
+    line.busy = true;
+    while (line.next) {
+      const { request, resolve, reject } = line.next;
+      line.next = null;
+      await this.#work(request).then(resolve, reject);
+    }
+    line.busy = false;
+  }
+}
+
 /** Call a function once nothing has asked for it during some milliseconds. */
 export function settled(call, milliseconds) {
   let timer = 0;
