@@ -47,7 +47,7 @@ RESIDENT = 2**26
 """Bytes of drawn rows that are held in memory; more of them lie in a file."""
 SAMPLED = 2**25
 """Bytes of the sample that stands for all rows."""
-FEWEST = 4096
+FEWEST = 2048
 """Rows of that sample at least, where there are as many."""
 HELD_OUT = 2**26
 """Bytes of rows that are held out at most, where their share is "auto"."""

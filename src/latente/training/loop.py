@@ -269,7 +269,9 @@ class Trainer:
             sample = batches.sample
             order = torch.randperm(len(sample), generator=generator, device=self.device)
             taken.append(sample.take(order[:n]))
-        x, target = (torch.cat(several) for several in zip(*taken, strict=True))
+        x, target = taken[0]
+        if len(taken) > 1:
+            x, target = (torch.cat(several) for several in zip(*taken, strict=True))
         return self.model.corruption.present(x), target
 
     def _remember(self, validation: Batches, rows: int) -> None:
