@@ -33,6 +33,7 @@ from .arrays import release
 from .batches import Batches, Convert
 from .memory import amount, read_lines
 from .order import Order, RowDraw
+from .report import reported
 from .sources import ArraySource, Source
 
 BLOCK = 2**20
@@ -116,7 +117,7 @@ class Side:
     def _copy(self, start: int, stop: int) -> None:
         assert self.rows is not None
         with closing(self.source.ahead(start, stop)) as parts:
-            for first, part in parts:
+            for first, part in reported(parts, f"decoding {self.source.name}", len(self)):
                 last = first + len(part)
                 release(self.rows, first, last)
                 self.rows[first:last] = self._of_part(part).numpy()
