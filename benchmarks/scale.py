@@ -4,11 +4,12 @@
     python benchmarks/scale.py --gigabytes 10 --limit 1000   # ten times the memory: hours
     python benchmarks/scale.py --only table --folder /data --keep --output figures.json
 
-Each measurement is a child process. A streamed one may take so many megabytes of memory of its own
-(``RLIMIT_DATA``: what ``ulimit -d`` bounds; pages of files that are mapped do not count, as the
-system takes them back when it needs them). Its peak is read from ``/proc``: all resident pages
+Each measurement is a child process. A streamed one may take so many megabytes of memory of its own,
+and what the model takes with its gradient and the optimiser's state (``RLIMIT_DATA``: what
+``ulimit -d`` bounds; pages of mapped files do not count, as the system takes them back when
+it needs them). Its peak is read from ``/proc``: all resident pages
 (VmHWM) and, sampled, those that are its own (RssAnon). What it reads is read once before, so that
-the disk is warm, and it runs as often as is asked for in turn with the resident one.
+the disk is warm. It runs as often as is asked for, in turn with the resident one or beside it.
 """
 
 from __future__ import annotations
@@ -69,6 +70,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1, help="fits of each kind, in turn")
     parser.add_argument("--seeds", type=int, default=5, help="fits of each kind for the spread")
+    parser.add_argument(
+        "--together", action="store_true",
+        help="resident and streamed at the same time: the same load on a machine in use",
+    )  # fmt: skip
     parser.add_argument("--folder", help="where the data are made; needs twice their room")
     parser.add_argument("--keep", action="store_true", help="leave the data there, and use them")
     parser.add_argument("--output", help="a .json file for the figures, phase by phase")
@@ -126,7 +131,9 @@ def encode(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     found = {}
     for rows in (options.encoded * 4 // 10, options.encoded):
         path = made_table(folder / f"table-{rows}.npy", rows)
-        found[str(rows)] = child(options, "encode", path, limited=True)
+        child = Child(options, "encode", path)
+        child.start()
+        found[str(rows)] = child.figures()
     return found
 
 
@@ -139,9 +146,14 @@ def compared(options: argparse.Namespace, path: Path, seeds: range) -> dict[str,
     """Fit resident and streamed in turn, once for each seed."""
     runs: dict[str, list[dict[str, Any]]] = {"streamed": [], "resident": []}
     for seed in seeds:
-        for kind, found in runs.items():
-            found.append(child(options, kind, path, limited=kind == "streamed", seed=seed))
-            print(path.name, kind, seed, found[-1], file=sys.stderr, flush=True)
+        started = {kind: Child(options, kind, path, seed) for kind in runs}
+        for child in started.values():
+            child.start()
+            if not options.together:
+                child.wait()
+        for kind, child in started.items():
+            runs[kind].append(child.figures())
+            print(path.name, kind, seed, runs[kind][-1], file=sys.stderr, flush=True)
     mean = {
         kind: {name: float(np.mean([run[name] for run in found])) for name in RATIOS}
         for kind, found in runs.items()
@@ -153,23 +165,51 @@ def compared(options: argparse.Namespace, path: Path, seeds: range) -> dict[str,
 RATIOS = ("samples_per_second", "cpu_seconds", "error")
 
 
-def child(
-    options: argparse.Namespace, kind: str, data: Path, *, limited: bool = False, seed: int = 0
-) -> dict[str, Any]:
-    """Measure in a process of its own."""
-    call = [sys.executable, __file__, "--child", kind, "--data", str(data), "--seed", str(seed)]
-    call += ["--epochs", str(options.epochs)]
+class Child:
+    """A measurement in a process of its own.
 
-    most = options.limit * 10**6 + MODEL_BYTES * parameters(data) if limited else available()
+    Parameters
+    ----------
+    options
+        Those of the call.
+    kind
+        One of `CHILDREN`; all but "resident" are bounded.
+    data
+        What it works on.
+    seed
+        Of a fit.
+    """
 
-    def bounded() -> None:
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    def __init__(self, options: argparse.Namespace, kind: str, data: Path, seed: int = 0) -> None:
+        self.data = data
+        self.call = [sys.executable, __file__, "--child", kind, "--data", str(data)]
+        self.call += ["--seed", str(seed), "--epochs", str(options.epochs)]
+        bound = options.limit * 10**6 + MODEL_BYTES * parameters(data)
+        self.most = available() if kind == "resident" else bound
 
-    warm(data)
-    before = os.getloadavg()[0]
-    done = subprocess.run(call, stdout=subprocess.PIPE, text=True, preexec_fn=bounded, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found | {"load": [round(before, 1), *(round(load, 1) for load in os.getloadavg()[:2])]}
+    def start(self) -> None:
+        """Begin, with a warm disk."""
+        warm(self.data)
+        self.load = os.getloadavg()[0]
+        self.process = subprocess.Popen(
+            self.call, stdout=subprocess.PIPE, text=True, preexec_fn=self._bounded
+        )
+
+    def _bounded(self) -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (self.most, self.most))
+
+    def wait(self) -> None:
+        """Wait for the end."""
+        if not hasattr(self, "output"):
+            self.output = self.process.communicate()[0]
+        if self.process.returncode:
+            raise SystemExit(f"{' '.join(self.call)} failed")
+
+    def figures(self) -> dict[str, Any]:
+        """Return what was measured, and the load of the machine before and after."""
+        self.wait()
+        found: dict[str, Any] = json.loads(self.output.splitlines()[-1])
+        return found | {"load": [round(load, 1) for load in (self.load, *os.getloadavg()[:2])]}
 
 
 def parameters(data: Path) -> int:
@@ -203,6 +243,7 @@ class Peak:
 
     def __init__(self) -> None:
         self.own = 0.0
+        Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
         threading.Thread(target=self._look, daemon=True).start()
 
     def _look(self) -> None:
