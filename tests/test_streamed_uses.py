@@ -24,7 +24,8 @@ from latente.data import memory, sources
 from latente.data.report import REPORT, reported
 from latente.data.sources import ArraySource, Chosen, Source, Without
 from latente.errors import DataError, DataWarning
-from latente.training import progress
+from latente.model import Model
+from latente.training import loop, progress
 
 SMALL: dict[str, Any] = {
     "latent_dim": 2, "network": "dense(hidden=[8])", "epochs": 1, "batch_size": 32,
@@ -341,6 +342,28 @@ def test_an_autoencoder_of_a_detector_learns_from_all_streamed_rows_but_the_held
     assert rows < {row.tobytes() for row in source.read()}
 
 
+# ── memory ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_few_large_rows_are_validated_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    plain = Model.objective
+
+    def counted(self: Model, x: Any, *rest: Any) -> Any:
+        if not self.training:
+            seen.append(len(x))
+        return plain(self, x, *rest)
+
+    monkeypatch.setattr(Model, "objective", counted)
+    X = np.random.default_rng(0).normal(size=(300, 8)).astype(np.float32)
+    Autoencoder(**SMALL).fit(X[:40], validation=X)
+    assert max(seen) == 300
+    seen.clear()
+    monkeypatch.setattr(loop, "VALIDATED_VALUES", 8 * 50)
+    Autoencoder(**SMALL).fit(X[:40], validation=X)
+    assert max(seen) == 50
+
+
 # ── what a person sees ───────────────────────────────────────────────────────────────────────
 
 
@@ -366,6 +389,7 @@ def test_a_terminal_shows_how_far_streamed_rows_are_read(
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(progress.ReadingLine, "interval", 0)
+    monkeypatch.setenv("COLUMNS", "500")
     monkeypatch.setattr(sources, "TABLE_PART", (1, 500))
     Autoencoder(**SMALL, verbose=verbose).fit(datasets.stream(home / "table"))
     shown = terminal.getvalue()

@@ -326,7 +326,7 @@ class Lowest:
         """Look at the scores of the next rows, (n,), and return them."""
         import numpy as np
 
-        found = np.flatnonzero(scores < self.below)
+        found = np.flatnonzero(scores < self.below) if self.most else np.zeros(0, np.int64)
         kept = np.concatenate([self.scores, scores[found]])
         rows = np.concatenate([self.rows, self.count + found])
         order = np.argsort(kept, kind="stable")[: self.most]

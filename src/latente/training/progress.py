@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from types import TracebackType
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Record = dict[str, float]
 QUIET = ("epoch", "seconds", "samples_per_second", "learning_rate", "per_pixel")
 BLOCKS = "▁▂▃▄▅▆▇█"
+ROOM = 10
+"""Characters of a line that are left for a percentage."""
 SPARKS = 16
 """Characters of a curve at a terminal."""
 
@@ -52,7 +55,8 @@ class ReadingLine:
         now = time.monotonic()
         if now - self._last >= self.interval:
             self._last, self._written = now, True
-            line = f"{printable(what)}: {share:.0%}"
+            room = max(shutil.get_terminal_size().columns - ROOM, ROOM)
+            line = f"{printable(what, room)}: {share:.0%}"
             print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
