@@ -1,32 +1,42 @@
 """Data larger than memory: peak memory, speed and error of streamed fits beside resident ones.
 
     python benchmarks/scale.py --quick                       # a few minutes
-    python benchmarks/scale.py --gigabytes 10 --limit 1000   # a table of ten times the memory
+    python benchmarks/scale.py --gigabytes 10 --limit 1000   # ten times the memory: hours
+    python benchmarks/scale.py --only table --folder /data --keep --output figures.json
 
-Each measurement is a child process. A streamed one may take so many megabytes of memory of its own
-(``RLIMIT_DATA``: what ``ulimit -d`` bounds; pages of files that are mapped do not count, as the
-system takes them back when it needs them). Its peak is read from ``/proc``: all resident pages
-(VmHWM) and, sampled, those that are its own (RssAnon).
+Each measurement is a child process. A streamed one may take so many megabytes of memory of its own,
+and what the model takes with its gradient and the optimiser's state (``RLIMIT_DATA``: what
+``ulimit -d`` bounds; pages of mapped files do not count, as the system takes them back when
+it needs them). Its peak is read from ``/proc``: all resident pages
+(VmHWM) and, sampled, those that are its own (RssAnon). What it reads is read once before, so that
+the disk is warm. It runs as often as is asked for, in turn with the resident one or beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-COLUMNS, RANK = 64, 8
+COLUMNS, RANK, HIDDEN = 64, 8, [128, 64]
+MODEL_BYTES = 20
+"""Of each learned number: it, its gradient, two moments of Adam, and the best one so far."""
 ROWS_AT_ONCE = 2**17
-SIDE = 64
+SIDE = 128
+PICTURE_BYTES = SIDE * SIDE * 3
 
 
 def main() -> None:
@@ -35,76 +45,197 @@ def main() -> None:
     if options.child:
         print(json.dumps(CHILDREN[options.child](options)))
         return
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        options.folder = folder
-        found = measured(options)
+    folder = Path(tempfile.mkdtemp(dir=options.folder) if not options.keep else options.folder)
+    folder.mkdir(exist_ok=True)
+    found: dict[str, Any] = {}
+    try:
+        for phase in options.only or PHASES:
+            found[phase] = {"about": about(options), **PHASES[phase](options, folder)}
+            if options.output:
+                write(Path(options.output), found)
+    finally:
+        if not options.keep:
+            shutil.rmtree(folder)
     print(json.dumps(found, indent=1))
-    if options.output:
-        Path(options.output).write_text(json.dumps(found, indent=1) + "\n")
 
 
 def parsed() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, for a first look")
-    parser.add_argument("--gigabytes", type=float, default=10.0, help="size of the table")
+    parser.add_argument("--only", action="append", choices=tuple(PHASES), help="these phases")
+    parser.add_argument("--gigabytes", type=float, default=10.0, help="of the table and pictures")
     parser.add_argument("--limit", type=int, default=1000, help="megabytes a child may take")
-    parser.add_argument("--pictures", type=int, default=200_000, help="how many pictures")
     parser.add_argument("--encoded", type=int, default=10_000_000, help="rows to encode")
-    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=1, help="fits of each kind, in turn")
+    parser.add_argument("--seeds", type=int, default=5, help="fits of each kind for the spread")
+    parser.add_argument(
+        "--together", action="store_true",
+        help="resident and streamed at the same time: the same load on a machine in use",
+    )  # fmt: skip
     parser.add_argument("--folder", help="where the data are made; needs twice their room")
-    parser.add_argument("--output", help="a .json file for the figures")
+    parser.add_argument("--keep", action="store_true", help="leave the data there, and use them")
+    parser.add_argument("--output", help="a .json file for the figures, phase by phase")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--data", help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.quick:
-        options.gigabytes, options.pictures, options.encoded = 0.4, 4000, 1_000_000
+        options.gigabytes, options.encoded, options.seeds = 0.2, 1_000_000, 2
+    if options.keep and not options.folder:
+        parser.error("--keep needs --folder")
     return options
 
 
-def measured(options: argparse.Namespace) -> dict[str, Any]:
-    """Return all figures."""
+def about(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what else a figure depends on."""
     import torch
 
-    folder = Path(options.folder)
-    rows = int(options.gigabytes * 1e9 / (4 * COLUMNS))
-    make_table(folder / "table.npy", rows, seed=0)
-    make_table(folder / "test.npy", 20_000, seed=1)
-    make_pictures(folder / "pictures", options.pictures)
-    found: dict[str, Any] = {
-        "rows": rows, "columns": COLUMNS, "megabytes": rows * COLUMNS * 4 / 1e6,
+    return {
         "limit_megabytes": options.limit, "epochs": options.epochs, "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
+        "threads": torch.get_num_threads(), "cores": os.cpu_count(),
     }  # fmt: skip
-    for name in ("table.npy", "pictures"):
-        data = str(folder / name)
-        resident = child(options, "resident", data)
-        streamed = child(options, "streamed", data, limited=True)
-        found[name] = {
-            "resident": resident, "streamed": streamed,
-            "speed_ratio": streamed["samples_per_second"] / resident["samples_per_second"],
-            "error_ratio": streamed["error"] / resident["error"],
-        }  # fmt: skip
-    for rows in (options.encoded // 10, options.encoded):
-        make_table(folder / "long.npy", rows, seed=2)
-        found[f"encode {rows}"] = child(options, "encode", str(folder / "long.npy"), limited=True)
+
+
+def write(path: Path, found: dict[str, Any]) -> None:
+    """Put figures into a file, beside those of other phases."""
+    before = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(before | found, indent=1) + "\n")
+
+
+# ── phases ───────────────────────────────────────────────────────────────────────────────────
+
+
+def table(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Fit a table of so many gigabytes."""
+    rows = int(options.gigabytes * 1e9 / (4 * COLUMNS))
+    return compared(options, made_table(folder / f"table-{rows}.npy", rows), range(options.rounds))
+
+
+def pictures(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Fit pictures of so many gigabytes once decoded."""
+    count = int(options.gigabytes * 1e9 / PICTURE_BYTES)
+    path = made_pictures(folder / f"pictures-{count}", count)
+    return compared(options, path, range(options.rounds))
+
+
+def seeds(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Fit a small table with one seed after the other: how much the error spreads by itself."""
+    rows = int(min(options.gigabytes, 0.2) * 1e9 / (4 * COLUMNS))
+    return compared(options, made_table(folder / f"table-{rows}.npy", rows), range(options.seeds))
+
+
+def encode(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Encode a table, and one of four tenths of it: the memory is to be the same."""
+    found = {}
+    for rows in (options.encoded * 4 // 10, options.encoded):
+        path = made_table(folder / f"table-{rows}.npy", rows)
+        child = Child(options, "encode", path)
+        child.start()
+        found[str(rows)] = child.figures()
     return found
 
 
-def child(
-    options: argparse.Namespace, kind: str, data: str, *, limited: bool = False
-) -> dict[str, Any]:
-    """Measure in a process of its own."""
-    call = [sys.executable, __file__, "--child", kind, "--data", data]
-    call += ["--folder", options.folder, "--epochs", str(options.epochs)]
+PHASES: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
+    "table": table, "pictures": pictures, "seeds": seeds, "encode": encode
+}  # fmt: skip
 
-    def bounded() -> None:
-        if limited:
-            resource.setrlimit(resource.RLIMIT_DATA, (options.limit * 10**6,) * 2)
 
-    done = subprocess.run(call, stdout=subprocess.PIPE, text=True, preexec_fn=bounded, check=True)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def compared(options: argparse.Namespace, path: Path, seeds: range) -> dict[str, Any]:
+    """Fit resident and streamed in turn, once for each seed."""
+    runs: dict[str, list[dict[str, Any]]] = {"streamed": [], "resident": []}
+    for seed in seeds:
+        started = {kind: Child(options, kind, path, seed) for kind in runs}
+        for child in started.values():
+            child.start()
+            if not options.together:
+                child.wait()
+        for kind, child in started.items():
+            runs[kind].append(child.figures())
+            print(path.name, kind, seed, runs[kind][-1], file=sys.stderr, flush=True)
+    mean = {
+        kind: {name: float(np.mean([run[name] for run in found])) for name in RATIOS}
+        for kind, found in runs.items()
+    }
+    ratios = {name: mean["streamed"][name] / mean["resident"][name] for name in RATIOS}
+    return {"data": path.name, **runs, "streamed_over_resident": ratios}
+
+
+RATIOS = ("samples_per_second", "cpu_seconds", "error")
+
+
+class Child:
+    """A measurement in a process of its own.
+
+    Parameters
+    ----------
+    options
+        Those of the call.
+    kind
+        One of `CHILDREN`; all but "resident" are bounded.
+    data
+        What it works on.
+    seed
+        Of a fit.
+    """
+
+    def __init__(self, options: argparse.Namespace, kind: str, data: Path, seed: int = 0) -> None:
+        self.data = data
+        self.call = [sys.executable, __file__, "--child", kind, "--data", str(data)]
+        self.call += ["--seed", str(seed), "--epochs", str(options.epochs)]
+        bound = options.limit * 10**6 + MODEL_BYTES * parameters(data)
+        self.most = available() if kind == "resident" else bound
+
+    def start(self) -> None:
+        """Begin, with a warm disk."""
+        warm(self.data)
+        self.load = os.getloadavg()[0]
+        self.process = subprocess.Popen(
+            self.call, stdout=subprocess.PIPE, text=True, preexec_fn=self._bounded
+        )
+
+    def _bounded(self) -> None:
+        resource.setrlimit(resource.RLIMIT_DATA, (self.most, self.most))
+
+    def wait(self) -> None:
+        """Wait for the end."""
+        if not hasattr(self, "output"):
+            self.output = self.process.communicate()[0]
+        if self.process.returncode:
+            raise SystemExit(f"{' '.join(self.call)} failed")
+
+    def figures(self) -> dict[str, Any]:
+        """Return what was measured, and the load of the machine before and after."""
+        self.wait()
+        found: dict[str, Any] = json.loads(self.output.splitlines()[-1])
+        return found | {"load": [round(load, 1) for load in (self.load, *os.getloadavg()[:2])]}
+
+
+def parameters(data: Path) -> int:
+    """Return how many numbers the model of some data learns."""
+    values = PICTURE_BYTES if data.is_dir() else COLUMNS
+    sizes = [values, *HIDDEN, RANK, *reversed(HIDDEN), values]
+    return sum((before + 1) * after for before, after in pairwise(sizes))
+
+
+def available() -> int:
+    """Return how many bytes a process may take before another one has to suffer."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return resource.RLIM_INFINITY
+
+
+def warm(path: Path) -> None:
+    """Read what is to be read, so that the system has it in its cache."""
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        with file.open("rb") as stream:
+            while stream.read(2**24):
+                pass
+
+
+# ── what is measured ─────────────────────────────────────────────────────────────────────────
 
 
 class Peak:
@@ -112,6 +243,7 @@ class Peak:
 
     def __init__(self) -> None:
         self.own = 0.0
+        Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
         threading.Thread(target=self._look, daemon=True).start()
 
     def _look(self) -> None:
@@ -136,27 +268,41 @@ def fitted(options: argparse.Namespace, *, streamed: bool) -> dict[str, Any]:
     """Fit once, and measure."""
     from latente import Autoencoder, datasets
 
-    table = options.data.endswith(".npy")
+    path = Path(options.data)
+    draw = rows_of if path.is_file() else drawn
+    validation, test = (draw(APART[draw], seed) for seed in (1, 2))
     before, peak = status("VmHWM"), Peak()
     begun = time.perf_counter()
-    if streamed:
-        X: Any = datasets.stream(options.data)
-    else:
-        X = np.load(options.data) if table else datasets.open_data(options.data).X
+    X: Any = datasets.stream(path)
+    if not streamed:
+        X = resident(X)
     model = Autoencoder(
-        latent_dim=RANK, network="dense(hidden=[128, 64])", epochs=options.epochs, batch_size=256,
-        learning_rate=0.001, random_state=0, patience=None, device="cpu",
-    ).fit(X)  # fmt: skip
-    seconds = time.perf_counter() - begun
-    test = np.load(Path(options.folder) / "test.npy") if table else drawn(2000, seed=1)
+        latent_dim=RANK, network=f"dense(hidden={HIDDEN})", epochs=options.epochs,
+        batch_size=BATCH[draw], learning_rate=0.001, random_state=options.seed, patience=None,
+        device="cpu",
+    ).fit(X, validation=validation)  # fmt: skip
+    seconds, used = time.perf_counter() - begun, time.process_time()
+    figures = peak.figures()
     return {
         "streamed": model.streamed_,
         "samples_per_second": model.history_[-1]["samples_per_second"],
         "seconds": seconds,
+        "cpu_seconds": used,
         "error": float(model.reconstruction_error(test).mean()),
+        "parameters": sum(each.numel() for each in model.module_.parameters()),
         "megabytes_before": before,
-        **peak.figures(),
+        **figures,
     }
+
+
+def resident(source: Any) -> np.ndarray:
+    """Return the rows of a source in memory, of which there is never more than one copy."""
+    X = None
+    for first, part in source.parts():
+        X = np.empty(source.shape, part.dtype) if X is None else X
+        X[first : first + len(part)] = part
+    assert X is not None
+    return X
 
 
 def encoded(options: argparse.Namespace) -> dict[str, Any]:
@@ -164,60 +310,82 @@ def encoded(options: argparse.Namespace) -> dict[str, Any]:
     from latente import Autoencoder
     from latente.cli.main import app
 
-    folder = Path(options.folder)
+    folder = Path(options.data).parent
     model, codes = folder / "model.safetensors", folder / "codes.parquet"
     if not model.exists():
-        X = np.load(folder / "test.npy")
-        Autoencoder(latent_dim=RANK, epochs=1, random_state=0).fit(X).save(model)
+        rows = rows_of(20_000, 1)
+        Autoencoder(latent_dim=RANK, epochs=1, random_state=0).fit(rows).save(model)
     peak, begun = Peak(), time.perf_counter()
     app(["encode", options.data, "-m", str(model), "-o", str(codes)], standalone_mode=False)
     seconds = time.perf_counter() - begun
     return {"seconds": seconds, "megabytes_written": codes.stat().st_size / 1e6, **peak.figures()}
 
 
-CHILDREN = {
+CHILDREN: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "resident": lambda options: fitted(options, streamed=False),
     "streamed": lambda options: fitted(options, streamed=True),
     "encode": encoded,
 }
 
 
-def make_table(path: Path, rows: int, seed: int) -> None:
-    """Write rows of a curved surface of few dimensions, with noise, as a ``.npy`` file."""
+# ── data ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def made_table(path: Path, rows: int) -> Path:
+    """Write such rows as a ``.npy`` file, unless it is there."""
+    if path.exists():
+        return path
+    beside = path.with_suffix(".part")
+    out = np.lib.format.open_memmap(beside, "w+", np.float32, (rows, COLUMNS))
+    for start in range(0, rows, ROWS_AT_ONCE):
+        block = out[start : start + ROWS_AT_ONCE]
+        block[:] = rows_of(len(block), [0, start])
+    out.flush()
+    return beside.rename(path)
+
+
+def rows_of(count: int, seed: Any) -> np.ndarray:
+    """Return rows of a curved surface of few dimensions, with noise."""
     surface = np.random.default_rng(100)
     first, second = surface.normal(size=(RANK, 32)), surface.normal(size=(32, COLUMNS)) / 4
     generator = np.random.default_rng(seed)
-    out = np.lib.format.open_memmap(path, "w+", np.float32, (rows, COLUMNS))
-    for start in range(0, rows, ROWS_AT_ONCE):
-        block = out[start : start + ROWS_AT_ONCE]
-        shape = np.tanh(generator.normal(size=(len(block), RANK)) @ first) @ second
-        block[:] = shape + generator.normal(0, 0.1, block.shape)
-    out.flush()
+    kind = np.float32
+    shape = np.tanh(generator.standard_normal((count, RANK), kind) @ first.astype(kind))
+    noise = generator.standard_normal((count, COLUMNS), kind)
+    return shape @ second.astype(kind) + kind(0.1) * noise
 
 
-def drawn(count: int, seed: int) -> np.ndarray:
-    """Return grey pictures of two soft discs each."""
-    generator = np.random.default_rng(seed)
-    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
-    pictures = np.zeros((count, SIDE, SIDE), np.uint8)
-    for picture in pictures:
-        at, size = generator.random((2, 2)), generator.uniform(0.1, 0.3, 2)
-        discs = [
-            np.exp(-(((x - a) ** 2 + (y - b) ** 2) / s**2))
-            for (a, b), s in zip(at, size, strict=True)
-        ]
-        picture[:] = 255 * np.clip(sum(discs), 0, 1)
-    return pictures
-
-
-def make_pictures(folder: Path, count: int) -> None:
-    """Write such pictures as PNG files."""
+def made_pictures(folder: Path, count: int) -> Path:
+    """Write such pictures as JPEG files, unless they are there."""
     from PIL import Image
 
-    folder.mkdir()
-    for start in range(0, count, 1000):
-        for i, picture in enumerate(drawn(min(1000, count - start), seed=start + 7)):
-            Image.fromarray(picture).save(folder / f"{start + i}.png", compress_level=1)
+    if folder.exists():
+        return folder
+    beside = folder.with_suffix(".part")
+    beside.mkdir(exist_ok=True)
+    for start in range(0, count, 500):
+        for i, picture in enumerate(drawn(min(500, count - start), [0, start])):
+            Image.fromarray(picture).save(beside / f"{start + i}.jpg", quality=90)
+    return beside.rename(folder)
+
+
+def drawn(count: int, seed: Any) -> np.ndarray:
+    """Return pictures of two soft discs of some colour each."""
+    generator = np.random.default_rng(seed)
+    at = generator.random((2, count, 2, 1))
+    size = generator.uniform(0.1, 0.3, (count, 2, 1))
+    colour = generator.uniform(0.2, 1.0, (count, 2, 3))
+    ticks = np.arange(SIDE) / SIDE
+    y, x = (np.exp(-(((ticks - each) / size) ** 2)).astype(np.float32) for each in at)
+    bright = x[..., None] * colour[:, :, None].astype(np.float32)
+    pictures = y.transpose(0, 2, 1) @ bright.reshape(count, 2, -1)
+    return (255 * np.minimum(pictures, 1)).astype(np.uint8).reshape(count, SIDE, SIDE, 3)
+
+
+APART = {rows_of: 20_000, drawn: 1000}
+"""How many rows are validated on and tested on, beside those trained on."""
+
+BATCH = {rows_of: 256, drawn: 128}
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 
 from latente import Autoencoder, Conv, Dense, ParameterError, datasets
+from latente.networks import shortcut
 from latente.networks.shortcut import least_squares, principal_components
 
 DIGITS = datasets.load("digits")
@@ -66,6 +67,33 @@ def test_components_are_those_of_a_full_decomposition(shape: tuple[int, int]) ->
     gram = found.directions @ found.directions.T
     torch.testing.assert_close(gram, torch.eye(5), atol=1e-5, rtol=0)
     np.testing.assert_allclose(found.mean.numpy(), rows.mean(0), atol=1e-5)
+
+
+@pytest.mark.parametrize("exact", [1024, 10])
+@pytest.mark.parametrize("shape", [(30, 200), (200, 30), (70, 60)], ids=str)
+def test_a_part_of_the_rows_is_in_double_precision_at_a_time(
+    shape: tuple[int, int], exact: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shortcut, "EXACT", exact)
+    generator = np.random.default_rng(0)
+    rows = generator.normal(3, np.geomspace(8, 0.2, shape[1]), shape).astype(np.float32)
+    codes = rows[:, :4] + rows[:, 4:8]
+
+    def found() -> list[torch.Tensor]:
+        components = principal_components(torch.from_numpy(rows), 3, seeded())
+        return [*components, *least_squares(torch.from_numpy(codes), torch.from_numpy(rows))]
+
+    wanted, sizes, double = found(), [], torch.Tensor.double
+
+    def counted(tensor: torch.Tensor) -> torch.Tensor:
+        sizes.append(tensor.numel())
+        return double(tensor)
+
+    monkeypatch.setattr(shortcut, "AT_ONCE", 1000)
+    monkeypatch.setattr(torch.Tensor, "double", counted)
+    for here, there in zip(found(), wanted, strict=True):
+        torch.testing.assert_close(here, there, rtol=1e-4, atol=1e-5)
+    assert max(sizes) <= 1000
 
 
 @pytest.mark.parametrize(("n", "features", "k"), [(1, 4, 2), (3, 6, 5), (20, 3, 7)])

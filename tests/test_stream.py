@@ -487,7 +487,8 @@ def test_a_detector_scores_a_stream_and_learns_from_a_sample(
     detector = AnomalyDetector(random_state=0).fit(frame)
     np.testing.assert_array_equal(detector.score_samples(source), detector.score_samples(frame))
     monkeypatch.setattr("latente.anomaly.detector.SAMPLED", 1200)
-    with pytest.warns(DataWarning, match=r"random sample of \d+ of its 600 rows"):
+    monkeypatch.setattr("latente.anomaly.detector.FEWEST", 100)
+    with pytest.warns(DataWarning, match=r"all its 600 rows, and a random sample of \d+ stands"):
         learned = AnomalyDetector(random_state=0).fit(source)
     assert learned.predict(source).shape == (600,)
 

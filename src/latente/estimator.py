@@ -54,6 +54,7 @@ from .training.checkpoint import Checkpoint
 from .training.distributed import processes
 from .training.hardware import find_device, memory_of
 from .training.loop import Trainer
+from .training.progress import ReadingLine
 from .training.state import Record
 
 Floats = NDArray[np.float32]
@@ -316,15 +317,18 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_params(params, held_out=validation is not None)
         X, target = streamed(X), streamed(target, "target")
         X, target, weights = weighted_rows(X, target, sample_weight)
-        fitted, parts, batches = self._begin(params, X, target, again=again)
-        training = batches = batches.with_weights(weights)
         given = held_out = None
-        if validation is not None:
-            given = held_out = self._validation(fitted, validation, target)
-        else:
-            generator = torch.Generator().manual_seed(fitted.seed)
-            share = choose_validation(self.validation_fraction, batches)
-            training, held_out = batches.split(share, generator)
+        with ReadingLine(bool(self.verbose) and processes().leads):
+            fitted, parts, batches = self._begin(params, X, target, again=again)
+            training = batches = batches.with_weights(weights)
+            if validation is not None:
+                given = held_out = self._validation(fitted, validation, target)
+            else:
+                generator = torch.Generator().manual_seed(fitted.seed)
+                share = choose_validation(self.validation_fraction, batches)
+                training, held_out = batches.split(share, generator)
+            if processes().alone:
+                training.prepare()
         plan = make_plan(params, parts, len(training), fitted.model, fitted.seed)
         trainer = self._continue(Trainer(fitted.model, plan, processes()), again=again)
         folder = _agreed(trainer, params, batches, given, checkpoint)

@@ -12,7 +12,7 @@ reconstruction in bytes is another one.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from torch import Tensor
 from . import metrics
 from .bottlenecks.base import Moment
 from .corruptions.base import Chain, resolve_corruptions
-from .data.batches import as_weights
+from .data.batches import PassingRows, as_weights
 from .data.preparation import Preparation
 from .errors import ParameterError
 from .fitted import Fitted, block_rows
@@ -51,7 +51,8 @@ class Evaluation(Mapping[str, float]):
         trained on; "mse" and "bce" those of a value; "psnr" and "ssim" means over samples. A name
         that ends in "_per_value" or "_per_sample" is the same figure in the other way.
     samples
-        The same for each row, (n,), but for those names; NaN for rows without a known value.
+        The same for each row, (n,), but for those names; NaN for rows without a known value. Of
+        streamed rows they are not kept, (0,).
     rows
         How many rows were measured.
     scale
@@ -173,6 +174,7 @@ def evaluate(
     wide = torch.device("cpu") if fitted.device.type == "mps" else fitted.device  # has no float64
     measured = Measured.of(fitted.target, wide, gaps=fitted.keeps_gaps)
     found: dict[str, list[Numbers]] = {}
+    sums = Sums()
     with torch.no_grad():
         for start, stop in even_blocks(len(x), block_rows(fitted.numbers)):
             rows = fitted.input.convert(x[start:stop].to(fitted.device))
@@ -180,15 +182,57 @@ def evaluate(
             if y is not None:
                 aims = fitted.target.convert(y[start:stop].to(fitted.device))
             terms, output = fitted.model.measure(rows, see(rows, moment.generator), aims, moment)
-            found_here = {**terms, **measures(output.to(wide), aims.to(wide), measured)}
-            for name, value in found_here.items():
-                found.setdefault(name, []).append(value.detach().cpu().double().numpy())
+            every = {**terms, **measures(output.to(wide), aims.to(wide), measured)}
+            values = {name: each.detach().cpu().double().numpy() for name, each in every.items()}
+            sums.add(values, None if weights is None else weights[start:stop])
+            for name in sums.names:
+                kept = values[name][:0] if isinstance(x, PassingRows) else values[name]
+                found.setdefault(name, []).append(kept)
     samples = {name: np.concatenate(values) for name, values in found.items()}
-    counts = samples.pop("values")
-    if "bce" in samples and np.isinf(samples["bce"]).any():  # a target lies outside [0, 1]
+    if "bce" in samples and np.isinf(sums.mean("bce")):  # a target lies outside [0, 1]
         del samples["bce"]
-    figures = summarised(samples, counts, weights, mean=fitted.model.loss.mean)
+    figures = summarised(sums, list(samples), mean=fitted.model.loss.mean)
     return Evaluation(figures, samples, len(x), "0 to 1" if measured.bounded else "the model's")
+
+
+class Sums:
+    """Sums over rows that pass by, from which the means of their measures are taken."""
+
+    def __init__(self) -> None:
+        self.terms: dict[str, Numbers] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the measures."""
+        return [name for name in self.terms if name != "values"]
+
+    def add(self, rows: Mapping[str, Numbers], weights: Numbers | None) -> None:
+        """Add rows: measures of each by name, (n,), and how many values it has, "values".
+
+        Parameters
+        ----------
+        rows
+            By name; NaN where nothing of a row is known.
+        weights
+            How much each row counts, or None.
+        """
+        counts = rows["values"]
+        weights = np.ones(len(counts)) if weights is None else weights
+        for name, each in rows.items():
+            known = ~np.isnan(each) & (weights > 0)
+            w, x = weights[known], each[known]
+            here = np.array([(w * x).sum(), (w * x * counts[known]).sum(), w.sum()])
+            self.terms[name] = self.terms.get(name, 0.0) + here
+
+    def mean(self, name: str) -> float:
+        """Return the mean of a measure over the rows where it is known."""
+        total, _, weight = self.terms[name].tolist()
+        return total / weight if weight else math.nan
+
+    def whole(self, name: str) -> float:
+        """Return the mean of a measure times the values of a row."""
+        _, total, weight = self.terms[name].tolist()
+        return total / weight if weight else math.nan
 
 
 def seer(fitted: Fitted, corrupted: Any) -> Any:
@@ -256,34 +300,23 @@ def measures(output: Tensor, target: Tensor, measured: Measured) -> dict[str, Te
     return found
 
 
-def summarised(
-    samples: Mapping[str, Numbers], counts: Numbers, weights: Numbers | None, *, mean: bool
-) -> dict[str, float]:
+def summarised(sums: Sums, names: Sequence[str], *, mean: bool) -> dict[str, float]:
     """Return the figures by name.
 
     Parameters
     ----------
-    samples
-        Terms and measures of each row, (n,).
-    counts
-        How many values each row has.
-    weights
-        How much each row counts, or None.
+    sums
+        Of all rows.
+    names
+        Of the measures that are figures.
     mean
         Whether the reconstruction term is a mean over a sample's values, not a sum.
     """
-    weights = np.ones(len(counts)) if weights is None else weights
-
-    def average(each: Numbers) -> float:
-        known = ~np.isnan(each)
-        total = weights[known].sum()
-        return float((each[known] * weights[known]).sum() / total) if total else math.nan
-
-    figures = {name: average(each) for name, each in samples.items()}
-    size = average(counts)
-    for name, each in samples.items():
+    figures = {name: sums.mean(name) for name in names}
+    size = sums.mean("values")
+    for name in names:
         if name in ("mse", "bce"):
-            figures[f"{name}_{PER_SAMPLE}"] = average(each * counts)
+            figures[f"{name}_{PER_SAMPLE}"] = sums.whole(name)
         elif name == "reconstruction" and mean:
             figures[f"{name}_{PER_VALUE}"] = figures[name]
         elif name not in ("psnr", "ssim") and not (name == "total" and mean):

@@ -11,7 +11,7 @@ on which rows are beside it: matrix products round differently for different hei
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Iterable, Sized
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -311,12 +311,12 @@ class Fitted:
         sample = batches.sample
         order = np.random.default_rng(self.seed).permutation(len(sample))[:STUDIED]
         index = torch.from_numpy(np.sort(order)).to(self.device)
-        rows = [sample.take(part)[0] for part in torch.split(index, block_rows(self.numbers))]
+        blocks = torch.split(index, block_rows(self.numbers))
         generator = torch.Generator(self.device).manual_seed(self.seed)
         bottleneck = self.model.bottleneck
         with torch.no_grad():
-            dead = dead_units(self.model, rows)
-            hidden = [self.model.hidden(x) for x in rows]
+            dead = dead_units(self.model, (sample.take(block)[0] for block in blocks))
+            hidden = [self.model.hidden(sample.take(block)[0]) for block in blocks]
             h, z = torch.cat(hidden), torch.cat([bottleneck.code(part) for part in hidden])
             self.summary = bottleneck.describe(h, generator)
             self.tables = bottleneck.tables(z)
@@ -448,7 +448,7 @@ def run(
     return result if processes.alone else processes.gathered(result[:own], sizes)
 
 
-def dead_units(model: Model, rows: list[Tensor]) -> dict[str, tuple[int, int]]:
+def dead_units(model: Model, rows: Iterable[Tensor]) -> dict[str, tuple[int, int]]:
     """Return how many units of each activated layer give one value for all samples, of how many.
 
     Parameters
@@ -456,10 +456,8 @@ def dead_units(model: Model, rows: list[Tensor]) -> dict[str, tuple[int, int]]:
     model
         Ready for use.
     rows
-        Batches in the model's scale.
+        Batches in the model's scale; each is gone through once.
     """
-    if all(bool((x == rows[0][:1]).all()) for x in rows):
-        return {}  # one and the same sample: every unit is constant
     extremes: dict[str, list[Tensor]] = {}
 
     def watch(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
@@ -479,12 +477,18 @@ def dead_units(model: Model, rows: list[Tensor]) -> dict[str, tuple[int, int]]:
         for name, module in model.network.named_modules()
         if type(module).__name__ in kinds
     ]
+    first: Tensor | None = None
+    same = True
     try:
         for x in rows:
+            first = x[:1].clone() if first is None else first
+            same = same and bool((x == first).all())
             model(x)
     finally:
         for handle in handles:
             handle.remove()
+    if same:
+        return {}  # one and the same sample: every unit is constant
     return {
         name: (int((high - low <= 1e-6 * high.abs().clamp(min=1e-6)).sum()), len(high))
         for name, (low, high) in extremes.items()

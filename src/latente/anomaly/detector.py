@@ -23,8 +23,9 @@ from ..data.dataset import take_rows as chosen_rows
 from ..data.frames import like
 from ..data.opening import opened
 from ..data.passing import Sample
-from ..data.preparation import Preparation
-from ..data.sources import Source, joined
+from ..data.preparation import Preparation, pass_by
+from ..data.report import REPORT
+from ..data.sources import Source, Without, joined
 from ..errors import DataError, DataWarning, ParameterError
 from ..estimator import Autoencoder
 from ..parts import from_json, is_number, is_whole, listed, resolve, to_json
@@ -38,8 +39,9 @@ Floats = NDArray[np.float64]
 
 DENSE = 2**22
 """About how many values of a sparse matrix are made dense at a time."""
-SAMPLED = 2**24
-"""Values of the random sample that a detector learns from where rows are streamed."""
+SAMPLED, FEWEST = 2**24, 1000
+"""Values of the random sample of streamed rows that others are compared with and the threshold is
+set on, and the least number of its rows."""
 SCORED = 10_000
 """Rows of the fit, at most, on which the threshold is set."""
 
@@ -151,7 +153,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X
             Rows (n, features), also as a sparse matrix of SciPy's, pictures (n, h, w) or
-            (n, h, w, c), or a data frame, normal but for the share `contamination`.
+            (n, h, w, c), or a data frame, normal but for the share `contamination`; or what is
+            streamed, as `Autoencoder.fit` takes it. Of streamed rows, scales and categories are
+            learned from all, and so is an autoencoder of the data as they are where contamination
+            is 0; what others are compared with, and the threshold, from a random sample of about
+            16 million values (at least 1,000 rows), always the same one.
         y
             Ignored: a pipeline passes labels here.
         validation
@@ -171,8 +177,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
         stages = Stages(self.verbose)
         settings = replace(self._settings(agreed_seed(self.random_state)), report=stages)
-        X = _indexable(_some_of(opened(X)))
-        preparation = prepare(X, self.unseen)
+        every = opened(X)
+        with stages:
+            X, numbers = _sampled(every) if isinstance(every, Source) else (_indexable(every), None)
+            preparation = prepare(every if numbers is not None else X, self.unseen)
         validate_data(self, named(X), reset=True, skip_check_array=True)
         self.n_features_in_ = preparation.n_features
         count = len(X)
@@ -183,6 +191,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             )
         with stages:
             held_out = _held_out(count, float(self.validation_fraction), settings.seed)
+            if numbers is not None and not self.contamination:
+                settings = replace(settings, streamed=Without(every, numbers[held_out]))
             self.ensemble_ = self._learned(X, preparation, settings, held_out)
             self.columns_ = columns(preparation)[0]
             stages("setting the threshold")
@@ -548,9 +558,11 @@ class Stages:
         self._last = title
 
     def __enter__(self) -> Self:
+        self._token = REPORT.set(lambda what, share: self(f"{what}: {share:.0%}"))
         return self
 
     def __exit__(self, *error: object) -> None:
+        REPORT.reset(self._token)
         if self._shown:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
@@ -568,24 +580,22 @@ def _indexable(X: Any) -> Any:
     return as_tensor(SparseRows(X)[:] if is_sparse(X) else as_array(X)).cpu().numpy()
 
 
-def _some_of(X: Any) -> Any:
-    """Return rows as they are; of those that are streamed, a random sample, and tell it."""
-    if not isinstance(X, Source):
-        return X
-    size = math.prod(X.shape[1:])
-    sample = Sample(len(X), SAMPLED // size)
-    with closing(X.ahead()) as parts:
-        for first, part in parts:
-            sample.add(part, first)
+def _sampled(source: Source) -> tuple[Any, NDArray[np.int64]]:
+    """Return a random sample of streamed rows, and their numbers; a warning tells it.
+
+    It is the same for the same rows: which are drawn depends on their numbers alone.
+    """
+    sample = Sample(len(source), max(SAMPLED // math.prod(source.shape[1:]), FEWEST))
+    pass_by(source, sample.add)
     rows = joined(sample.parts)
-    if len(rows) < len(X):
+    if len(rows) < len(source):
         warnings.warn(
-            f"{X.name} is streamed: what is normal is learned from a random sample of "
-            f"{len(rows):,} of its {len(X):,} rows",
+            f"{source.name} is streamed: scales and categories are learned from all its "
+            f"{len(source):,} rows, and a random sample of {len(rows):,} stands for normal rows",
             DataWarning,
             stacklevel=3,
         )
-    return rows
+    return _indexable(rows), np.concatenate(sample.numbers)
 
 
 def _by_blocks(function: Callable[[Any], Floats], X: Any) -> Floats:

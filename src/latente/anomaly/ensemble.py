@@ -22,6 +22,7 @@ from ..corruptions.noise import GaussianNoise
 from ..data.arrays import is_frame
 from ..data.dataset import take_rows as chosen_rows
 from ..data.preparation import Preparation
+from ..data.sources import Source
 from ..estimator import Autoencoder
 from ..networks.dense import Dense
 from .scores import (
@@ -88,6 +89,9 @@ class Settings:
         Normal rows that are kept to compare with, at most.
     report
         Told of each stage.
+    streamed
+        Where the rows are a sample of streamed ones: all of these but the held-out ones, from which
+        an autoencoder of the data as they are learns. None for the rows themselves.
     """
 
     autoencoder: Autoencoder | None
@@ -97,6 +101,7 @@ class Settings:
     unseen: str = "ignore"
     references: int = REFERENCES
     report: Report = silent
+    streamed: Source | None = None
 
     def members(self, *, pictures: bool) -> list[tuple[str, str | None, float]]:
         """Return of each score its name, its view, None for the data themselves, and its weight."""
@@ -319,7 +324,8 @@ def fitted_score(
     if view is None:
         autoencoder = settings.autoencoder or Autoencoder(random_state=settings.seed)
         own: Autoencoder = clone(autoencoder).set_params(unseen=settings.unseen)
-        return Reconstruction(autoencoder=trained(own, viewed))
+        every = viewed if settings.streamed is None else settings.streamed
+        return Reconstruction(autoencoder=trained(own, every))
     some = generator.permutation(len(viewed))[: STEPS * BATCH]
     few = viewed[np.sort(some)].astype(np.float32)
     repeated = np.tile(few, (max(1, EPOCH // len(few)), 1))
@@ -390,7 +396,10 @@ def wide_distances(x: NDArray[np.float32], share: float, settings: Settings) -> 
 
 
 def prepare(X: Any, unseen: str = "ignore") -> Preparation:
-    """Learn how data become numbers."""
+    """Learn how data become numbers, also of those that are streamed."""
+    if isinstance(X, Source):
+        scaling = "auto" if is_picture(X.head()) else "standard"
+        return Preparation.learn_streamed(X, scaling=scaling, name="X", unseen=unseen)
     scaling = "auto" if is_picture(X) else "standard"
     return Preparation.learn(X, scaling=scaling, name="X", unseen=unseen)[0]
 

@@ -220,6 +220,7 @@ def open_rows(
     limit: int | None = None,
     *,
     model: Autoencoder | AnomalyDetector | None = None,
+    at_once: bool = False,
     **reading: Any,
 ) -> Selection:
     """Read data and take the rows to work on.
@@ -235,14 +236,18 @@ def open_rows(
     model
         The fitted model or detector that takes them: the columns of a table are brought to those
         it was fitted on. None for rows to be learned from: a table in a file is a data frame then.
+    at_once
+        Whether all rows are needed at once, so that large ones are refused.
 
     Raises
     ------
     ParameterError
         If the test part is asked for of data that have none.
     DataError
-        If the table lacks one of the model's columns.
+        If the table lacks one of the model's columns, or rows that are needed at once are large.
     """
+    from ..data.sources import at_hand, require_small
+
     if split not in (*SPLITS, None):
         raise ParameterError(f"--split {split}: choose {listed(SPLITS)}")
     data = open_data(spec, **reading)
@@ -259,7 +264,11 @@ def open_rows(
     paths = data.paths if split == "train" or data.X_test is None else None
     if model is not None:
         X = as_fitted(X, data, model)
-    return Selection(X[:limit], None if y is None else y[:limit], paths and paths[:limit], data)
+    if limit is not None:
+        X = at_hand(X[:limit])
+    if at_once and is_streamed(X):
+        require_small(X)
+    return Selection(X, None if y is None else y[:limit], paths and paths[:limit], data)
 
 
 def _joined(pieces: list[Any]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +26,16 @@ from .data import (
     take,
     with_options,
 )
-from .output import TABLES, Escape, check_output, format_of, write_grid, write_values
+from .output import (
+    TABLES,
+    Escape,
+    Lowest,
+    check_output,
+    format_of,
+    passing,
+    write_grid,
+    write_parts,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +47,8 @@ SUFFIX = ".safetensors"
 HEATMAPS = ".png"
 REASONS = 3
 """Columns named for each row."""
+MOST = 1000
+"""Flagged rows shown of those that are streamed, where --top does not say."""
 SHOWN = 24
 """Pictures on a sheet of heat maps, where --top does not say."""
 
@@ -82,7 +94,11 @@ Explain = Annotated[
 Top = Annotated[
     int | None,
     typer.Option(
-        "--top", metavar="K", min=1, help="Show the K most anomalous rows, flagged or not."
+        "--top",
+        metavar="K",
+        min=1,
+        help="Show the K most anomalous rows, flagged or not; by default all that are flagged, "
+        "of streamed rows at most 1,000.",
     ),
 ]
 
@@ -216,26 +232,48 @@ def find(
     """Score rows, write what was asked for, and show the most anomalous."""
     import numpy as np
 
-    scores = detector.score_samples(rows.X)
-    flagged = scores < detector.offset_
-    order = np.argsort(scores, kind="stable")[: int(flagged.sum()) if top is None else top]
+    streamed = passing(rows.X)
     by_column = explain and len(preparation_of(detector).shape) == 1
+    maps = path is not None and format_of(path) == HEATMAPS
+    most = (len(rows) if streamed is None else MOST) if top is None else top
+    lowest = Lowest(most, detector.offset_ if top is None else np.inf)
+    flagged_rows = 0
+
+    def scored() -> Iterator[NDArray[Any]]:
+        nonlocal flagged_rows
+        for part in streamed or [rows.X]:
+            scores = lowest.add(detector.score_samples(part))
+            flagged = scores < detector.offset_
+            flagged_rows += int(flagged.sum())
+            columns = [scores[:, None], flagged[:, None]]
+            if by_column and path is not None and not maps:
+                columns.append(np.asarray(detector.explain(part)))
+            yield np.concatenate(columns, axis=1).astype(np.float64)
+
+    if path is None or maps:
+        for _ in scored():
+            pass
+    else:
+        titles = ["score", "flagged", *(detector.columns_ if by_column else ())]
+        write_parts(scored(), len(rows), path, titles, escape=escape)
+    order = lowest.rows
+    if maps:
+        assert path is not None
+        write_heat_maps(detector, rows.X, order[: top or SHOWN], path)
     if path is not None:
-        if format_of(path) == HEATMAPS:
-            write_heat_maps(detector, rows.X, order[: top or SHOWN], path)
-        else:
-            parts = np.asarray(detector.explain(rows.X)) if by_column else None
-            write_scores(scores, flagged, parts, detector.columns_, path, escape=escape)
-        say(f"{path}: {len(scores)} rows, {int(flagged.sum())} flagged")
-    worst = [rows.record(i, float(scores[i]), flagged=bool(flagged[i])) for i in order.tolist()]
+        say(f"{path}: {len(rows)} rows, {flagged_rows} flagged")
+    worst = [
+        rows.record(row, score, flagged=score < detector.offset_)
+        for row, score in zip(order.tolist(), lowest.scores.tolist(), strict=True)
+    ]
     if by_column and len(order):
         for each, parts in zip(
             worst, np.asarray(detector.explain(take(rows.X, order))), strict=True
         ):
             each["because"] = reasons(parts, detector.columns_)
     result = {
-        "rows": len(scores),
-        "flagged": int(flagged.sum()),
+        "rows": len(rows),
+        "flagged": flagged_rows,
         "threshold": detector.offset_,
         "output": path,
         "top": worst,
@@ -251,23 +289,6 @@ def reasons(parts: NDArray[Any], names: list[str]) -> dict[str, float]:
     return {names[j]: float(parts[j]) / whole for j in np.argsort(-parts)[:REASONS].tolist()}
 
 
-def write_scores(
-    scores: NDArray[Any],
-    flagged: NDArray[Any],
-    parts: NDArray[Any] | None,
-    names: list[str],
-    path: Path,
-    *,
-    escape: bool,
-) -> None:
-    """Write score, flag and what each column adds, one line a row."""
-    import numpy as np
-
-    columns = [scores[:, None], flagged[:, None]] + ([] if parts is None else [parts])
-    titles = ["score", "flagged"] + ([] if parts is None else names)
-    write_values(np.concatenate(columns, axis=1).astype(np.float64), path, titles, escape=escape)
-
-
 def write_heat_maps(detector: AnomalyDetector, X: Any, order: NDArray[Any], path: Path) -> None:
     """Write the most anomalous pictures and, beside each, where it is so, as one picture."""
     import numpy as np
@@ -277,7 +298,7 @@ def write_heat_maps(detector: AnomalyDetector, X: Any, order: NDArray[Any], path
         raise CallError(f"{path}: rows of numbers have no heat maps; write .csv, .parquet or .npy")
     if not len(order):
         raise CallError(f"{path}: nothing is flagged; give --top K for the most anomalous pictures")
-    chosen = np.asarray(X)[order]
+    chosen = np.asarray(take(X, order))
     values = data.convert(data.store(chosen, "X")).numpy()
     low, high = data.bounds or data.range
     shades = np.clip((values - low) / (high - low), 0, 1)

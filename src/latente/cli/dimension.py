@@ -37,7 +37,7 @@ def dimension(
     """
     from ..latent.dimension import METHODS, intrinsic_dimension
 
-    rows = open_rows(data, split, limit, **reading)
+    rows = open_rows(data, split, limit, at_once=True, **reading)
     found = {
         name: intrinsic_dimension(rows.X, name, neighbours=neighbours, random_state=seed)
         for name in ([method] if method is not None else METHODS)

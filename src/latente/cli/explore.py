@@ -226,7 +226,7 @@ def open_scene(
         other: Any = PCA if beside == PCA else open_model(beside)
         name = "PCA" if beside == PCA else Path(beside).stem
         models[name if name not in models else f"{name} (2)"] = other
-    rows = open_rows(data, split, limit, model=model, **reading)
+    rows = open_rows(data, split, limit, model=model, at_once=True, **reading)
     from ..explorer.api import require_extra
     from ..explorer.scene import Scene
 

@@ -113,9 +113,10 @@ def streaming(data: Dataset) -> str | None:
     X = streamed(data.X)
     if not isinstance(X, Source):
         return None
+    place = getattr(data.X, "filename", None) or X.name
     return (
         f"{data.name} takes {amount(X.nbytes)}, more than {SHARE:.0%} of the memory here, and is "
-        "streamed from the disk"
+        f"streamed from {place}"
     )
 
 

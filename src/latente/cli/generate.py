@@ -164,7 +164,7 @@ def edit(
         autoencoder.transform(open_rows(each, "train", None, model=autoencoder, **reading).X)
         for each in (present, absent)
     ]
-    rows = open_rows(data, split, limit, model=autoencoder, **reading)
+    rows = open_rows(data, split, limit, model=autoencoder, at_once=True, **reading)
     edited = latent.edit(
         autoencoder, rows.X, latent.direction(*codes), strength, keep_detail=keep_detail
     )

@@ -65,17 +65,17 @@ def impute(
         if output is None or model is not None:
             raise CallError("--fit writes a new model: give --output FILE, and no --model")
         path = check_output(output, (SUFFIX,))
-        learn(open_rows(data, split, limit, **reading), path, seed, json=json)
+        learn(open_rows(data, split, limit, at_once=True, **reading), path, seed, json=json)
         return
     from ..data.tables import count_missing
 
     target = check_output(output, TABLES)
     if model is None:
-        rows = open_rows(data, split, limit, **reading)
+        rows = open_rows(data, split, limit, at_once=True, **reading)
         autoencoder = learned(rows, seed, json=json)
     else:
         autoencoder = open_model(model)
-        rows = open_rows(data, split, limit, model=autoencoder, **reading)
+        rows = open_rows(data, split, limit, model=autoencoder, at_once=True, **reading)
     X = rows.X if model is not None else named(rows)
     filled = autoencoder.impute(X)
     extra = {"filled": count_missing(X)}

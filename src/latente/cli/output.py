@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -183,9 +184,7 @@ def deliver(
         columns = model.columns_ or ()
     if path is not None and format_of(path) == FOLDER:
         pictures = as_pictures(values, path, model)
-        digits = len(str(len(pictures) - 1))
-        default = [f"{i:0{digits}}.png" for i in range(len(pictures))]
-        write_pictures(pictures, path, names or default)
+        write_pictures(pictures, path, names or numbered(len(pictures)))
     elif path is not None and format_of(path) == ".png":
         pictures = as_pictures(values, path, model)
         if sheet is None:
@@ -271,29 +270,70 @@ def write_values(
                 _write_csv(values, columns, text, escape=escape)
 
 
+def passing(X: Any) -> Iterator[Any] | None:
+    """Return the parts of rows that stay on the disk; None of rows in memory.
+
+    Parameters
+    ----------
+    X
+        The rows.
+    """
+    import numpy as np
+
+    from ..data.sources import ArraySource, Source
+
+    source = ArraySource(X) if isinstance(X, np.memmap) else X
+    return source.even() if isinstance(source, Source) else None
+
+
 def parts_of(X: Any, path: Path | None) -> Iterator[Any] | None:
-    """Return the parts of rows that stay on the disk, where results can be written part by part.
+    """Return the same where results can be written part by part: to a table or a folder.
 
     Parameters
     ----------
     X
         The rows.
     path
-        Where the results go; only a table can be written so.
-
-    Returns
-    -------
-    iterator or None
-        None where all results are to be written at once.
+        Where the results go.
     """
-    import numpy as np
+    return passing(X) if path is not None and format_of(path) in (*TABLES, FOLDER) else None
 
-    from ..data.sources import ArraySource, Source
 
-    if path is None or format_of(path) not in TABLES:
-        return None
-    source = ArraySource(X) if isinstance(X, np.memmap) else X
-    return source.even() if isinstance(source, Source) else None
+class Lowest:
+    """The lowest of many scores that pass by, how many they are and their mean.
+
+    Parameters
+    ----------
+    most
+        How many of the lowest are kept.
+    below
+        Only scores below it are kept.
+    """
+
+    def __init__(self, most: int, below: float = math.inf) -> None:
+        import numpy as np
+
+        self.most, self.below = most, below
+        self.count, self.total = 0, 0.0
+        self.rows, self.scores = np.zeros(0, np.int64), np.zeros(0)
+
+    @property
+    def mean(self) -> float:
+        """The mean of all scores."""
+        return self.total / max(self.count, 1)
+
+    def add(self, scores: NDArray[Any]) -> NDArray[Any]:
+        """Look at the scores of the next rows, (n,), and return them."""
+        import numpy as np
+
+        found = np.flatnonzero(scores < self.below) if self.most else np.zeros(0, np.int64)
+        kept = np.concatenate([self.scores, scores[found]])
+        rows = np.concatenate([self.rows, self.count + found])
+        order = np.argsort(kept, kind="stable")[: self.most]
+        self.scores, self.rows = kept[order], rows[order]
+        self.count += len(scores)
+        self.total += float(scores.sum(dtype=np.float64))
+        return scores
 
 
 def deliver_parts(
@@ -322,12 +362,29 @@ def deliver_parts(
         Whether to answer with a JSON object.
     """
     assert path is not None
-    write = {".npy": _npy_parts, ".parquet": _parquet_parts, ".csv": _csv_parts}[format_of(path)]
-    with atomic(path) as temporary:
-        width = write(parts, rows, columns, temporary, escape)
-    shape = [rows, *width]
+    shape = [rows, *write_parts(parts, rows, path, columns, escape=escape)]
     told = f"{what}: {' × '.join(map(str, shape))} → {path}"
     answer({"rows": rows, "shape": shape, "output": path}, json, lambda: say(told))
+
+
+def write_parts(
+    parts: Iterator[Any], rows: int, path: Path, columns: Sequence[str] = (), *, escape: bool = True
+) -> list[int]:
+    """Write results to a table as they come, in the memory of a part; return the shape of a row.
+
+    Parameters
+    ----------
+    parts, rows, columns, escape
+        As for `deliver_parts`.
+    path
+        Ending in ``.npy``, ``.csv`` or ``.parquet``.
+    """
+    write = {".npy": _npy_parts, ".parquet": _parquet_parts, ".csv": _csv_parts}[format_of(path)]
+    with atomic(path) as temporary:
+        try:
+            return write(parts, rows, columns, temporary, escape)
+        except CallError as error:
+            raise CallError(str(error).replace(str(temporary), str(path))) from None
 
 
 def _npy_parts(
@@ -521,6 +578,12 @@ def write_pictures(pictures: Iterable[NDArray[Any]], folder: Path, names: Sequen
             path = stage / name
             path.parent.mkdir(parents=True, exist_ok=True)
             _image(picture).save(path, quality=95)
+
+
+def numbered(count: int) -> list[str]:
+    """Return names for so many pictures that have none."""
+    digits = len(str(count - 1))
+    return [f"{i:0{digits}}.png" for i in range(count)]
 
 
 def write_grid(pictures: NDArray[Any], path: Path, columns: int | None = None) -> None:

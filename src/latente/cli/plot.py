@@ -138,7 +138,7 @@ def latent_map(
     """Draw where rows lie in code space, coloured by class."""
     path = check_output(output, SUFFIXES)
     autoencoder = open_model(model)
-    rows = open_rows(data, split, limit, model=autoencoder, **reading)
+    rows = open_rows(data, split, limit, model=autoencoder, at_once=True, **reading)
     from .. import figures
 
     draw = figures.latent_map_beside_pca if pca else figures.latent_map
@@ -179,7 +179,7 @@ def grid(
     autoencoder = open_model(model)
     X = None
     if data is not None:
-        X = open_rows(data, split, limit, model=autoencoder, **reading).X
+        X = open_rows(data, split, limit, model=autoencoder, at_once=True, **reading).X
     from .. import figures
 
     drawn = figures.decode_grid(

@@ -20,6 +20,7 @@ from .data import (
     MaybeOutput,
     Model,
     Split,
+    is_streamed,
     open_data,
     open_model,
     open_rows,
@@ -30,14 +31,18 @@ from .output import (
     FOLDER,
     TABLES,
     Escape,
+    Lowest,
+    as_pictures,
     check_names,
     check_output,
     deliver,
     deliver_parts,
     format_of,
+    numbered,
     parts_of,
+    passing,
+    write_parts,
     write_pictures,
-    write_values,
 )
 
 if TYPE_CHECKING:
@@ -151,9 +156,17 @@ def reconstruct(
             return
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
     missing = None if mask is None else masks_of_rows(mask, len(rows))
-    parts = None if mask is not None else parts_of(rows.X, path)
+    parts = parts_of(rows.X, path)
     if parts is not None:
-        restored_parts = heard(map(autoencoder.reconstruct, parts))
+        assert path is not None
+        restored_parts = heard(reconstructed(autoencoder, parts, missing))
+        if format_of(path) == FOLDER:
+            files = rows.file_names(data) or numbered(len(rows))
+            shown = (as_pictures(part, path, autoencoder) for part in restored_parts)
+            write_pictures((picture for part in shown for picture in part), path, files)
+            told = f"reconstructed: {len(rows)} pictures → {path}"
+            answer({"rows": len(rows), "output": path}, json, lambda: say(told))
+            return
         own = autoencoder.fitted_.target is autoencoder.fitted_.input
         columns = (autoencoder.columns_ or ()) if own else ()
         deliver_parts(
@@ -185,33 +198,28 @@ def score(
     stdout. With --top the most anomalous rows are printed instead, by their number (the first is 0)
     and, of pictures, their file.
     """
-    import numpy as np
-
     path = check_output(output, TABLES)
     autoencoder = open_shared(model)
     rows = open_rows(data, split, limit, model=autoencoder, **reading)
-    scores = autoencoder.score_samples(rows.X)
-    if rank():
-        return
+    lowest = Lowest(top or 0)
+    parts = passing(rows.X) or iter([rows.X])
+    scores = heard(lowest.add(autoencoder.score_samples(part)) for part in parts)
+    result: dict[str, Any] = {"rows": len(rows), "output": path}
     if path is not None:
-        write_values(scores, path, ("score",))
-        say(f"scores: {len(scores)} → {path}")
-    order = np.argsort(scores, kind="stable")[: top or 0].tolist()
-    worst = [rows.record(i, float(scores[i])) for i in order]
-    result: dict[str, Any] = {
-        "rows": len(scores),
-        "mean": float(scores.mean()),
-        "output": path,
-        "top": worst,
-    }
-    everything = path is None and top is None
-    if everything:
-        result["scores"] = scores
+        write_parts(scores, len(rows), path, ("score",))
+        say(f"scores: {len(rows)} → {path}")
+    elif top is None and json:
+        result["scores"] = [score for part in scores for score in part.tolist()]
+    else:
+        for part in scores:
+            if top is None:
+                typer.echo("\n".join(part.astype(str).tolist()))
+    pairs = zip(lowest.rows.tolist(), lowest.scores.tolist(), strict=True)
+    worst = [rows.record(row, score) for row, score in pairs]
+    result |= {"mean": lowest.mean, "top": worst}
 
     def show() -> None:
-        if everything:
-            typer.echo("\n".join(scores.astype(str).tolist()))
-        elif worst:
+        if worst:
             columns = ("rank", *(f"{name} " for name in worst[0]))
             print_table("", columns, [(i + 1, *row.values()) for i, row in enumerate(worst)])
 
@@ -247,6 +255,19 @@ def heard(parts: Iterator[Any]) -> Iterator[Any]:
             pass
         raise typer.Exit
     return parts
+
+
+def reconstructed(
+    model: Autoencoder, parts: Iterator[Any], missing: NDArray[Any] | None
+) -> Iterator[Any]:
+    """Yield what comes back of each part, of which pixels may be missing, (n, h, w) of all rows."""
+    import numpy as np
+
+    first = 0
+    for part in parts:
+        rows = np.arange(first, first + len(part))
+        first += len(part)
+        yield model.reconstruct(part, None if missing is None else missing[rows])
 
 
 def require_alone(what: str) -> None:
@@ -308,12 +329,15 @@ def mask_of(name: Path, masks: Path) -> NDArray[Any]:
     return mask
 
 
-def masks_of_rows(spec: str, rows: int) -> NDArray[Any]:
+def masks_of_rows(spec: str, rows: int) -> Any:
     """Return the masks of data that are worked on together: one for each, or one for all."""
     import numpy as np
 
     path = Path(spec).expanduser()
     if path.suffix.lower() == ".npy" or path.is_dir():
-        return np.asarray(open_data(spec).X)[:rows]
+        masks = open_data(spec).X
+        if len(masks) < rows:
+            raise CallError(f"{spec} has {len(masks):,} masks for {rows:,} rows; give one for each")
+        return masks if is_streamed(masks) else np.asarray(masks)[:rows]
     mask = mask_of(Path(path.name), path)
     return np.broadcast_to(mask, (rows, *mask.shape))

@@ -146,6 +146,9 @@ class Batches:
         """Rows that can be looked at before they are trained on: all."""
         return self
 
+    def prepare(self) -> None:
+        """Make ready what is read at every epoch: it is."""
+
     def gathered(self) -> Batches:
         """Return all rows as resident ones: these."""
         return self

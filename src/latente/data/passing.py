@@ -32,15 +32,19 @@ class Sample:
     def __init__(self, rows: int, wanted: int) -> None:
         self.draw = RowDraw.of(wanted / rows, rows, seed=0) if wanted < rows else None
         self.parts: list[Part] = []
+        self.numbers: list[NDArray[np.int64]] = []
 
     def add(self, part: Part, first: int) -> None:
         """Keep what was drawn of some rows, the first of which has that number."""
+        numbers = np.arange(first, first + len(part))
         if self.draw is None:
             self.parts.append(part)
+            self.numbers.append(numbers)
             return
-        drawn = np.flatnonzero(self.draw.has(np.arange(first, first + len(part))))
+        drawn = np.flatnonzero(self.draw.has(numbers))
         if len(drawn):
             self.parts.append(taken(part, drawn))
+            self.numbers.append(numbers[drawn])
 
 
 def taken(part: Part, index: NDArray[np.int64]) -> Part:

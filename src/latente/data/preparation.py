@@ -45,6 +45,7 @@ from .batches import Blocks, PassingRows
 from .encoders import Number
 from .frames import Schema, columns, is_plain
 from .passing import ArrayPass, TablePass, columns_of
+from .report import reported
 from .scaling import Scaling, medians
 from .sequences import (
     NumberSequences,
@@ -649,7 +650,7 @@ def check_frame_layout(layout: str) -> None:
 def pass_by(source: Source, look: Callable[[Part, int], None]) -> None:
     """Let all rows of a source pass by, each part with the number of its first row."""
     with closing(source.ahead()) as parts:
-        for first, part in parts:
+        for first, part in reported(parts, f"reading {source.name}", len(source)):
             look(part, first)
 
 

@@ -12,6 +12,7 @@ What takes less than a `SHARE` of memory is read as a whole; what takes more str
 
 from __future__ import annotations
 
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -28,7 +29,7 @@ from ..errors import DataError, FileError, LatenteError
 from . import memory
 from .ahead import read_ahead
 from .arrays import blocks, is_frame, release
-from .dataset import natural
+from .dataset import natural, take_rows
 from .pictures import Look, decoded
 from .tabular import as_frame, checked, frame_library
 
@@ -131,12 +132,36 @@ class Source(ABC):
         """Return all rows as one array or data frame."""
         return joined([part for _, part in self.parts()])
 
-    def __getitem__(self, rows: Any) -> Source:
-        """Return the first rows, ``source[:n]``, as a source."""
-        if not isinstance(rows, slice) or rows.start or rows.step not in (None, 1):
-            raise DataError(f"{self.name} is streamed: only its first rows can be taken, [:n]")
-        n = len(self) if rows.stop is None else rows.stop
-        return self if n >= len(self) else First(self, n)
+    def __getitem__(self, rows: Any) -> Any:
+        """Return the first rows, ``source[:n]``, as a source, or rows by their numbers.
+
+        The latter are read, unless they take much memory themselves.
+        """
+        if isinstance(rows, slice):
+            if rows.start or rows.step not in (None, 1) or (rows.stop or 0) < 0:
+                raise DataError(f"{self.name} is streamed: only its first rows are a slice, [:n]")
+            return self if rows.stop is None or rows.stop >= len(self) else self._first(rows.stop)
+        index = np.asarray(rows)
+        if index.ndim != 1:
+            raise DataError(f"{self.name} is streamed: give the numbers of several rows, or [:n]")
+        unique, place = np.unique(index, return_inverse=True)
+        chosen = self._chosen(unique)
+        if not is_large(chosen.nbytes):
+            return take_rows(chosen.read(), place)
+        if len(unique) != len(index) or (np.diff(index) < 0).any():
+            raise DataError(f"{self.name} is streamed: give the numbers of rows in rising order")
+        return chosen
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return all rows as one array, unless they take much memory."""
+        require_small(self)
+        return np.asarray(self.read(), dtype)
+
+    def _first(self, n: int) -> Source:
+        return First(self, n)
+
+    def _chosen(self, rows: NDArray[np.int64]) -> Source:
+        return Chosen(self, rows)
 
     def select(self, columns: Sequence[str]) -> Source:
         """Return a table's columns of those names, in that order."""
@@ -177,6 +202,103 @@ class First(Source):
 
     def select(self, columns: Sequence[str]) -> Source:
         return First(self.source.select(columns), self.n)
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        return self.source.names
+
+
+class Chosen(Source):
+    """Some rows of a source.
+
+    Parameters
+    ----------
+    source
+        All of them.
+    rows
+        Their numbers, in rising order.
+    """
+
+    def __init__(self, source: Source, rows: NDArray[np.int64]) -> None:
+        super().__init__(source.name)
+        self.source, self.rows = source, rows
+        self.alone = source.alone
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.rows), *self.source.shape[1:])
+
+    @property
+    def nbytes(self) -> int:
+        return self.source.nbytes * len(self) // len(self.source)
+
+    @property
+    def origin(self) -> Any:
+        return self.source.origin, zlib.crc32(self.rows.tobytes())
+
+    def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
+        rows = self.rows[start:stop]
+        if not len(rows):
+            return
+        waiting: list[Part] = []
+        least = max(1, PART * len(self) // max(self.nbytes, 1))
+        for first, part in self.source.parts(int(rows[0]), int(rows[-1]) + 1):
+            low, high = np.searchsorted(rows, [first, first + len(part)])
+            if low < high:
+                waiting.append(take_rows(part, rows[low:high] - first))
+            count = sum(map(len, waiting))
+            if count >= least or (count and high == len(rows)):
+                yield start + int(high) - count, joined(waiting)
+                waiting = []
+
+    def select(self, columns: Sequence[str]) -> Source:
+        return Chosen(self.source.select(columns), self.rows)
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        return self.source.names
+
+
+class Without(Source):
+    """All rows of a source but a few.
+
+    Parameters
+    ----------
+    source
+        All of them.
+    rows
+        The numbers of those that are left out, in rising order.
+    """
+
+    def __init__(self, source: Source, rows: NDArray[np.int64]) -> None:
+        super().__init__(source.name)
+        self.source, self.rows = source, rows
+        self.costly, self.alone = source.costly, source.alone
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.source) - len(self.rows), *self.source.shape[1:])
+
+    @property
+    def nbytes(self) -> int:
+        return self.source.nbytes * len(self) // len(self.source)
+
+    @property
+    def origin(self) -> Any:
+        return self.source.origin, zlib.crc32(self.rows.tobytes())
+
+    def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
+        stop = len(self) if stop is None else stop
+        before = self.rows - np.arange(len(self.rows))
+        begin, end = (each + int(np.searchsorted(before, each, "right")) for each in (start, stop))
+        for first, part in self.source.parts(begin, end):
+            low, high = np.searchsorted(self.rows, [first, first + len(part)])
+            kept = np.delete(np.arange(len(part)), self.rows[low:high] - first)
+            if len(kept):
+                yield first - int(low), part if low == high else take_rows(part, kept)
+
+    def select(self, columns: Sequence[str]) -> Source:
+        return Without(self.source.select(columns), self.rows)
 
     @property
     def names(self) -> tuple[str, ...] | None:
@@ -403,8 +525,11 @@ class PictureSource(Source):
         super().__init__(name)
         self.paths, self.target, self.largest = paths, target, largest
 
-    def __getitem__(self, rows: Any) -> Source:
-        paths = self.paths[rows] if isinstance(rows, slice) else np.array(self.paths)[rows].tolist()
+    def _first(self, n: int) -> Source:
+        return PictureSource(self.paths[:n], self.target, self.largest, self.name)
+
+    def _chosen(self, rows: NDArray[np.int64]) -> Source:
+        paths = [self.paths[row] for row in rows.tolist()]
         return PictureSource(paths, self.target, self.largest, self.name)
 
     @property
@@ -425,6 +550,20 @@ class PictureSource(Source):
         for first in range(start, stop, rows):
             paths = self.paths[first : min(first + rows, stop)]
             yield first, decoded(paths, self.target, self.largest)
+
+
+def at_hand(X: Any) -> Any:
+    """Return rows as they are; those of a source in memory, where they take little of it."""
+    return X.read() if isinstance(X, Source) and not is_large(X.nbytes) else X
+
+
+def require_small(source: Source) -> None:
+    """Raise `DataError` where rows that are needed at once take much memory."""
+    if is_large(source.nbytes):
+        raise DataError(
+            f"{source.name} takes {memory.amount(source.nbytes)} and is streamed, but all rows are "
+            "needed at once here; take fewer: the first ones with [:n], or --limit"
+        )
 
 
 def is_large(nbytes: int) -> bool:

@@ -33,6 +33,7 @@ from .arrays import release
 from .batches import Batches, Convert
 from .memory import amount, read_lines
 from .order import Order, RowDraw
+from .report import reported
 from .sources import ArraySource, Source
 
 BLOCK = 2**20
@@ -47,7 +48,7 @@ RESIDENT = 2**26
 """Bytes of drawn rows that are held in memory; more of them lie in a file."""
 SAMPLED = 2**25
 """Bytes of the sample that stands for all rows."""
-FEWEST = 4096
+FEWEST = 2048
 """Rows of that sample at least, where there are as many."""
 HELD_OUT = 2**26
 """Bytes of rows that are held out at most, where their share is "auto"."""
@@ -116,7 +117,7 @@ class Side:
     def _copy(self, start: int, stop: int) -> None:
         assert self.rows is not None
         with closing(self.source.ahead(start, stop)) as parts:
-            for first, part in parts:
+            for first, part in reported(parts, f"decoding {self.source.name}", len(self)):
                 last = first + len(part)
                 release(self.rows, first, last)
                 self.rows[first:last] = self._of_part(part).numpy()

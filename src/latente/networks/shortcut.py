@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -24,6 +24,8 @@ EXACT = 1024
 OVERSAMPLING = 32
 ROUNDS = 10
 """Further directions, and multiplications by the data, of the randomised search beyond that."""
+AT_ONCE = 2**22
+"""Values that are brought to double precision at a time."""
 RIDGE = 1e-6
 """Share of the largest variance that is added to all, so that codes without any do no harm."""
 
@@ -191,16 +193,69 @@ def principal_components(rows: Tensor, k: int, generator: Generator) -> Componen
     generator
         Source of the random numbers, on the rows' device.
     """
-    rows = rows.double()
     n, features = rows.shape
-    mean = rows.mean(0)
-    rows = rows - mean
+    centred = Centred(rows)
     rank = min(k, n, features)
     few = min(n, features) <= EXACT
-    found = _exact(rows, rank) if few else _searched(rows, rank, generator)
+    found = _exact(centred, rank) if few else _searched(centred, rank, generator)
     directions = _orthonormal(_completed(found, k, generator))
-    spreads = (rows @ directions.T).square().mean(0).sqrt()
-    return Components(mean.float(), directions.float(), spreads.float())
+    spreads = centred.times(directions.T).square().mean(0).sqrt()
+    return Components(centred.mean.float(), directions.float(), spreads.float())
+
+
+class Centred:
+    """Rows less their mean, in double precision, of which only a part is ever in memory.
+
+    Parameters
+    ----------
+    rows
+        Shape (n, features).
+    """
+
+    def __init__(self, rows: Tensor) -> None:
+        self.rows = rows
+        parts = torch.split(rows, self._size(1))
+        self.mean = torch.stack([part.double().sum(0) for part in parts]).sum(0) / len(rows)
+
+    @property
+    def shape(self) -> torch.Size:
+        """(n, features)."""
+        return self.rows.shape
+
+    def times(self, weights: Tensor) -> Tensor:
+        """Return the rows times weights (features, m)."""
+        return torch.cat([part @ weights for part in self._parts()])
+
+    def combined(self, weights: Tensor) -> Tensor:
+        """Return weights (m, n) times the rows."""
+        parts = zip(torch.split(weights, self._size(1), 1), self._parts(), strict=True)
+        return _total(weight @ part for weight, part in parts)
+
+    def covariances(self) -> Tensor:
+        """Return the products of all pairs of features, summed over the rows."""
+        return _total(part.T @ part for part in self._parts())
+
+    def products(self) -> Tensor:
+        """Return the products of all pairs of rows, summed over the features."""
+        size = self._size(0)
+        pairs = zip(torch.split(self.rows, size, 1), torch.split(self.mean, size), strict=True)
+        centred = (part.double() - mean for part, mean in pairs)
+        return _total(part @ part.T for part in centred)
+
+    def _size(self, axis: int) -> int:
+        """Return how many rows, or features, are taken at a time, given the length of the other."""
+        return max(1, AT_ONCE // max(self.rows.shape[axis], 1))
+
+    def _parts(self) -> Iterator[Tensor]:
+        return (part.double() - self.mean for part in torch.split(self.rows, self._size(1)))
+
+
+def _total(terms: Iterator[Tensor]) -> Tensor:
+    """Return the sum of tensors, added to the first of them."""
+    total = next(terms)
+    for term in terms:
+        total += term
+    return total
 
 
 def least_squares(codes: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -213,35 +268,34 @@ def least_squares(codes: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     targets
         Shape (n, outputs).
     """
-    codes, targets = codes.double(), targets.double()
-    centre, level = codes.mean(0), targets.mean(0)
-    codes, targets = codes - centre, targets - level
+    codes, wide = codes.double(), Centred(targets)
+    centre, level = codes.mean(0), wide.mean
+    codes = codes - centre
     gram = codes.T @ codes
     ridge = RIDGE * gram.diagonal().max().clamp(min=torch.finfo(torch.float32).tiny)
     gram.diagonal().add_(ridge)
-    weight: Tensor = torch.linalg.solve(gram, codes.T @ targets).T
+    weight: Tensor = torch.linalg.solve(gram, wide.combined(codes.T)).T
     return weight.float(), (level - weight @ centre).float()
 
 
-def _exact(rows: Tensor, k: int) -> Tensor:
+def _exact(rows: Centred, k: int) -> Tensor:
     """Return the first k right singular vectors of centred rows, (k, features)."""
     n, features = rows.shape
     if features <= n:
-        vectors: Tensor = torch.linalg.eigh(rows.T @ rows).eigenvectors
+        vectors: Tensor = torch.linalg.eigh(rows.covariances()).eigenvectors
         return vectors.flip(1)[:, :k].T
-    values, left = torch.linalg.eigh(rows @ rows.T)
+    values, left = torch.linalg.eigh(rows.products())
     scale = values.clamp(min=torch.finfo(values.dtype).tiny).sqrt()
-    first: Tensor = (left / scale).flip(1)[:, :k].T @ rows
-    return first
+    return rows.combined((left / scale).flip(1)[:, :k].T)
 
 
-def _searched(rows: Tensor, k: int, generator: Generator) -> Tensor:
+def _searched(rows: Centred, k: int, generator: Generator) -> Tensor:
     """Return nearly the first k right singular vectors of centred rows, (k, features)."""
     width = min(k + OVERSAMPLING, *rows.shape)
-    basis = rows.new_empty(rows.shape[1], width).normal_(generator=generator)
+    basis = rows.mean.new_empty(rows.shape[1], width).normal_(generator=generator)
     for _ in range(ROUNDS):
-        basis = torch.linalg.qr(rows.T @ (rows @ basis)).Q
-    small: Tensor = torch.linalg.svd(rows @ basis, full_matrices=False).Vh
+        basis = torch.linalg.qr(rows.combined(rows.times(basis).T).T).Q
+    small: Tensor = torch.linalg.svd(rows.times(basis), full_matrices=False).Vh
     found: Tensor = small[:k] @ basis.T
     return found
 

@@ -42,6 +42,8 @@ from .steps import (
 
 LOOK_EVERY = 200
 """Steps between two looks at the losses: each look waits for the device."""
+VALIDATED, VALIDATED_VALUES = 512, 2**22
+"""Held-out rows, and values, that are looked at at a time; a batch where that is more."""
 CHECKPOINT_SECONDS = 2.0
 """Least time between two checkpoints, so that short epochs are not spent on writing."""
 VALIDATION_STREAM = 2**32 - 1
@@ -51,6 +53,8 @@ MARGIN = 2.0
 times the numbers of the code over the rows."""
 EXPLODED = 1e4
 """A loss so many times as high as the first one's, or as one for each value, has exploded."""
+NO_ROOM = "could not create a primitive"
+"""What oneDNN says where it finds no memory, and in other cases."""
 RECENT = 10
 """Steps of which at least half are above that."""
 
@@ -269,7 +273,9 @@ class Trainer:
             sample = batches.sample
             order = torch.randperm(len(sample), generator=generator, device=self.device)
             taken.append(sample.take(order[:n]))
-        x, target = (torch.cat(several) for several in zip(*taken, strict=True))
+        x, target = taken[0]
+        if len(taken) > 1:
+            x, target = (torch.cat(several) for several in zip(*taken, strict=True))
         return self.model.corruption.present(x), target
 
     def _remember(self, validation: Batches, rows: int) -> None:
@@ -322,7 +328,7 @@ class Trainer:
         found: dict[str, list[Tensor]] = {}
         index = torch.arange(len(validation), device=self.device)
         with torch.no_grad(), autocast(self.device, self.plan.precision):
-            for part in torch.split(index, max(self.plan.batch_size, 512)):
+            for part in torch.split(index, self._validated(validation)):
                 own = self.processes.own_rows(part, generator)
                 terms = self.model.objective(*validation.take(own), moment)
                 share = share_of(generator)
@@ -333,6 +339,11 @@ class Trainer:
         losses = {name: torch.cat(values).cpu().double() for name, values in found.items()}
         means = {name: float(values.mean()) for name, values in losses.items()}
         return means, losses[self.model.bottleneck.watched()]
+
+    def _validated(self, validation: Batches) -> int:
+        """Return how many held-out rows are looked at at a time: few where they are large."""
+        values = max(validation.x[:1].numel(), 1)
+        return max(self.plan.batch_size, min(VALIDATED, VALIDATED_VALUES // values))
 
     def _close(self, record: Record, losses: Tensor | None) -> None:
         """Enter an epoch into the history, and keep its weights if they are the best.
@@ -454,7 +465,7 @@ class Trainer:
                 terms = self.model.objective(x, target, Moment(generator))
             terms["total"].mean().backward()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
-            if is_out_of_memory(error):
+            if is_out_of_memory(error) or NO_ROOM in str(error):
                 return False
             raise
         finally:

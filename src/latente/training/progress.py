@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from ..data.report import REPORT
+from ..errors import printable
 from .notebook import NotebookView, in_notebook
 
 if TYPE_CHECKING:
@@ -16,8 +19,45 @@ if TYPE_CHECKING:
 Record = dict[str, float]
 QUIET = ("epoch", "seconds", "samples_per_second", "learning_rate", "per_pixel")
 BLOCKS = "▁▂▃▄▅▆▇█"
+ROOM = 10
+"""Characters of a line that are left for a percentage."""
 SPARKS = 16
 """Characters of a curve at a terminal."""
+
+
+class ReadingLine:
+    """A line on a terminal that tells how far data are read; it is gone when they are.
+
+    Parameters
+    ----------
+    shown
+        Whether to show anything at all.
+    """
+
+    interval = 0.1
+
+    def __init__(self, shown: bool) -> None:
+        self.shown = shown and sys.stderr.isatty()
+        self._last = 0.0
+        self._written = False
+
+    def __enter__(self) -> Self:
+        self._token = REPORT.set(self.tell if self.shown else None)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        REPORT.reset(self._token)
+        if self._written:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def tell(self, what: str, share: float) -> None:
+        """Write what is done, and how much of it is."""
+        now = time.monotonic()
+        if now - self._last >= self.interval:
+            self._last, self._written = now, True
+            room = max(shutil.get_terminal_size().columns - ROOM, ROOM)
+            line = f"{printable(what, room)}: {share:.0%}"
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 class ProgressView(Protocol):
