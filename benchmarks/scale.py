@@ -278,8 +278,8 @@ def fitted(options: argparse.Namespace, *, streamed: bool) -> dict[str, Any]:
         X = resident(X)
     model = Autoencoder(
         latent_dim=RANK, network=f"dense(hidden={HIDDEN})", epochs=options.epochs,
-        batch_size=BATCH[draw], learning_rate=0.001, random_state=options.seed, patience=None,
-        device="cpu",
+        batch_size=BATCH[draw], learning_rate=0.003, schedule="one_cycle",
+        random_state=options.seed, patience=None, device="cpu",
     ).fit(X, validation=validation)  # fmt: skip
     seconds, used = time.perf_counter() - begun, time.process_time()
     figures = peak.figures()
