@@ -64,7 +64,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     def shrink() -> None:
         monkeypatch.setattr(memory, "physical_memory", lambda: 100_000)
         monkeypatch.setattr(memory, "check_memory", lambda nbytes, path: None)
-        monkeypatch.setattr(sources, "TABLE_PART", (1, 500))
+        monkeypatch.setattr(sources, "TABLE_PART", (100, 500))
         monkeypatch.setattr(sources, "PART", 1)
         monkeypatch.setattr("latente.data.dataset.LARGE", 0)
 
@@ -390,7 +390,7 @@ def test_a_terminal_shows_how_far_streamed_rows_are_read(
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(progress.ReadingLine, "interval", 0)
     monkeypatch.setenv("COLUMNS", "500")
-    monkeypatch.setattr(sources, "TABLE_PART", (1, 500))
+    monkeypatch.setattr(sources, "TABLE_PART", (100, 500))
     Autoencoder(**SMALL, verbose=verbose).fit(datasets.stream(home / "table"))
     shown = terminal.getvalue()
     assert bool(shown) == bool(verbose)
@@ -406,7 +406,8 @@ def test_a_fit_says_from_where_data_are_streamed(
     small()
     for name in ("table", "rows.npy"):
         call = ["fit", home / name, "-o", tmp_path / "m.safetensors", "--epochs", 1]
-        result = CliRunner().invoke(app, [str(each) for each in [*call, "--latent-dim", 2]])
+        call += ["--latent-dim", 2, "--network", "dense(hidden=[8])"]
+        result = CliRunner().invoke(app, [str(each) for each in call])
         assert result.exit_code == 0, result.output
         assert f"streamed from {home / name}" in result.stderr
         result = CliRunner().invoke(app, ["info", str(tmp_path / "m.safetensors"), "--json"])

@@ -375,7 +375,7 @@ class Portable:
     difference: float
 
 
-class Part(NamedTuple):
+class OutputPart(NamedTuple):
     """Numbers that come out side by side and are of one kind."""
 
     width: int
@@ -385,10 +385,10 @@ class Part(NamedTuple):
     """To multiples of what they are rounded."""
 
 
-def parts_of(form: SampleForm, size: int) -> list[Part]:
+def parts_of(form: SampleForm, size: int) -> list[OutputPart]:
     """Return the parts of a sample of so many numbers: each column of rows has its own scale."""
     if not isinstance(form, RowForm):
-        return [Part(size)]
+        return [OutputPart(size)]
     table, layout = form.preparation.table, form.preparation.layout
     whole = whole_columns(form)
     if table is None and np.dtype(layout.dtype).kind in "iu":
@@ -398,10 +398,10 @@ def parts_of(form: SampleForm, size: int) -> list[Part]:
         if isinstance(encoder, Date):
             steps[i] = encoder.step / SECOND
     spans = (form.high - form.low).tolist()
-    return [Part(1, *each) for each in zip(spans, steps, strict=True)]
+    return [OutputPart(1, *each) for each in zip(spans, steps, strict=True)]
 
 
-def portable(module: nn.Module, rows: NDArray[np.float32], parts: list[Part]) -> Portable:
+def portable(module: nn.Module, rows: NDArray[np.float32], parts: list[OutputPart]) -> Portable:
     """Return a module as a program that was compared with it.
 
     Parameters
@@ -434,7 +434,7 @@ def portable(module: nn.Module, rows: NDArray[np.float32], parts: list[Part]) ->
     return Portable(program, "float32", off)
 
 
-def difference(found: NDArray[Any], expected: NDArray[Any], parts: list[Part]) -> float:
+def difference(found: NDArray[Any], expected: NDArray[Any], parts: list[OutputPart]) -> float:
     """Return the largest difference, as a share of the range of the part it is in.
 
     Where numbers are rounded finely, the next multiple counts as the same: a number halfway between

@@ -38,7 +38,7 @@ from .plane import CodePlane, LinePlane, PCAPlane, Plane, UMAPPlane
 from .portable import (
     CHECKED,
     Decoding,
-    Part,
+    OutputPart,
     Passing,
     Portable,
     numbers_of_shown,
@@ -222,7 +222,9 @@ class Content:
 
         def passing(scored: bool) -> Portable:
             module = Passing(view.coder, form, target, scored=scored)
-            return portable(module, rows, [Part(view.coder.latent), *parts, Part(1), Part(1)])
+            return portable(
+                module, rows, [OutputPart(view.coder.latent), *parts, OutputPart(1), OutputPart(1)]
+            )
 
         found: dict[str, Any] = {"plane": plane_facts(view.plane), "decoding": None, "refused": {}}
         found["passing"] = self.program(
