@@ -524,7 +524,7 @@ def test_the_command_writes_results_part_by_part(
     whole = {command: encoded(f"whole-{command}", command) for command in commands}
     monkeypatch.setattr(memory, "physical_memory", lambda: 1000)
     monkeypatch.setattr(memory, "check_memory", lambda nbytes, path: None)
-    monkeypatch.setattr(sources, "TABLE_PART", (1, 100))
+    monkeypatch.setattr(sources, "TABLE_PART", (100, 100))
     monkeypatch.setattr(sources, "PART", 1)
     monkeypatch.setattr("latente.cli.output.GROUP", 250)
     for command in commands:
