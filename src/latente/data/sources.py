@@ -173,7 +173,50 @@ class Source(ABC):
         return None
 
 
-class First(Source):
+class Subset(Source):
+    """Some rows of a source.
+
+    Parameters
+    ----------
+    source
+        All of them.
+    n
+        How many.
+    rows
+        The numbers that tell which, where there are some.
+    """
+
+    def __init__(self, source: Source, n: int, rows: NDArray[np.int64] | None = None) -> None:
+        super().__init__(source.name)
+        self.source, self.n = source, n
+        self.rows = np.zeros(0, np.int64) if rows is None else rows
+        self.alone = source.alone
+
+    @abstractmethod
+    def of(self, source: Source) -> Source:
+        """Return the same rows of another source."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (self.n, *self.source.shape[1:])
+
+    @property
+    def nbytes(self) -> int:
+        return self.source.nbytes * self.n // len(self.source)
+
+    @property
+    def origin(self) -> Any:
+        return self.source.origin, zlib.crc32(self.rows.tobytes())
+
+    def select(self, columns: Sequence[str]) -> Source:
+        return self.of(self.source.select(columns))
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        return self.source.names
+
+
+class First(Subset):
     """The first rows of a source.
 
     Parameters
@@ -185,31 +228,18 @@ class First(Source):
     """
 
     def __init__(self, source: Source, n: int) -> None:
-        super().__init__(source.name)
-        self.source, self.n = source, n
-        self.costly, self.alone = source.costly, source.alone
+        super().__init__(source, n)
+        self.costly = source.costly
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (self.n, *self.source.shape[1:])
-
-    @property
-    def nbytes(self) -> int:
-        return self.source.nbytes * self.n // len(self.source)
+    def of(self, source: Source) -> Source:
+        return First(source, self.n)
 
     def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         yield from self.source.parts(start, self.n if stop is None else min(stop, self.n))
 
-    def select(self, columns: Sequence[str]) -> Source:
-        return First(self.source.select(columns), self.n)
 
-    @property
-    def names(self) -> tuple[str, ...] | None:
-        return self.source.names
-
-
-class Chosen(Source):
-    """Some rows of a source.
+class Chosen(Subset):
+    """Some rows of a source, here and there.
 
     Parameters
     ----------
@@ -220,21 +250,10 @@ class Chosen(Source):
     """
 
     def __init__(self, source: Source, rows: NDArray[np.int64]) -> None:
-        super().__init__(source.name)
-        self.source, self.rows = source, rows
-        self.alone = source.alone
+        super().__init__(source, len(rows), rows)
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.rows), *self.source.shape[1:])
-
-    @property
-    def nbytes(self) -> int:
-        return self.source.nbytes * len(self) // len(self.source)
-
-    @property
-    def origin(self) -> Any:
-        return self.source.origin, zlib.crc32(self.rows.tobytes())
+    def of(self, source: Source) -> Source:
+        return Chosen(source, self.rows)
 
     def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         rows = self.rows[start:stop]
@@ -251,15 +270,8 @@ class Chosen(Source):
                 yield start + int(high) - count, joined(waiting)
                 waiting = []
 
-    def select(self, columns: Sequence[str]) -> Source:
-        return Chosen(self.source.select(columns), self.rows)
 
-    @property
-    def names(self) -> tuple[str, ...] | None:
-        return self.source.names
-
-
-class Without(Source):
+class Without(Subset):
     """All rows of a source but a few.
 
     Parameters
@@ -271,21 +283,11 @@ class Without(Source):
     """
 
     def __init__(self, source: Source, rows: NDArray[np.int64]) -> None:
-        super().__init__(source.name)
-        self.source, self.rows = source, rows
-        self.costly, self.alone = source.costly, source.alone
+        super().__init__(source, len(source) - len(rows), rows)
+        self.costly = source.costly
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return (len(self.source) - len(self.rows), *self.source.shape[1:])
-
-    @property
-    def nbytes(self) -> int:
-        return self.source.nbytes * len(self) // len(self.source)
-
-    @property
-    def origin(self) -> Any:
-        return self.source.origin, zlib.crc32(self.rows.tobytes())
+    def of(self, source: Source) -> Source:
+        return Without(source, self.rows)
 
     def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         stop = len(self) if stop is None else stop
@@ -296,13 +298,6 @@ class Without(Source):
             kept = np.delete(np.arange(len(part)), self.rows[low:high] - first)
             if len(kept):
                 yield first - int(low), part if low == high else take_rows(part, kept)
-
-    def select(self, columns: Sequence[str]) -> Source:
-        return Without(self.source.select(columns), self.rows)
-
-    @property
-    def names(self) -> tuple[str, ...] | None:
-        return self.source.names
 
 
 class ArraySource(Source):
