@@ -24,7 +24,7 @@ from torch import Tensor
 
 from ..data import memory
 from ..data.stream import scratch_folders
-from ..errors import FileError, MissingExtra
+from ..errors import DataError, FileError, MissingExtra
 from . import graph
 from .rows import StoredRows, room
 
@@ -42,6 +42,8 @@ SHARE = 0.25
 """Share of the memory that a process may take, in which a part of a graph is built."""
 NODE_BYTES = 224
 """Bytes that a row of a graph takes while it is built, beside its numbers, about."""
+GROWTH = 2
+"""The library asks for memory in pieces each twice the one before, of which half may lie idle."""
 
 Bytes = NDArray[np.uint8]
 
@@ -215,10 +217,20 @@ class Usearch(Engine):
                 for block in rows.blocks_of(known, stop):
                     keys = np.arange(known, known + len(block)) - first
                     added = np.ascontiguousarray(block.cpu().numpy())
-                    self._growing.add(keys, added, threads=threads)
+                    self._grow(keys, added, threads)
                     known += len(block)
             if known < len(rows):
                 self._seal(rows)
+
+    def _grow(self, keys: NDArray[np.int64], rows: NDArray[np.float32], threads: int) -> None:
+        """Put rows into the part that grows."""
+        try:
+            self._growing.add(keys, rows, threads=threads)
+        except (RuntimeError, MemoryError) as error:
+            raise DataError(
+                f"the graph of the index does not fit into memory at {len(self):,} codes: {error} "
+                'Free some, or take engine="exact"'
+            ) from error
 
     def _begin(self, width: int, full: int) -> None:
         """Begin a part, or go on with the last one if it is not full."""
@@ -318,7 +330,7 @@ def capacity(width: int) -> int:
     limit = memory.physical_memory()
     if limit is None:
         return graph.MOST - 1
-    return int(min(max(SHARE * limit / (4 * width + NODE_BYTES), ALONE), graph.MOST - 1))
+    return int(min(max(SHARE * limit / GROWTH / (4 * width + NODE_BYTES), ALONE), graph.MOST - 1))
 
 
 def nearest(
