@@ -128,6 +128,12 @@ class TestMapped:
         with pytest.raises(DataError, match="Z"):
             LatentIndex().add_codes(bad)
 
+    def test_parts_that_are_full_lie_on_the_disk(self, in_parts: None) -> None:
+        index = LatentIndex(engine="usearch").add_codes(CODES)
+        engine, _ = index._ready()
+        assert len(engine._parts) == 3  # and one that grows
+        assert all(isinstance(part.raw, np.memmap) for part in engine._parts)
+
     def test_parts_are_of_what_memory_allows(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(memory, "physical_memory", lambda: 10**9)
         assert engines.capacity(32) * 2 * (4 * 32 + engines.NODE_BYTES) <= 0.25e9

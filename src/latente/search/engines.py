@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,7 +26,7 @@ from ..data import memory
 from ..data.stream import scratch_folders
 from ..errors import DataError, FileError, MissingExtra
 from . import graph
-from .rows import StoredRows, room
+from .rows import StoredRows, disk_room, room
 
 EXACT_ROWS = 200_000
 """Rows up to which "auto" searches exactly."""
@@ -173,7 +173,7 @@ class Usearch(Engine):
         rows ──so many as memory allows──▶ part 0 │ part 1 │ … │ the part that still grows
         query ──each part──▶ its nearest ──together──▶ candidates
 
-    A part that is full is put aside, in memory or on the disk, and viewed from then on.
+    A part that is full is put aside on the disk, and viewed from then on.
 
     Raises
     ------
@@ -220,7 +220,7 @@ class Usearch(Engine):
                     self._grow(keys, added, threads)
                     known += len(block)
             if known < len(rows):
-                self._seal(rows)
+                self._seal(rows, disk_room)
 
     def _grow(self, keys: NDArray[np.int64], rows: NDArray[np.float32], threads: int) -> None:
         """Put rows into the part that grows."""
@@ -239,8 +239,16 @@ class Usearch(Engine):
             self._growing.load(self._parts.pop().raw)
             self._tune(self._growing)
 
-    def _seal(self, rows: StoredRows) -> None:
-        """Put the part that grows aside, its nodes in the order of the rows, and view it."""
+    def _seal(self, rows: StoredRows, place: Callable[[int], Bytes]) -> None:
+        """Put the part that grows aside, its nodes in the order of the rows, and view it.
+
+        Parameters
+        ----------
+        rows
+            All of them.
+        place
+            Gives an array of so many bytes: several parts in memory would fill it.
+        """
         first, n = self._sealed, len(self._growing)
         with tempfile.TemporaryDirectory(
             dir=scratch_folders()[0], ignore_cleanup_errors=True
@@ -256,7 +264,7 @@ class Usearch(Engine):
             self._growing = None
             _, stored = graph.split(np.memmap(path, np.uint8, "r"))
             blocks = (block.cpu().numpy() for block in rows.blocks_of(first, first + n))
-            raw = graph.part_of(blocks, rows.width, stored, room)
+            raw = graph.part_of(blocks, rows.width, stored, place)
         self._view(first, raw, rows.width)
 
     def _view(self, start: int, raw: Bytes, width: int) -> None:
@@ -267,7 +275,7 @@ class Usearch(Engine):
 
     def state(self, rows: StoredRows) -> list[Bytes]:
         if self._growing is not None:
-            self._seal(rows)
+            self._seal(rows, disk_room if self._parts else room)
         return [part.raw for part in self._parts]
 
     def resume(self, rows: StoredRows, parts: Sequence[Bytes]) -> None:

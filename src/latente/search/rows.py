@@ -129,8 +129,11 @@ class StoredRows:
 
 def room(nbytes: int) -> NDArray[np.uint8]:
     """Return an array of bytes, on the disk where it would take much of the memory."""
-    if not is_large(nbytes):
-        return np.empty(nbytes, np.uint8)
+    return disk_room(nbytes) if is_large(nbytes) else np.empty(nbytes, np.uint8)
+
+
+def disk_room(nbytes: int) -> NDArray[np.uint8]:
+    """Return an array of bytes on the disk."""
     return unnamed((nbytes,), np.dtype(np.uint8), "the index")
 
 
