@@ -35,6 +35,8 @@ COLUMNS, RANK, HIDDEN = 64, 8, [128, 64]
 MODEL_BYTES = 20
 """Of each learned number: it, its gradient, two moments of Adam, and the best one so far."""
 ROWS_AT_ONCE = 2**17
+RESERVE = {"MIMALLOC_ARENA_RESERVE": "64MiB"}
+"""The allocator of pyarrow reserves a gigabyte otherwise, used or not, which counts here."""
 SIDE = 128
 PICTURE_BYTES = SIDE * SIDE * 3
 
@@ -192,8 +194,9 @@ class Child:
         warm(self.data)
         self.load = os.getloadavg()[0]
         self.process = subprocess.Popen(
-            self.call, stdout=subprocess.PIPE, text=True, preexec_fn=self._bounded
-        )
+            self.call, stdout=subprocess.PIPE, text=True, preexec_fn=self._bounded,
+            env={**os.environ, **RESERVE},
+        )  # fmt: skip
 
     def _bounded(self) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (self.most, self.most))
