@@ -29,7 +29,7 @@ from latente.explorer import site as sites
 from latente.explorer.damage import damaged
 from latente.explorer.lowering import Unsupported, lower
 from latente.explorer.packed import unpack
-from latente.explorer.portable import Part, difference, portable
+from latente.explorer.portable import OutputPart, difference, portable
 from latente.explorer.scene import Scene
 from latente.explorer.weights import Program, Store, regular
 from latente.export import RawDecoder, RawEncoder
@@ -324,28 +324,30 @@ def test_a_program_that_differs_is_not_taken() -> None:
 
     rows = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
     with pytest.raises(Unsupported, match="other values than torch, off by"):
-        portable(Counting(), rows, [Part(4)])
+        portable(Counting(), rows, [OutputPart(4)])
 
 
 def test_large_weights_are_halved_unless_that_shows() -> None:
     torch.manual_seed(0)
     rows = np.random.default_rng(0).normal(size=(4, 300)).astype(np.float32)
     layer = nn.Linear(300, 200)
-    assert portable(layer, rows, [Part(200)]).precision == "float16"
+    assert portable(layer, rows, [OutputPart(200)]).precision == "float16"
     with torch.no_grad():
         layer.weight += 1000 * torch.sign(layer.weight).cumsum(1) % 7
-    precise = portable(nn.Sequential(layer, Call(torch.sin)), rows, [Part(200)])
+    precise = portable(nn.Sequential(layer, Call(torch.sin)), rows, [OutputPart(200)])
     assert precise.precision == "float32"
 
 
 def test_a_column_is_compared_in_its_own_range() -> None:
     large = np.array([[0.0, 1e9], [1.0, 2e9]]).repeat(2, 0)
     one_off = large + np.array([1.0, 0.0])
-    assert difference(one_off, large, [Part(2)]) < 1e-8
-    assert difference(one_off, large, [Part(1, 50.0), Part(1)]) == pytest.approx(0.02)
-    assert difference(one_off, large, [Part(1, 50.0, step=1.0), Part(1)]) == pytest.approx(0.02)
-    assert difference(one_off, large, [Part(1, 500.0, step=1.0), Part(1)]) == 0
-    assert difference(one_off + 1, large, [Part(1, 500.0, step=1.0), Part(1)]) > 1e-3
+    assert difference(one_off, large, [OutputPart(2)]) < 1e-8
+    assert difference(one_off, large, [OutputPart(1, 50.0), OutputPart(1)]) == pytest.approx(0.02)
+    assert difference(
+        one_off, large, [OutputPart(1, 50.0, step=1.0), OutputPart(1)]
+    ) == pytest.approx(0.02)
+    assert difference(one_off, large, [OutputPart(1, 500.0, step=1.0), OutputPart(1)]) == 0
+    assert difference(one_off + 1, large, [OutputPart(1, 500.0, step=1.0), OutputPart(1)]) > 1e-3
 
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(-3, 5)), max_size=4), st.integers(30, 40))
