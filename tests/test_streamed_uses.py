@@ -298,6 +298,16 @@ def test_figures_of_streamed_rows_are_those_of_resident_ones(home: Path) -> None
     assert all(len(each) == 90 for each in wanted.samples.values())
 
 
+def test_figures_of_a_large_map_are_sums_too(home: Path, small: Callable[[], None]) -> None:
+    model = Autoencoder.load(home / "rows.npy.safetensors")
+    X = np.load(home / "rows.npy", mmap_mode="r")
+    wanted = model.evaluate(np.array(X))
+    small()
+    found = model.evaluate(X)
+    np.testing.assert_allclose(list(found.values()), list(wanted.values()), rtol=1e-6)
+    assert all(len(each) == 0 for each in found.samples.values())
+
+
 # ── a detector ───────────────────────────────────────────────────────────────────────────────
 
 

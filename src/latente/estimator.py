@@ -644,7 +644,7 @@ class Autoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         >>> sorted(figures)[:3]
         ['bce', 'bce_per_sample', 'mse']
         """
-        X, target = opened(X), opened(target, "target")
+        X, target = streamed(X), opened(target, "target")
         return evaluate(
             self._checked(X), X, target, sample_weight,
             corrupted=corrupted, seed=as_seed(random_state),

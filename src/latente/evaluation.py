@@ -174,7 +174,7 @@ def evaluate(
     wide = torch.device("cpu") if fitted.device.type == "mps" else fitted.device  # has no float64
     measured = Measured.of(fitted.target, wide, gaps=fitted.keeps_gaps)
     found: dict[str, list[Numbers]] = {}
-    sums = Sums()
+    sums, passing = Sums(), isinstance(x, PassingRows)
     with torch.no_grad():
         for start, stop in even_blocks(len(x), block_rows(fitted.numbers)):
             rows = fitted.input.convert(x[start:stop].to(fitted.device))
@@ -185,10 +185,9 @@ def evaluate(
             every = {**terms, **measures(output.to(wide), aims.to(wide), measured)}
             values = {name: each.detach().cpu().double().numpy() for name, each in every.items()}
             sums.add(values, None if weights is None else weights[start:stop])
-            for name in sums.names:
-                kept = values[name][:0] if isinstance(x, PassingRows) else values[name]
-                found.setdefault(name, []).append(kept)
-    samples = {name: np.concatenate(values) for name, values in found.items()}
+            for name in () if passing else sums.names:
+                found.setdefault(name, []).append(values[name])
+    samples = {name: np.concatenate(found.get(name, [np.zeros(0)])) for name in sums.names}
     if "bce" in samples and np.isinf(sums.mean("bce")):  # a target lies outside [0, 1]
         del samples["bce"]
     figures = summarised(sums, list(samples), mean=fitted.model.loss.mean)
