@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scale import Peak, status
+from scale import RESERVE, Peak, status
 
 LATENT, CENTRES = 32, 1000
 QUERIES, JUDGED, ALONE = 2000, 200, 50
@@ -107,7 +107,10 @@ def child(
         if limited:
             resource.setrlimit(resource.RLIMIT_DATA, (options.limit * 10**6,) * 2)
 
-    done = subprocess.run(call, stdout=subprocess.PIPE, text=True, preexec_fn=bounded, check=True)
+    done = subprocess.run(
+        call, stdout=subprocess.PIPE, text=True, preexec_fn=bounded, check=True,
+        env={**os.environ, **RESERVE},
+    )  # fmt: skip
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

@@ -278,12 +278,10 @@ def passing(X: Any) -> Iterator[Any] | None:
     X
         The rows.
     """
-    import numpy as np
+    from ..data.sources import on_disk
 
-    from ..data.sources import ArraySource, Source
-
-    source = ArraySource(X) if isinstance(X, np.memmap) else X
-    return source.even() if isinstance(source, Source) else None
+    source = on_disk(X)
+    return None if source is None else source.even()
 
 
 def parts_of(X: Any, path: Path | None) -> Iterator[Any] | None:

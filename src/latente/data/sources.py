@@ -561,6 +561,13 @@ def require_small(source: Source) -> None:
         )
 
 
+def on_disk(X: Any) -> Source | None:
+    """Return rows that stay on the disk, a memory map among them, as a source; else None."""
+    if isinstance(X, np.memmap):
+        return ArraySource(X)
+    return X if isinstance(X, Source) else None
+
+
 def is_large(nbytes: int) -> bool:
     """Whether so many bytes are streamed."""
     limit = memory.physical_memory()

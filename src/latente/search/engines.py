@@ -26,6 +26,7 @@ from ..data import memory
 from ..data.stream import scratch_folders
 from ..errors import DataError, FileError, MissingExtra
 from . import graph
+from .graph import Bytes
 from .rows import StoredRows, disk_room, room
 
 EXACT_ROWS = 200_000
@@ -44,8 +45,6 @@ NODE_BYTES = 224
 """Bytes that a row of a graph takes while it is built, beside its numbers, about."""
 GROWTH = 2
 """The library asks for memory in pieces each twice the one before, of which half may lie idle."""
-
-Bytes = NDArray[np.uint8]
 
 
 class Metric(ABC):

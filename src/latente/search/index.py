@@ -18,7 +18,7 @@ from ..data import readers
 from ..data.arrays import as_codes, check_finite, release
 from ..data.opening import streamed
 from ..data.pictures import read_folder, read_picture
-from ..data.sources import ArraySource, Source, is_large
+from ..data.sources import is_large, on_disk
 from ..errors import DataError, FileError, ParameterError
 from ..estimator import Autoencoder
 from ..parts import Part, is_whole, listed
@@ -397,8 +397,8 @@ class LatentIndex:
     def _encoded(self, X: Any) -> Floats:
         """Return the codes of samples; of a source, they are made part by part."""
         model = self._model
-        source = ArraySource(X) if isinstance(X, np.memmap) else X
-        if not isinstance(source, Source):
+        source = on_disk(X)
+        if source is None:
             codes: Floats = model.transform(X)
             return codes
         found, end = room_for(len(source), int(model.latent_dim_)), 0
