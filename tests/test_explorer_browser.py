@@ -188,7 +188,7 @@ def test_the_place_under_the_mouse_is_decoded(visit: Callable[..., Any]) -> None
     page.mouse.move(*middle(page, 0.6, 0.6))
     redrawn(page, canvas, here)
     page.wait_for_function(f"said => {POINT}.textContent !== said", arg=said)
-    assert "Nearest sample" in words.text_content()
+    page.wait_for_function(f"() => {POINT}.textContent.includes('Nearest sample')")  # at rest
 
 
 def test_a_place_without_training_codes_is_marked(visit: Callable[..., Any]) -> None:
