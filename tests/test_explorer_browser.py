@@ -40,7 +40,6 @@ INK = """canvas => {
   return [sum, new Set(data).size];
 }"""
 """A number that changes with a canvas, and how many different values are in it."""
-POINT = "document.querySelector('#point')"
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +122,7 @@ def visit(browser: Any, served: Callable[[str], str]) -> Iterator[Callable[..., 
         context = browser.new_context(
             viewport={"width": width, "height": height}, reduced_motion="reduce"
         )
+        context.set_default_timeout(90_000)  # of a machine that does other work too
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -174,6 +174,15 @@ def filled(page: Any, selector: str, values: int = 8) -> list[int]:
     return drawn(page, selector)
 
 
+def says(page: Any, selector: str, pattern: str) -> None:
+    """Wait until the text of an element matches a pattern."""
+    page.wait_for_function(
+        "([selector, pattern]) =>"
+        " new RegExp(pattern).test(document.querySelector(selector).textContent)",
+        arg=[selector, pattern],
+    )
+
+
 def state(page: Any, key: str) -> Any:
     return page.evaluate("key => latente.state.get(key)", key)
 
@@ -183,21 +192,21 @@ def test_the_place_under_the_mouse_is_decoded(visit: Callable[..., Any]) -> None
     assert page.locator("#title").text_content() == "variational on data"
     canvas, words = "#point canvas", page.locator("#point").first
     page.mouse.move(*middle(page, 0.3, 0.4))
-    page.wait_for_function(f"() => /Place/.test({POINT}.textContent)")
+    says(page, "#point", "Place")
     here, said = filled(page, canvas), words.text_content()
     page.mouse.move(*middle(page, 0.6, 0.6))
     redrawn(page, canvas, here)
-    page.wait_for_function(f"said => {POINT}.textContent !== said", arg=said)
-    page.wait_for_function(f"() => {POINT}.textContent.includes('Nearest sample')")  # at rest
+    page.wait_for_function(
+        "said => document.querySelector('#point').textContent !== said", arg=said
+    )
+    says(page, "#point", "Nearest sample")  # once the mouse rests
 
 
 def test_a_place_without_training_codes_is_marked(visit: Callable[..., Any]) -> None:
     page = visit("flat")
     page.evaluate("() => { for (let i = 0; i < 6; i += 1) latente.maps[0].zoom(0.6); }")
     page.mouse.move(*middle(page, 0.05, 0.9))
-    page.wait_for_function(
-        "() => /[Nn]o training code/.test(document.querySelector('#point').textContent)"
-    )
+    says(page, "#point", "[Nn]o training code")
 
 
 def test_pins_are_walked_between_and_the_walk_is_saved(visit: Callable[..., Any]) -> None:
@@ -240,7 +249,7 @@ def test_all_is_done_with_keys(visit: Callable[..., Any]) -> None:
     page.keyboard.press("Escape")
     page.wait_for_function("() => latente.state.get('pins').length === 0")
     page.keyboard.press("?")
-    assert page.locator("#help-dialog").is_visible()
+    page.locator("#help-dialog").wait_for(state="visible")
 
 
 def test_what_is_drawn_is_encoded(visit: Callable[..., Any]) -> None:
@@ -258,9 +267,8 @@ def test_what_is_drawn_is_encoded(visit: Callable[..., Any]) -> None:
         "n => document.querySelectorAll('#panel-draw .similar button, button.similar').length >= n",
         arg=12,
     )
-    text = page.locator("#panel-draw").text_content()
-    assert re.search(r"More unusual than \d+", text)
-    assert re.search(r"Lands at", text)
+    says(page, "#panel-draw", r"More unusual than \d+")
+    says(page, "#panel-draw", "Lands at")
 
 
 def test_a_file_is_encoded_like_a_drawing(visit: Callable[..., Any], digits: Any) -> None:
@@ -271,9 +279,7 @@ def test_a_file_is_encoded_like_a_drawing(visit: Callable[..., Any], digits: Any
     page.locator("#panel-draw input[type=file]").set_input_files(
         {"name": "seven.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
     )
-    page.wait_for_function(
-        "() => /Lands at/.test(document.querySelector('#panel-draw').textContent)"
-    )
+    says(page, "#panel-draw", "Lands at")
 
 
 def test_damage_is_made_good(visit: Callable[..., Any]) -> None:
@@ -282,7 +288,7 @@ def test_damage_is_made_good(visit: Callable[..., Any]) -> None:
     slider.focus()
     for _ in range(4):
         slider.press("PageUp")
-    page.wait_for_function("() => /PSNR/.test(document.querySelector('#panel-damage').textContent)")
+    says(page, "#panel-damage", "PSNR")
 
 
 def test_a_lasso_gives_a_direction(visit: Callable[..., Any]) -> None:
@@ -302,10 +308,8 @@ def test_a_lasso_gives_a_direction(visit: Callable[..., Any]) -> None:
             arg=before,
         )
         page.get_by_role("button", name=re.compile("^Take the \\d+ selected")).nth(group).click()
-    page.wait_for_function(
-        "() => /direction/.test(document.querySelector('#panel-arithmetic').textContent)"
-        " && /clearly/.test(document.querySelector('#panel-arithmetic').textContent)"
-    )
+    says(page, "#panel-arithmetic", "direction")
+    says(page, "#panel-arithmetic", "clearly")
     after = "#panel-arithmetic figure:last-of-type canvas"
     before = filled(page, after, 4)
     slider = page.locator("#panel-arithmetic input[type=range]").first
@@ -352,7 +356,7 @@ def test_rows_and_series_are_drawn(visit: Callable[..., Any], name: str) -> None
     wide = figures.locator("figure:visible").bounding_box()["width"]
     assert wide > 0.95 * figures.bounding_box()["width"]
     if name == "table":
-        assert "height" in page.locator("#panel-selected").text_content()
+        says(page, "#panel-selected", "height")
 
 
 def test_an_address_shows_the_same_view_in_another_tab(visit: Callable[..., Any]) -> None:
@@ -381,7 +385,7 @@ def test_an_address_shows_the_same_view_in_another_tab(visit: Callable[..., Any]
 def test_a_wrong_address_shows_what_it_can(visit: Callable[..., Any], wrong: str) -> None:
     page = visit("flat", wrong)
     page.mouse.move(*middle(page))
-    page.wait_for_function(f"() => /Place/.test({POINT}.textContent)")
+    says(page, "#point", "Place")
     filled(page, "#point canvas")
 
 
@@ -451,7 +455,7 @@ def test_panels_follow_a_model_that_learns(visit: Callable[..., Any], digits: An
     try:
         page = visit(server.url, "#panel=selected&sample=3&pins=0,0,7")
         page.mouse.move(*middle(page, 0.4, 0.4))
-        page.wait_for_function(f"() => /Place/.test({POINT}.textContent)")
+        says(page, "#point", "Place")
         parts = ["#point canvas", "#panel-selected figure:nth-of-type(2) canvas"]
         before = [filled(page, part, 2) for part in parts]
         fit.start()
@@ -585,4 +589,4 @@ def test_a_narrow_page_keeps_all_in_reach(visit: Callable[..., Any]) -> None:
     box = page.locator("#map0").bounding_box()
     assert box["height"] > 200
     page.locator("#tab-draw").click()
-    assert page.locator("#panel-draw canvas").first.is_visible()
+    page.locator("#panel-draw canvas").first.wait_for(state="visible")
