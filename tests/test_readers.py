@@ -1209,6 +1209,30 @@ class TestImages:
         assert data.y.tolist() == [0, 0, 1, 1]
         assert data.X[:, 0, 0].tolist() == [2, 3, 0, 1]
 
+    def test_pictures_and_folders_come_in_one_order(self, tmp_path: Path) -> None:
+        wanted = ["1.png", "2/1.png", "2/2.png", "2/10/1.png", "3.png", "B.png", "c/1.png"]
+        for i, name in enumerate(reversed(wanted)):
+            picture(tmp_path / name, np.full((2, 2), i, "u1"))
+        (tmp_path / "4.png").mkdir()  # a folder, whatever it is called
+        data = read(tmp_path)
+        assert data.paths == tuple(str(tmp_path / name) for name in wanted)
+        assert data.X[:, 0, 0].tolist() == [6, 5, 4, 3, 2, 1, 0]
+
+    def test_a_folder_that_cannot_be_read(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        picture(tmp_path / "a" / "1.png", grey(2, 2))
+        picture(tmp_path / "b" / "1.png", grey(2, 2))
+
+        def refusing(path: str) -> Any:
+            if path.endswith("b"):
+                raise PermissionError(13, "Permission denied")
+            return scandir(path)
+
+        scandir = os.scandir
+        monkeypatch.setattr(os, "scandir", refusing)
+        told(FileError, tmp_path, "cannot be read: Permission denied")
+
     def test_no_labels(self, tmp_path: Path) -> None:
         picture(tmp_path / "only" / "1.png", grey(2, 2))
         assert read(tmp_path).y is None

@@ -287,7 +287,7 @@ def restored_singly(folder: Path, model: Autoencoder) -> list[Path]:
         return []
     from ..data.pictures import look, pictures
 
-    found = pictures(folder)
+    found = [Path(path) for path in pictures(folder)]
     alike = all(look(path).shape == shape for path in found)
     return [] if alike and not model.fitted_.takes_mask else found
 

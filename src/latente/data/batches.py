@@ -114,6 +114,8 @@ class Batches:
         The same for the targets; None where the input is its own target.
     weights
         How much each row counts, (n,), above 0, of mean 1 over all; None where all count alike.
+    rows
+        Which of the inputs and targets these rows are, (n,); None for all of them, in their order.
     """
 
     def __init__(
@@ -123,15 +125,17 @@ class Batches:
         target: Tensor | None = None,
         convert_target: Convert | None = None,
         weights: Tensor | None = None,
+        rows: Tensor | None = None,
     ) -> None:
         self.x = x
         self.convert = convert
         self.target = target
         self.convert_target = convert_target or convert
         self.weights = weights
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self.x)
+        return len(self.x if self.rows is None else self.rows)
 
     @property
     def device(self) -> torch.device:
@@ -157,6 +161,8 @@ class Batches:
     def identity(self) -> dict[str, Tensor]:
         """What tells the rows from others, by the names of the parameters they came by."""
         found = {"X": self.x, "target": self.target, "sample_weight": self.weights}
+        if self.rows is not None:
+            found["rows"] = self.rows
         return {name: value for name, value in found.items() if value is not None}
 
     def epoch(self, generator: torch.Generator, size: int) -> Generator[tuple[Batches, Tensor]]:
@@ -195,10 +201,11 @@ class Batches:
 
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of those rows; one tensor twice where they are the same."""
-        x = self.convert(self.x.index_select(0, index))
+        place = index if self.rows is None else self.rows.index_select(0, index)
+        x = self.convert(self.x.index_select(0, place))
         if self.target is None:
             return x, x
-        return x, self.convert_target(self.target.index_select(0, index))
+        return x, self.convert_target(self.target.index_select(0, place))
 
     def mean(self, term: Tensor, index: Tensor) -> Tensor:
         """Return the mean over those rows of a loss term (rows,), each with its weight."""
@@ -213,12 +220,12 @@ class Batches:
         if weights is None:
             return self
         given = of_mean_one(torch.from_numpy(weights))
-        return Batches(self.x, self.convert, self.target, self.convert_target, given)
+        return Batches(self.x, self.convert, self.target, self.convert_target, given, self.rows)
 
     def split(self, fraction: float, generator: torch.Generator) -> tuple[Batches, Batches | None]:
         """Return two disjoint random parts, the second with ``fraction`` of the rows, or None.
 
-        Both keep the rows' order. A fraction above 0 gives each part at least one row.
+        Both keep the rows' order, and copy none. A fraction above 0 gives each at least one row.
         """
         n = len(self)
         if fraction == 0 or n < 2:
@@ -228,9 +235,9 @@ class Batches:
         return self._rows(order[held:].sort().values), self._rows(order[:held].sort().values)
 
     def _rows(self, index: Tensor) -> Batches:
-        target = None if self.target is None else self.target[index]
         weights = None if self.weights is None else of_mean_one(self.weights[index])
-        return Batches(self.x[index], self.convert, target, self.convert_target, weights)
+        rows = index if self.rows is None else self.rows[index]
+        return Batches(self.x, self.convert, self.target, self.convert_target, weights, rows)
 
 
 def even_parts(rows: int, world: int) -> list[int]:

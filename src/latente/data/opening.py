@@ -94,7 +94,7 @@ def of_path(path: Path) -> Source | None:
         tables = parquet_files(path)
         if tables:
             return TableSource(tables)
-        return pictures_of(path, picture_files(path)) if pictures(path) else None
+        return pictures_of(path, picture_files(path)) if any(pictures(path)) else None
     suffix = path.suffix.lower()
     if suffix in PARQUET and path.is_file():
         return TableSource([path])

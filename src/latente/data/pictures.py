@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def read_picture(
 ) -> Dataset:
     """Read one picture as a data set of one sample."""
     with decoder_warnings():
-        target = agreed([path], [look(path)], path.parent, size, channels)
+        target = agreed({look(path): Alike(1, str(path))}, path.parent, size, channels)
         X = pixels(path, target)[None]
     return Dataset(X=X, name=path.stem, paths=(str(path),), source=str(path))
 
@@ -97,16 +97,24 @@ class PictureFiles:
     Parameters
     ----------
     paths
-        The files.
+        The files; text, since there may be millions.
     target
         What all are to look like.
     largest
         How many pixels the largest has.
     """
 
-    paths: list[Path]
+    paths: list[str]
     target: Look
     largest: int
+
+
+@dataclass
+class Alike:
+    """How many pictures look the same, and one of them."""
+
+    count: int
+    example: str
 
 
 def picture_files(
@@ -124,12 +132,14 @@ def picture_files(
     DataError
         If there are none, or their sizes differ and none is asked for.
     """
-    paths = pictures(folder)
+    paths, looks = [], dict[Look, Alike]()
+    with decoder_warnings():
+        for path in pictures(folder):
+            paths.append(path)
+            looks.setdefault(look(Path(path)), Alike(0, path)).count += 1
     if not paths:
         raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}){instead(folder)}")
-    with decoder_warnings():
-        looks = [look(path) for path in paths]
-        target = agreed(paths, looks, folder, size, channels)
+    target = agreed(looks, folder, size, channels)
     return PictureFiles(paths, target, max(each.height * each.width for each in looks))
 
 
@@ -146,35 +156,52 @@ def as_classes(found: PictureFiles, X: Any, folder: Path) -> Dataset:
         The folder.
     """
     paths = found.paths
-    parts = [path.relative_to(folder).parts for path in paths]
-    split = all(len(p) > 1 for p in parts) and {p[0].casefold() for p in parts} == set(SPLIT)
-    y, classes = classed([p[1:] for p in parts] if split else parts)
-    first = np.array([not split or p[0].casefold() == "train" for p in parts])
+    holders = [os.path.dirname(path) for path in paths]
+    inside = {each: Path(each).relative_to(folder).parts for each in set(holders)}
+    tops = {each: p[0].casefold() if p else "" for each, p in inside.items()}
+    split = set(tops.values()) == set(SPLIT)
+    if split:
+        inside = {each: p[1:] for each, p in inside.items()}
+    y, classes = classed(holders, inside)
+    first = np.array([not split or tops[each] == SPLIT[0] for each in holders])
     return Dataset(
         X=X[first] if split else X,
         y=None if y is None else y[first],
         X_test=X[~first] if split else None,
         y_test=y[~first] if split and y is not None else None,
         name=folder.resolve().name,
-        paths=tuple(str(path) for path, own in zip(paths, first, strict=True) if own),
+        paths=tuple(path for path, own in zip(paths, first, strict=True) if own),
         classes=classes,
         source=str(folder),
     )
 
 
-def pictures(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and below, in natural order; links are followed once."""
-    found, seen = [], set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        status = os.stat(parent)
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
+def pictures(folder: Path) -> Iterator[str]:
+    """Yield the pictures in a folder and below, in natural order; links are followed once."""
+    seen: set[tuple[int, int]] = set()
+    found = [(str(folder), True)]
+    while found:
+        path, is_folder = found.pop()
+        if not is_folder:
+            yield path
             continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in folders if not is_hidden(name)]
-        names = {n for n in files if n.lower().endswith(SUFFIXES) and not is_hidden(n)}
-        found += [Path(parent, n) for n in names if n.rpartition(".")[0] not in names]
-    return sorted(found, key=lambda path: [natural(p) for p in path.relative_to(folder).parts])
+        status = os.stat(path)
+        if (status.st_dev, status.st_ino) not in seen:
+            seen.add((status.st_dev, status.st_ino))
+            found += reversed(_inside(path))
+
+
+def _inside(folder: str) -> list[tuple[str, bool]]:
+    """Return the pictures and folders in a folder, in natural order, and which are folders."""
+    try:
+        with os.scandir(folder) as entries:
+            is_folder = {each.name: each.is_dir() for each in entries if not is_hidden(each.name)}
+    except OSError as error:
+        raise FileError(f"{folder} cannot be read: {error.strerror}") from error
+    files = {n for n in is_folder if not is_folder[n] and n.lower().endswith(SUFFIXES)}
+    own = {n for n in files if n.rpartition(".")[0] not in files}
+    kept = [n for n in is_folder if is_folder[n] or n in own]
+    return [(os.path.join(folder, n), is_folder[n]) for n in sorted(kept, key=natural)]
 
 
 def is_hidden(name: str) -> bool:
@@ -190,34 +217,37 @@ def instead(folder: Path) -> str:
 
 
 def classed(
-    parts: Sequence[tuple[str, ...]],
+    holders: Sequence[str], inside: Mapping[str, tuple[str, ...]]
 ) -> tuple[NDArray[np.int64] | None, tuple[str, ...] | None]:
-    """Return labels and classes by the first folder of each path, or None where there is none."""
-    if any(len(p) < 2 for p in parts):
+    """Return labels and classes by the first folder of each picture, or None where there is none.
+
+    Parameters
+    ----------
+    holders
+        The folder that each picture lies in.
+    inside
+        The parts of these folders' paths, from the first that counts.
+    """
+    if not all(inside.values()):
         return None, None
-    classes = tuple(sorted({p[0] for p in parts}, key=natural))
+    classes = tuple(sorted({parts[0] for parts in inside.values()}, key=natural))
     if len(classes) < 2:
         return None, None
     place = {name: i for i, name in enumerate(classes)}
-    return np.array([place[p[0]] for p in parts], dtype=np.int64), classes
+    label = {holder: place[parts[0]] for holder, parts in inside.items()}
+    return np.array([label[holder] for holder in holders], dtype=np.int64), classes
 
 
 def agreed(
-    paths: Sequence[Path],
-    looks: Sequence[Look],
-    folder: Path,
-    size: tuple[int, int] | None,
-    channels: int | None,
+    looks: Mapping[Look, Alike], folder: Path, size: tuple[int, int] | None, channels: int | None
 ) -> Look:
     """Return the one size and kind in which all the pictures are to be decoded."""
     if channels not in (None, 1, 3, 4):
         raise ParameterError(f"channels={channels!r}: channels must be 1, 3, 4 or None")
-    if size is None:
-        size = common([(each.height, each.width) for each in looks], paths, folder)
-    height, width = checked(size)
+    height, width = checked(common(looks, folder) if size is None else size)
     depths = {each.dtype for each in looks}
     if "float32" in depths and len(depths) > 1:
-        odd = next(p for p, each in zip(paths, looks, strict=True) if each.dtype == "float32")
+        odd = next(alike.example for each, alike in looks.items() if each.dtype == "float32")
         raise DataError(f"{odd} holds floating-point or 32-bit values, others in {folder} do not")
     channels = channels or max(each.channels for each in looks)
     if "float32" in depths and channels > 1:
@@ -235,15 +265,17 @@ def checked(size: tuple[int, int]) -> tuple[int, int]:
     return int(size[0]), int(size[1])
 
 
-def common(
-    sizes: Sequence[tuple[int, int]], paths: Sequence[Path], folder: Path
-) -> tuple[int, int]:
+def common(looks: Mapping[Look, Alike], folder: Path) -> tuple[int, int]:
     """Return the size all have; otherwise raise an error that lists the sizes there are."""
-    counts = Counter(sizes)
+    counts: Counter[tuple[int, int]] = Counter()
+    examples: dict[tuple[int, int], str] = {}
+    for each, alike in looks.items():
+        counts[each.height, each.width] += alike.count
+        examples.setdefault((each.height, each.width), alike.example)
     if len(counts) == 1:
-        return sizes[0]
+        return next(iter(counts))
     lines = [
-        f"{height}×{width} ({count:,}, such as {paths[sizes.index((height, width))]})"
+        f"{height}×{width} ({count:,}, such as {examples[height, width]})"
         for (height, width), count in counts.most_common(SHOWN)
     ]
     top = counts.most_common(1)[0][0]
@@ -255,7 +287,7 @@ def common(
     )
 
 
-def decoded(paths: Sequence[Path], target: Look, largest: int) -> NDArray[Any]:
+def decoded(paths: Sequence[str], target: Look, largest: int) -> NDArray[Any]:
     """Decode all pictures into one array, shape ``(n, *target.shape)``.
 
     Parameters
@@ -268,11 +300,11 @@ def decoded(paths: Sequence[Path], target: Look, largest: int) -> NDArray[Any]:
         How many pixels the largest has; so many are decoded at once as there is memory for.
     """
     nbytes = len(paths) * int(np.prod(target.shape)) * np.dtype(target.dtype).itemsize
-    check_memory(nbytes + DECODING * largest, paths[0].parent)
+    check_memory(nbytes + DECODING * largest, os.path.dirname(paths[0]))
     X = np.empty((len(paths), *target.shape), dtype=target.dtype)
 
     def place(i: int) -> None:
-        X[i] = pixels(paths[i], target)
+        X[i] = pixels(Path(paths[i]), target)
 
     room = (memory.physical_memory() or 2**63) - nbytes
     most = min(8, os.cpu_count() or 1, max(1, room // (DECODING * largest)))

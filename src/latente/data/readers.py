@@ -248,7 +248,7 @@ def chosen(path: Path) -> Reader:
         If there is no such path, or it is of no known kind.
     """
     if os.path.isdir(path):
-        if pictures(path):
+        if any(pictures(path)):
             return READERS["folder"]
         idx = train_images(path)
         return READERS[

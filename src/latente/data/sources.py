@@ -12,6 +12,7 @@ What takes less than a `SHARE` of memory is read as a whole; what takes more str
 
 from __future__ import annotations
 
+import os
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -516,7 +517,7 @@ class PictureSource(Source):
 
     alone = True
 
-    def __init__(self, paths: Sequence[Path], target: Look, largest: int, name: str) -> None:
+    def __init__(self, paths: Sequence[str], target: Look, largest: int, name: str) -> None:
         super().__init__(name)
         self.paths, self.target, self.largest = paths, target, largest
 
@@ -537,7 +538,7 @@ class PictureSource(Source):
 
     @property
     def origin(self) -> Any:
-        return [(path.name, path.stat().st_size) for path in self.paths]
+        return [(os.path.basename(path), os.path.getsize(path)) for path in self.paths]
 
     def parts(self, start: int = 0, stop: int | None = None) -> Generator[tuple[int, Part]]:
         stop = len(self) if stop is None else stop

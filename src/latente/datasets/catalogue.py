@@ -107,7 +107,7 @@ def faces() -> Dataset:
     from .download import cache, folders, unfetched
 
     for folder in folders("faces", "orl", "att_faces"):
-        if (folder / "s1").is_dir() and pictures(folder):
+        if (folder / "s1").is_dir() and any(pictures(folder)):
             return read_folder(folder)
     from sklearn.datasets import fetch_olivetti_faces
 
