@@ -363,6 +363,17 @@ def test_out_of_memory_says_which_batch_size_would_fit(monkeypatch: pytest.Monke
         small(batch_size=200).fit(DIGITS.X)
 
 
+def test_memory_that_is_short_before_the_first_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    from latente.training.loop import Trainer
+
+    def hungry(*_: Any) -> bool:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(Trainer, "_begin", hungry)
+    with pytest.raises(TrainingError, match="out of memory at batch_size=200; batch_size=100 fits"):
+        small(batch_size=200).fit(DIGITS.X)
+
+
 BAD = {
     "NaN": (np.where(np.eye(8, 3) > 0, np.nan, 1.0), DataError, "NaN at row 0, column 0"),
     "infinity": (np.where(np.eye(8, 3) > 0, np.inf, 1.0), DataError, "infinity at row 0"),

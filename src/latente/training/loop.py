@@ -146,9 +146,15 @@ class Trainer:
         ):
             if checkpoint is not None:
                 self.processes.from_first(lambda: held.enter_context(checkpoint.fitting()))
-            self._fit(batches, validation, checkpoint)
-            if validation is not None and not apart and self.state.stands_at_start():
-                self._begin([batches, validation])
+            try:
+                self._fit(batches, validation, checkpoint)
+                if validation is not None and not apart and self.state.stands_at_start():
+                    self._begin([batches, validation])
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                self.processes.leave()
+                raise self._out_of_memory(batches) from None
         self.model.eval()
 
     def _fit(
@@ -177,11 +183,6 @@ class Trainer:
                 self._interrupted()
             except Diverged as bad:
                 self._diverged(bad)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                self.processes.leave()
-                raise self._out_of_memory(batches) from None
         if validation is not None or self.stopped in ("diverged", "interrupted"):
             self.state.restore()
 

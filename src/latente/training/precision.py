@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from copy import deepcopy
-from dataclasses import replace
 
 import torch
 
@@ -42,23 +41,19 @@ def faster_precision(model: Model, plan: Plan, batches: Batches | Stream) -> str
 
 
 def _measure(model: Model, plan: Plan, batches: Batches | Stream) -> str:
-    """Take steps of copies in either precision, in turn."""
-    sample = batches.sample
-    index = torch.arange(min(plan.batch_size, len(sample)), device=batches.device)
-    steppers: dict[str, GradientStep] = {}
-    for precision in ("float32", "bf16"):
-        copy = deepcopy(model).train()
-        chosen = replace(plan, precision=precision)
-        optimizers = build_optimizers(copy, chosen, batches.device)
-        steppers[precision] = GradientStep(copy, optimizers, chosen, batches.device)
-        generator = torch.Generator(batches.device).manual_seed(0)
-        steppers[precision].start(generator, torch.zeros((), device=batches.device))
-    seconds: dict[str, list[float]] = {precision: [] for precision in steppers}
+    """Take steps of a copy in either precision, in turn."""
+    sample, device = batches.sample, batches.device
+    index = torch.arange(min(plan.batch_size, len(sample)), device=device)
+    copy = deepcopy(model).train()  # one for both: the weights are float32 in either
+    stepper = GradientStep(copy, build_optimizers(copy, plan, device), plan, device)
+    stepper.start(torch.Generator(device).manual_seed(0), torch.zeros((), device=device))
+    seconds: dict[str, list[float]] = {"float32": [], "bf16": []}
     for _ in range(WARM_UP + STEPS):
-        for precision, stepper in steppers.items():
+        for precision, taken in seconds.items():
+            stepper.precision = precision
             begun = time.perf_counter()
             stepper.step(sample, index)
-            seconds[precision].append(time.perf_counter() - begun)
+            taken.append(time.perf_counter() - begun)
     # The least time of several is the one that other work on the machine disturbed least.
-    float32, bf16 = (min(seconds[p][WARM_UP:]) for p in ("float32", "bf16"))
+    float32, bf16 = (min(taken[WARM_UP:]) for taken in seconds.values())
     return "bf16" if bf16 < WORTH * float32 else "float32"
