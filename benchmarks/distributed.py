@@ -16,9 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "dense (512, 256)": {"network": "dense(hidden=[512, 256])", "latent_dim": 32},
     "dense variational (1024, 512)": {
         "network": "dense(hidden=[1024, 512])", "bottleneck": "gaussian", "latent_dim": 32,
@@ -26,6 +28,9 @@ NETWORKS = {
     "conv variational": {"network": "conv", "bottleneck": "gaussian", "latent_dim": 16},
     "dense MMD (512, 256)": {
         "network": "dense(hidden=[512, 256])", "bottleneck": "mmd", "latent_dim": 32,
+    },
+    "dense (4096, 2048)": {
+        "network": "dense(hidden=[4096, 2048])", "latent_dim": 32, "batch_size": 1024,
     },
 }  # fmt: skip
 BATCH = 256
@@ -45,8 +50,8 @@ MACHINES = {
 """Assumed: bytes a second that a process sends and receives, and seconds that a message takes."""
 
 
-def measure() -> None:
-    """Fit each model in this process, maybe one of several, and print seconds and bytes a step."""
+def measure(names: Sequence[str]) -> None:
+    """Fit models in this process, maybe one of several, and print seconds and bytes a step."""
     import numpy as np
     import torch
 
@@ -54,12 +59,13 @@ def measure() -> None:
     from latente.training.distributed import processes
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-    X = np.random.default_rng(0).random((BATCH * STEPS, 28, 28), np.float32)
-    for name, given in NETWORKS.items():
+    for name in names:
+        given = {"batch_size": BATCH, **NETWORKS[name]}
+        X = np.random.default_rng(0).random((given["batch_size"] * STEPS, 28, 28), np.float32)
         before = processes().bytes
         model = Autoencoder(
-            **given, epochs=EPOCHS, batch_size=BATCH, validation_fraction=0, random_state=0,
-            precision="float32", device="cpu", learning_rate=1e-4, schedule="constant",
+            **given, epochs=EPOCHS, validation_fraction=0, random_state=0, precision="float32",
+            device="cpu", learning_rate=1e-4, schedule="constant",
         ).fit(X)  # fmt: skip
         seconds = [record["seconds"] / STEPS for record in model.history_[LEFT_OUT:]]
         row: dict[str, object] = {
@@ -138,7 +144,8 @@ def page(
         "# Several processes: measured",
         "",
         f"{processor()}; load {os.getloadavg()[0]:.1f} at the end; "
-        f"random pictures of 28 × 28, global batches of {BATCH}, float32; {len(ones)} rounds of "
+        f"random pictures of 28 × 28, global batches of {BATCH} (the largest: 1,024), float32; "
+        f"{len(ones)} rounds of "
         "one process with 2 threads and two processes with 1, in turn. The epoch that other "
         "work disturbed least counts. Made by "
         "`python -m benchmarks.distributed`.",
@@ -226,13 +233,18 @@ def _study(studies: list[tuple[float, float]]) -> str:
 def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--measure", nargs="*", metavar="MODEL", help=argparse.SUPPRESS)
+    parser.add_argument("--at-once", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--study", type=int, default=0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
-    if options.measure:
-        measure()
+    if options.measure is not None:
+        if options.at_once:  # all gradients in one message, once the backward pass is done
+            from latente.training import distributed
+
+            distributed.MESSAGE = 2**62
+        measure(options.measure or list(NETWORKS))
         return
     if options.study:
         study(options.study)

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from latente import (
     AnomalyDetector,
@@ -38,7 +40,7 @@ from latente.storage.packing import pack, unpack
 from latente.storage.tensors import read_tensors, write_tensors
 from latente.training import distributed
 from latente.training.checkpoint import Checkpoint
-from latente.training.distributed import ALONE, Processes, processes
+from latente.training.distributed import ALONE, GradientSum, Processes, processes
 from latente.training.state import TrainingState
 from latente.training.steps import GradientStep
 
@@ -455,19 +457,75 @@ def test_what_lies_on_no_gpu_goes_through_the_group_for_that(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     groups = []
-    monkeypatch.setattr(dist, "all_reduce", lambda values, group=None: groups.append(group))
+
+    def begun(values: torch.Tensor, group: Any, async_op: bool) -> Any:
+        groups.append(group)
+        return SimpleNamespace(wait=lambda: None)
+
+    monkeypatch.setattr(dist, "all_reduce", begun)
     own = Processes(0, 2, "control")
     own.add(torch.zeros(1))
     own.add(torch.zeros(1, device="meta"))
     assert groups == ["control", None]
 
 
-def test_the_word_of_an_interrupt_keeps_no_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dist, "all_reduce", lambda values, group=None: None)
-    weights = nn.Parameter(torch.zeros(1000))
-    weights.grad = torch.ones(1000)
+@pytest.fixture
+def twin(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let there be another process of the same gradients; gives the sizes of the messages."""
+    sizes = []
+
+    def begun(values: torch.Tensor, group: Any, async_op: bool) -> Any:
+        sizes.append(len(values))
+        return SimpleNamespace(wait=lambda: values.mul_(2))
+
+    monkeypatch.setattr(dist, "all_reduce", begun)
+    monkeypatch.setattr(Processes, "from_first", lambda self, function: function())
+    monkeypatch.setattr(distributed, "MESSAGE", 64)
+    return sizes
+
+
+def test_gradients_are_sent_while_others_are_computed(twin: list[int]) -> None:
+    layers = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 3), nn.Linear(3, 2))
+    unused = nn.Parameter(torch.zeros(7))
     own = Processes(0, 2)
-    assert own.add_gradients([weights], {"total": torch.tensor(2.0)}) == {"total": 2.0}
+    sums, begun = GradientSum(own, [unused, *layers.parameters()]), []
+    layers[0].weight.register_hook(lambda gradient: begun.append(len(twin)))
+    x = torch.randn(6, 4)
+    for messages in (1, 3):
+        layers.zero_grad()
+        loss = layers(x).square().mean()
+        expected = torch.autograd.grad(loss, list(layers.parameters()), retain_graph=True)
+        twin.clear()
+        begun.clear()
+        found = sums.backward({"total": loss, "cost": 2 * loss})
+        assert found == {"total": 2 * loss.detach(), "cost": 4 * loss.detach()}
+        for p, gradient in zip(layers.parameters(), expected, strict=True):
+            torch.testing.assert_close(p.grad, 2 * gradient)
+        assert len(twin) == messages
+        assert sum(twin) == 20 + 5 + 15 + 3 + 6 + 2 + 3  # all gradients, both terms and a flag
+    assert 0 < begun[0] < len(twin)
+    assert unused.grad is None
+
+
+def test_a_gradient_that_changes_once_it_is_sent_is_refused(twin: list[int]) -> None:
+    layer = nn.Linear(4, 4)
+    sums = GradientSum(Processes(0, 2), list(layer.parameters()))
+
+    def loss() -> torch.Tensor:
+        x = torch.randn(3, 4, requires_grad=True)
+        for _ in range(2):
+            x = checkpoint(layer, x, use_reentrant=True)
+        return x.square().mean()
+
+    sums.backward({"total": loss()})
+    with pytest.raises(TrainingError, match="use_reentrant=False"):
+        sums.backward({"total": loss()})
+
+
+def test_the_word_of_an_interrupt_keeps_no_gradients(twin: list[int]) -> None:
+    weights = nn.Parameter(torch.ones(1000))
+    own = Processes(0, 2)
+    GradientSum(own, [weights]).backward({"total": weights.sum()})
     assert own._interruptions is not None
     assert own._interruptions.untyped_storage().nbytes() == 4
 
@@ -512,6 +570,7 @@ def main(work: str, *arguments: str) -> None:
         return
     processes()
     dist.destroy_process_group()  # as a script may; the next fit meets the others anew
+    distributed.MESSAGE = 64  # so that small networks send several
     found = everything()
     found["behaviour"] = behaviour(processes())
     if processes().leads:

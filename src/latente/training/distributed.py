@@ -30,6 +30,7 @@ import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from .. import errors
 from ..data.batches import Batches, even_parts
@@ -52,6 +53,8 @@ GONE = re.compile(r"closed|reset by|broken pipe|refused|aborted|exited", re.IGNO
 """In what is said of a connection whose other end is gone."""
 MEETING = 0.02
 """Seconds between two looks for the others at the start."""
+MESSAGE = 2**22
+"""Bytes of gradients that are sent together, at least."""
 SHOWN = 3
 """Differences that a refusal names."""
 
@@ -132,29 +135,6 @@ class Processes:
         join = Join(self, first, sizes)
         return Share(first, max(own, 1), total, own / total, join, self.sum)
 
-    def add_gradients(
-        self, parameters: Sequence[nn.Parameter], means: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Sum gradients over the processes, in place, and loss terms (), in one message.
-
-        Parameters
-        ----------
-        parameters
-            Those without a gradient are left out; they have to be the same in every process.
-        means
-            Each a process's part of a mean.
-        """
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        flag = gradients[0].new_full((1,), float(self._interrupted))
-        terms = (mean.view(1) for mean in means.values())
-        flat = torch.cat([*(g.flatten() for g in gradients), *terms, flag])
-        self.add(flat)
-        *parts, summed, told = torch.split(flat, [*(g.numel() for g in gradients), len(means), 1])
-        self._interruptions = told.clone()  # a view would keep all the gradients
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
-        return dict(zip(means, summed.unbind(), strict=True))
-
     @contextmanager
     def interrupted_together(self) -> Iterator[None]:
         """Hold Ctrl-C back until `heed_interrupt`, after the same step in every process."""
@@ -174,6 +154,14 @@ class Processes:
     def _hold(self, *_: object) -> None:
         self._interrupted = True
 
+    def interrupt_flag(self, like: Tensor) -> Tensor:
+        """Return what tells the others whether this process was interrupted, (1,)."""
+        return like.new_full((1,), float(self._interrupted))
+
+    def hear_interrupt(self, flags: Tensor) -> None:
+        """Take the sum of all processes' flags, which `heed_interrupt` acts on."""
+        self._interruptions = flags.clone()  # a view would keep the message
+
     def heed_interrupt(self, *, look: bool) -> None:
         """Raise `KeyboardInterrupt` in every process, if one was interrupted before the last step.
 
@@ -189,9 +177,22 @@ class Processes:
 
     def add(self, values: Tensor) -> None:
         """Sum a tensor over the processes, in place."""
+        self.begin_add(values)()
+
+    def begin_add(self, values: Tensor) -> Callable[[], None]:
+        """Begin to sum a tensor over the processes, in place; what is returned waits for the end.
+
+        All processes have to begin their sums in the same order.
+        """
         self.bytes += values.nbytes
         with self.attended():
-            dist.all_reduce(values, group=self._group(values))
+            work = dist.all_reduce(values, group=self._group(values), async_op=True)
+
+        def wait() -> None:
+            with self.attended():
+                work.wait()
+
+        return wait
 
     def sum(self, own: Tensor) -> Tensor:
         """Return the sum of a tensor over the processes."""
@@ -366,6 +367,130 @@ def _all_gather(found: Tensor, own: Tensor, group: Any) -> None:
 
 
 ALONE = Processes()
+
+
+class GradientSum:
+    """Gradients of a group of parameters, summed over processes while they are computed.
+
+    ::
+
+        backward:  last layers ────────▶ first layers
+                        └─ message 1 ─▶       └─ message 2 ─▶ ... ─ wait ─▶ gradients of all rows
+
+    The first backward pass tells in which order the gradients come; from the next one on those that
+    come together are sent together, as soon as they are there.
+    https://docs.pytorch.org/docs/stable/notes/ddp.html
+
+    Parameters
+    ----------
+    processes
+        Those that sum.
+    parameters
+        Of the group. Those that a loss leaves without a gradient are left out; they have to be the
+        same in every process.
+    """
+
+    def __init__(self, processes: Processes, parameters: Sequence[nn.Parameter]) -> None:
+        self.processes = processes
+        self.parameters = list(parameters)
+        self.messages: list[list[int]] | None = None
+        """Which parameters' gradients are sent together; None before the first pass."""
+        self._terms: list[Tensor] = []
+        self._came: dict[int, None] = {}
+        """The gradients that are there, in the order in which they came."""
+        self._sent: list[tuple[Tensor, list[Tensor], Callable[[], None]]] = []
+        """Of each message: itself, what it was made of, and what waits for its end."""
+
+    def backward(self, means: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Leave the gradient of the first of some loss terms, (), in the parameters; sum all terms.
+
+        Parameters
+        ----------
+        means
+            Each this process's part of a mean over the rows of all processes.
+
+        Raises
+        ------
+        TrainingError
+            If a gradient changes after it was sent.
+        """
+        loss, *_ = means.values()
+        if self.processes.alone:
+            loss.backward()  # type: ignore[no-untyped-call]
+            return {name: mean.detach() for name, mean in means.items()}
+        self._terms = [mean.detach() for mean in means.values()]
+        self._came, self._sent = {}, []
+        hooks = [self._watched(number) for number in range(len(self.parameters))]
+        try:
+            loss.backward()  # type: ignore[no-untyped-call]
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return dict(zip(means, self._finish(), strict=True))
+
+    def _watched(self, number: int) -> RemovableHandle:
+        """Let a parameter's gradient be noted, and sent, once it is there."""
+        hook = self.parameters[number].register_post_accumulate_grad_hook
+        handle: RemovableHandle = hook(lambda _: self._note(number))  # type: ignore[no-untyped-call]
+        return handle
+
+    def _note(self, number: int) -> None:
+        """Note that a gradient is there, and send the messages that are whole, in their order."""
+        messages = self.messages or []
+        if any(number in sent for sent in messages[: len(self._sent)]):
+            raise TrainingError(
+                "a weight's gradient came twice in a backward pass, which several processes "
+                "cannot sum; of torch.utils.checkpoint, use use_reentrant=False"
+            )
+        self._came[number] = None
+        for numbers in messages[len(self._sent) :]:
+            if not all(each in self._came for each in numbers):
+                return
+            self._send(numbers)
+
+    def _send(self, numbers: Sequence[int]) -> None:
+        """Begin to sum some gradients; the first message holds the terms too."""
+        gradients = [grad for i in numbers if (grad := self.parameters[i].grad) is not None]
+        head: list[Tensor] = []
+        if not self._sent:
+            flag = self.processes.interrupt_flag(self._terms[0])
+            head = [torch.cat([*(term.view(1) for term in self._terms), flag])]
+        parts = [*head, *gradients]
+        flat = (
+            torch.cat([part.flatten() for part in parts]) if parts else self._terms[0].new_empty(0)
+        )
+        self._sent.append((flat, parts, self.processes.begin_add(flat)))
+
+    def _finish(self) -> Sequence[Tensor]:
+        """Send what is left, and wait for all."""
+        all_at_once = [list(range(len(self.parameters)))]
+        for numbers in (self.messages or all_at_once)[len(self._sent) :]:
+            self._send(numbers)
+        for flat, parts, wait in self._sent:
+            wait()
+            summed = torch.split(flat, [part.numel() for part in parts])
+            for part, values in zip(parts, summed, strict=True):
+                part.copy_(values.view_as(part))
+        *terms, flags = self._sent[0][1][0].unbind()
+        self.processes.hear_interrupt(flags.view(1))
+        if self.messages is None:
+            self.messages = self._together()
+        self._sent = []  # they hold as much as the gradients
+        return terms
+
+    def _together(self) -> list[list[int]]:
+        """Return which gradients are sent together, in the first process's order."""
+        missing = [i for i in range(len(self.parameters)) if i not in self._came]
+        order = self.processes.from_first(lambda: [*self._came, *missing])
+        messages: list[list[int]] = [[]]
+        size = 0
+        for number in order:
+            if size >= MESSAGE:
+                messages.append([])
+                size = 0
+            messages[-1].append(number)
+            size += self.parameters[number].nbytes
+        return messages
 
 
 class Join:

@@ -94,8 +94,8 @@ class GraphStep(GradientStep):
     def _recorded(self, batches: Batches) -> None:
         x, target = batches.take(self.index)
         terms: dict[str, Tensor] = {}
-        for group, optimizer in zip(self.groups, self.optimizers, strict=True):
-            terms |= self.gradient(group, x, target, lambda term: batches.mean(term, self.index))
+        for number, optimizer in enumerate(self.optimizers):
+            terms |= self.gradient(number, x, target, lambda term: batches.mean(term, self.index))
             optimizer.step()
         self.row.copy_(self.reported(terms))
 

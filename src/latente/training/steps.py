@@ -10,9 +10,9 @@ from torch import Tensor
 
 from ..bottlenecks.base import Moment
 from ..data.batches import Batches
-from ..model import Group, Model
+from ..model import Model
 from ..shares import share_of
-from .distributed import ALONE, Processes
+from .distributed import ALONE, GradientSum, Processes
 from .hardware import autocast
 from .state import Plan
 
@@ -70,9 +70,9 @@ class GradientStep:
         device: torch.device,
         processes: Processes = ALONE,
     ) -> None:
-        self.processes = processes
         self.model = model
         self.groups = model.groups()
+        self.sums = [GradientSum(processes, group.parameters) for group in self.groups]
         self.optimizers = optimizers
         self.clip = plan.gradient_clip
         self.precision = plan.precision
@@ -86,24 +86,22 @@ class GradientStep:
     def step(self, batches: Batches, index: Tensor) -> Tensor:
         x, target = batches.take(index)
         terms: dict[str, Tensor] = {}
-        for group, optimizer in zip(self.groups, self.optimizers, strict=True):
+        for number, optimizer in enumerate(self.optimizers):
             optimizer.zero_grad(set_to_none=True)
-            terms |= self.gradient(group, x, target, lambda term: batches.mean(term, index))
+            terms |= self.gradient(number, x, target, lambda term: batches.mean(term, index))
             optimizer.step()
         return self.reported(terms)
 
-    def gradient(self, group: Group, x: Tensor, target: Tensor, mean: Mean) -> dict[str, Tensor]:
+    def gradient(self, number: int, x: Tensor, target: Tensor, mean: Mean) -> dict[str, Tensor]:
         """Leave a batch's gradient in a group's parameters and return the mean of each term."""
+        group = self.groups[number]
         with autocast(self.device, self.precision):
             terms = group.objective(x, target, self.moment)
         means = {name: mean(term) for name, term in terms.items()}
         share = share_of(self.moment.generator)
         if share is not None:
             means = {name: share.weight * mean for name, mean in means.items()}
-        next(iter(means.values())).backward()  # type: ignore[no-untyped-call]
-        means = {name: mean.detach() for name, mean in means.items()}
-        if share is not None:
-            means = self.processes.add_gradients(group.parameters, means)
+        means = self.sums[number].backward(means)
         if self.clip is not None:
             torch.nn.utils.clip_grad_norm_(group.parameters, self.clip)
         return means
@@ -123,13 +121,13 @@ class ClosureStep(GradientStep):
     def step(self, batches: Batches, index: Tensor) -> Tensor:
         x, target = batches.take(index)
         drawn = self.moment.generator.get_state()
-        (group,), (optimizer,) = self.groups, self.optimizers
+        (optimizer,) = self.optimizers
         first: list[Tensor] = []
 
         def closure() -> Tensor:
             self.moment.generator.set_state(drawn)
             optimizer.zero_grad(set_to_none=True)
-            terms = self.gradient(group, x, target, lambda term: batches.mean(term, index))
+            terms = self.gradient(0, x, target, lambda term: batches.mean(term, index))
             row = self.reported(terms)
             first.append(row)
             return row[0]
