@@ -141,26 +141,28 @@ def unnamed(shape: tuple[int, ...], dtype: np.dtype[Any], name: str) -> NDArray[
         If there is no room for it.
     """
     need = int(np.prod(shape, dtype=object)) * dtype.itemsize
-    rooms = {folder: free_bytes(folder) for folder in scratch_folders()}
-    folder = max(rooms, key=lambda each: rooms[each])
-    if rooms[folder] < need:
+    folder = scratch_folder()
+    room = free_bytes(folder)
+    if room < need:
         raise DataError(
             f"{name} takes {amount(need)} as numbers, which are kept on the disk while it is "
-            f"streamed, but {folder} has {amount(rooms[folder])} free; set TMPDIR to a folder with "
-            "more room"
+            f"streamed, but {folder} has {amount(room)} free; set TMPDIR to a folder with more room"
         )
     with tempfile.TemporaryFile(dir=folder) as file:
         file.truncate(max(need, 1))
         return np.memmap(file, dtype, "r+", 0, shape)
 
 
-def scratch_folders() -> list[str]:
-    """Return the folders for temporary files that do not lie in memory: the one asked for first."""
+def scratch_folder() -> str:
+    """Return the folder for large temporary files: that of TMPDIR, or the one with most room.
+
+    One that lies in memory is taken only where there is no other.
+    """
     asked = os.environ.get("TMPDIR")
     found = [asked] if asked else [tempfile.gettempdir(), "/var/tmp", os.getcwd()]
     usable = [each for each in found if os.path.isdir(each) and os.access(each, os.W_OK)]
     on_disk = [each for each in usable if not lies_in_memory(each)]
-    return on_disk or usable or [tempfile.gettempdir()]
+    return max(on_disk or usable or [tempfile.gettempdir()], key=free_bytes)
 
 
 def lies_in_memory(folder: str) -> bool:

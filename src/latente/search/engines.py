@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data import memory
-from ..data.stream import scratch_folders
+from ..data.stream import scratch_folder
 from ..errors import DataError, FileError, MissingExtra
 from . import graph
 from .graph import Bytes
@@ -250,7 +250,7 @@ class Usearch(Engine):
         """
         first, n = self._sealed, len(self._growing)
         with tempfile.TemporaryDirectory(
-            dir=scratch_folders()[0], ignore_cleanup_errors=True
+            dir=scratch_folder(), ignore_cleanup_errors=True
         ) as folder:
             path = Path(folder) / "graph"
             try:
