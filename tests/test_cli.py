@@ -32,11 +32,11 @@ from latente.cli.console import waiting
 from latente.cli.main import COMMANDS, app, load
 from latente.cli.output import OUTPUTS, _write_csv
 from latente.cli.parameters import literal, offered, parameters, part, value, written
+from latente.data.names import Names
 from latente.errors import ParameterError, printable
 from latente.families import FAMILIES
 from latente.parts import Part
 from latente.search.index import IndexFile
-from latente.search.names import Names
 from latente.search.rows import StoredRows
 
 Run = Callable[..., Any]

@@ -21,11 +21,11 @@ from typer.testing import CliRunner
 
 from latente import Autoencoder, LatentIndex, datasets
 from latente.cli.main import app
-from latente.data import memory
+from latente.data import memory, names
+from latente.data.names import Names
 from latente.errors import DataError, FileError
-from latente.search import engines, graph, names
+from latente.search import engines, graph
 from latente.search.index import IndexFile
-from latente.search.names import Names
 from latente.search.rows import StoredRows
 from latente.storage.tensors import map_arrays, read_tensors, write_arrays, write_tensors
 

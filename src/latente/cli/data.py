@@ -127,7 +127,7 @@ class Selection:
 
     X: Any
     y: Any
-    paths: tuple[str, ...] | None
+    paths: Sequence[str] | None
     data: Dataset
 
     def __len__(self) -> int:
@@ -268,7 +268,12 @@ def open_rows(
         X = at_hand(X[:limit])
     if at_once and is_streamed(X):
         require_small(X)
-    return Selection(X, None if y is None else y[:limit], paths and paths[:limit], data)
+    return Selection(
+        X,
+        None if y is None else y[:limit],
+        paths if limit is None or paths is None else paths[:limit],
+        data,
+    )
 
 
 def _joined(pieces: list[Any]) -> Any:

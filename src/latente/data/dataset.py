@@ -6,6 +6,7 @@ Below are the checks that all readers share: of numbers, of labels, and of files
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ class Dataset:
     y_test: NDArray[Any] | None = None
     names: tuple[str, ...] | None = None
     name: str = "data"
-    paths: tuple[str, ...] | None = None
+    paths: Sequence[str] | None = None
     classes: tuple[str, ...] | None = None
     source: str = ""
 

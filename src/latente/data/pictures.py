@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..parts import is_whole
 from . import memory
 from .dataset import Dataset, check_ordinary, natural
 from .memory import check_memory
+from .names import Names
 
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "GIF", "TIFF", "WEBP")
 SUFFIXES = (
@@ -97,14 +99,14 @@ class PictureFiles:
     Parameters
     ----------
     paths
-        The files; text, since there may be millions.
+        The files, of which there may be millions.
     target
         What all are to look like.
     largest
         How many pixels the largest has.
     """
 
-    paths: list[str]
+    paths: Names
     target: Look
     largest: int
 
@@ -132,11 +134,15 @@ def picture_files(
     DataError
         If there are none, or their sizes differ and none is asked for.
     """
-    paths, looks = [], dict[Look, Alike]()
-    with decoder_warnings():
+    looks: dict[Look, Alike] = {}
+
+    def looked_at() -> Iterator[str]:
         for path in pictures(folder):
-            paths.append(path)
             looks.setdefault(look(Path(path)), Alike(0, path)).count += 1
+            yield path
+
+    with decoder_warnings():
+        paths = Names.of(looked_at())
     if not paths:
         raise DataError(f"{folder} holds no pictures ({', '.join(SUFFIXES)}){instead(folder)}")
     target = agreed(looks, folder, size, channels)
@@ -156,21 +162,21 @@ def as_classes(found: PictureFiles, X: Any, folder: Path) -> Dataset:
         The folder.
     """
     paths = found.paths
-    holders = [os.path.dirname(path) for path in paths]
-    inside = {each: Path(each).relative_to(folder).parts for each in set(holders)}
-    tops = {each: p[0].casefold() if p else "" for each, p in inside.items()}
-    split = set(tops.values()) == set(SPLIT)
-    if split:
-        inside = {each: p[1:] for each, p in inside.items()}
-    y, classes = classed(holders, inside)
-    first = np.array([not split or tops[each] == SPLIT[0] for each in holders])
+    number: dict[str, int] = {}
+    holders = np.array([number.setdefault(os.path.dirname(path), len(number)) for path in paths])
+    inside = [Path(each).relative_to(folder).parts for each in number]
+    tops = np.array([parts[0].casefold() if parts else "" for parts in inside])
+    split = set(tops) == set(SPLIT)
+    labels, classes = classed([parts[1:] for parts in inside] if split else inside)
+    y = None if labels is None else labels[holders]
+    first = (tops == SPLIT[0])[holders] if split else np.ones(len(paths), np.bool_)
     return Dataset(
         X=X[first] if split else X,
         y=None if y is None else y[first],
         X_test=X[~first] if split else None,
         y_test=y[~first] if split and y is not None else None,
         name=folder.resolve().name,
-        paths=tuple(path for path, own in zip(paths, first, strict=True) if own),
+        paths=Names.of(compress(paths, first)) if split else paths,
         classes=classes,
         source=str(folder),
     )
@@ -217,25 +223,16 @@ def instead(folder: Path) -> str:
 
 
 def classed(
-    holders: Sequence[str], inside: Mapping[str, tuple[str, ...]]
+    folders: Sequence[tuple[str, ...]],
 ) -> tuple[NDArray[np.int64] | None, tuple[str, ...] | None]:
-    """Return labels and classes by the first folder of each picture, or None where there is none.
-
-    Parameters
-    ----------
-    holders
-        The folder that each picture lies in.
-    inside
-        The parts of these folders' paths, from the first that counts.
-    """
-    if not all(inside.values()):
+    """Return labels of folders and classes, by the first part of their paths; None without one."""
+    if not all(folders):
         return None, None
-    classes = tuple(sorted({parts[0] for parts in inside.values()}, key=natural))
+    classes = tuple(sorted({parts[0] for parts in folders}, key=natural))
     if len(classes) < 2:
         return None, None
     place = {name: i for i, name in enumerate(classes)}
-    label = {holder: place[parts[0]] for holder, parts in inside.items()}
-    return np.array([label[holder] for holder in holders], dtype=np.int64), classes
+    return np.array([place[parts[0]] for parts in folders], dtype=np.int64), classes
 
 
 def agreed(

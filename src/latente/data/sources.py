@@ -31,6 +31,7 @@ from . import memory
 from .ahead import read_ahead
 from .arrays import blocks, is_frame, release
 from .dataset import natural, take_rows
+from .names import Names
 from .pictures import Look, decoded
 from .tabular import as_frame, checked, frame_library
 
@@ -525,7 +526,7 @@ class PictureSource(Source):
         return PictureSource(self.paths[:n], self.target, self.largest, self.name)
 
     def _chosen(self, rows: NDArray[np.int64]) -> Source:
-        paths = [self.paths[row] for row in rows.tolist()]
+        paths = Names.of(self.paths[row] for row in rows.tolist())
         return PictureSource(paths, self.target, self.largest, self.name)
 
     @property

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..data import readers
 from ..data.arrays import as_codes, check_finite, release
+from ..data.names import Names
 from ..data.opening import streamed
 from ..data.pictures import read_folder, read_picture
 from ..data.sources import is_large, on_disk
@@ -27,7 +28,6 @@ from ..storage.files import StrPath
 from ..storage.tensors import map_arrays, read_tensors, write_arrays
 from . import graph
 from .engines import ENGINES, METRICS, Engine, choose, nearest
-from .names import Names
 from .rows import Floats, Prepare, StoredRows, room, room_for
 
 if TYPE_CHECKING:
