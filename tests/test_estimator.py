@@ -7,6 +7,7 @@ import copy
 import random
 import re
 import warnings
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -351,10 +352,12 @@ def test_a_rate_that_diverges_is_named_with_its_step_and_the_best_weights_are_ke
 def test_out_of_memory_says_which_batch_size_would_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     from latente.model import Model
 
-    objective = Model.objective
+    objective, held = Model.objective, []
 
     def hungry(self: Model, x: torch.Tensor, *rest: Any) -> Any:
+        assert not any(each() is not None for each in held), "the step that failed keeps its memory"
         if len(x) > 40:
+            held.append(weakref.ref(x))
             raise torch.OutOfMemoryError("CUDA out of memory")
         return objective(self, x, *rest)
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
+from traceback import clear_frames
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,7 @@ class Trainer:
                 if not is_out_of_memory(error):
                     raise
                 self.processes.leave()
+                clear_frames(error.__traceback__)  # they hold what the step had come to
                 raise self._out_of_memory(batches) from None
         self.model.eval()
 
