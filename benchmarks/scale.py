@@ -15,6 +15,7 @@ the disk is warm. It runs as often as is asked for, in turn with the resident on
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import resource
@@ -68,7 +69,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=tuple(PHASES), help="these phases")
     parser.add_argument("--gigabytes", type=float, default=10.0, help="of the table and pictures")
     parser.add_argument("--limit", type=int, default=1000, help="megabytes a child may take")
-    parser.add_argument("--encoded", type=int, default=10_000_000, help="rows to encode")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="rows to encode, to score")
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=1, help="fits of each kind, in turn")
     parser.add_argument("--seeds", type=int, default=5, help="fits of each kind for the spread")
@@ -84,7 +85,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.quick:
-        options.gigabytes, options.encoded, options.seeds = 0.2, 1_000_000, 2
+        options.gigabytes, options.rows, options.seeds = 0.2, 1_000_000, 2
     if options.keep and not options.folder:
         parser.error("--keep needs --folder")
     return options
@@ -128,19 +129,22 @@ def seeds(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return compared(options, made_table(folder / f"table-{rows}.npy", rows), range(options.seeds))
 
 
-def encode(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Encode a table, and one of four tenths of it: the memory is to be the same."""
-    found = {}
-    for rows in (options.encoded * 4 // 10, options.encoded):
+def commands(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Encode, score and more of a table, and of four tenths of it: the same memory is to do."""
+    found: dict[str, Any] = {}
+    for rows in (options.rows * 4 // 10, options.rows):
         path = made_table(folder / f"table-{rows}.npy", rows)
-        child = Child(options, "encode", path)
-        child.start()
-        found[str(rows)] = child.figures()
+        found[str(rows)] = {}
+        for command in COMMANDS:
+            child = Child(options, command, path)
+            child.start()
+            found[str(rows)][command] = child.figures()
+            print(path.name, command, child.figures(), file=sys.stderr, flush=True)
     return found
 
 
 PHASES: dict[str, Callable[[argparse.Namespace, Path], dict[str, Any]]] = {
-    "table": table, "pictures": pictures, "seeds": seeds, "encode": encode
+    "table": table, "pictures": pictures, "seeds": seeds, "commands": commands
 }  # fmt: skip
 
 
@@ -308,26 +312,36 @@ def resident(source: Any) -> np.ndarray:
     return X
 
 
-def encoded(options: argparse.Namespace) -> dict[str, Any]:
-    """Encode by the command, and measure."""
-    from latente import Autoencoder
+COMMANDS = ("encode", "score", "detect", "evaluate")
+"""Commands that work row by row."""
+
+
+def done(options: argparse.Namespace) -> dict[str, Any]:
+    """Do what a command does, and measure."""
+    from latente import AnomalyDetector, Autoencoder
     from latente.cli.main import app
 
     folder = Path(options.data).parent
-    model, codes = folder / "model.safetensors", folder / "codes.parquet"
+    kind = AnomalyDetector if options.child == "detect" else Autoencoder
+    model, out = folder / f"{kind.__name__}.safetensors", folder / f"{options.child}.parquet"
     if not model.exists():
-        rows = rows_of(20_000, 1)
-        Autoencoder(latent_dim=RANK, epochs=1, random_state=0).fit(rows).save(model)
+        given = {} if options.child == "detect" else {"latent_dim": RANK, "epochs": 1}
+        kind(**given, random_state=0).fit(rows_of(20_000, 1)).save(model)
+    words = [options.child, options.data, "-m", str(model)]
+    if options.child != "evaluate":
+        words += ["-o", str(out)]
     peak, begun = Peak(), time.perf_counter()
-    app(["encode", options.data, "-m", str(model), "-o", str(codes)], standalone_mode=False)
+    with contextlib.redirect_stdout(sys.stderr):
+        app(words, standalone_mode=False)
     seconds = time.perf_counter() - begun
-    return {"seconds": seconds, "megabytes_written": codes.stat().st_size / 1e6, **peak.figures()}
+    written = out.stat().st_size / 1e6 if out.exists() else 0.0
+    return {"seconds": seconds, "megabytes_written": written, **peak.figures()}
 
 
 CHILDREN: dict[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "resident": lambda options: fitted(options, streamed=False),
     "streamed": lambda options: fitted(options, streamed=True),
-    "encode": encoded,
+    **dict.fromkeys(COMMANDS, done),
 }
 
 

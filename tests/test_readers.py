@@ -819,7 +819,7 @@ class TestMemory:
             assert memory.physical_memory(tmp_path) == min(limits)
 
     def test_the_machine_where_there_is_no_limit(self, tmp_path: Path) -> None:
-        assert memory.cgroup_limits(tmp_path) == []
+        assert memory.cgroup_limits(tmp_path) == ()
         wanted = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         assert memory.physical_memory(tmp_path) == wanted
 

@@ -7,6 +7,7 @@ https://docs.kernel.org/admin-guide/cgroup-v2.html
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
@@ -42,12 +43,14 @@ def process_limits() -> list[int]:
     return [limit for limit in found if limit != resource.RLIM_INFINITY]
 
 
-def cgroup_limits(root: Path = Path("/")) -> list[int]:
+@lru_cache(maxsize=8)
+def cgroup_limits(root: Path = Path("/")) -> tuple[int, ...]:
     """Return the limits in bytes of this process's control groups and of those they lie in.
 
-    A group that is not there is left out: a container sees its own group as the mount itself.
+    They are read once, since they are asked for at every picture. A group that is not there is left
+    out: a container sees its own group as the mount itself.
     """
-    limits = []
+    limits: list[int] = []
     for line in read_lines(root / "proc/self/cgroup"):
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "memory" not in controllers.split(","):
@@ -58,7 +61,7 @@ def cgroup_limits(root: Path = Path("/")) -> list[int]:
             for folder in () if ".." in group.parts else (group, *group.parents):
                 found = read_lines(root / mount / folder / name)
                 limits += [int(value) for value in found[:1] if value.isdecimal()]
-    return limits
+    return tuple(limits)
 
 
 def read_lines(path: Path) -> list[str]:
