@@ -114,6 +114,19 @@ def test_scores_are_the_same_for_the_same_seed_and_one_row_at_a_time(
     assert np.allclose(alone, fitted.score_samples(X), atol=1e-5)
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_many_rows_are_scored_some_at_a_time(monkeypatch: pytest.MonkeyPatch, own: bool) -> None:
+    ae = Autoencoder(latent_dim=2, network=Dense(hidden=(4,)), epochs=2)
+    detector = small(**({"autoencoder": ae} if own else {})).fit(correlated(300, 0))
+    X = broken(2500, 5)
+    scores, parts = detector.score_samples(X), detector.explain(X)
+    monkeypatch.setattr(ensemble, "AT_ONCE", 6000)
+    sizes = [len(rows.x) for rows in detector.ensemble_._rows(X)]
+    assert sizes == [1000, 1000, 500]
+    assert np.allclose(detector.score_samples(X), scores, atol=1e-6)
+    assert np.allclose(detector.explain(X), parts, atol=1e-6)
+
+
 def test_wild_values_are_odd_and_nothing_else(fitted: AnomalyDetector) -> None:
     X = correlated(3, 1)
     X[1, 2], X[2, 0] = 1e30, -1e12
@@ -680,6 +693,16 @@ class TestCommand:
         told = run(*args, "--explain", "--top", 3).stdout
         assert "weight" in told
         assert "because" in told
+
+    def test_shows_no_more_than_can_be_read(
+        self, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("latente.cli.detect.MOST", 2)
+        args = ("detect", home / "new.csv", "-m", home / "d.safetensors", "--label", "odd")
+        answer = json.loads(run(*args, "--json").stdout)
+        assert len(answer["top"]) == 2 < answer["flagged"]
+        assert "shown are the 2 most anomalous" in run(*args).stdout
+        assert len(json.loads(run(*args, "--json", "--top", 4).stdout)["top"]) == 4
 
     def test_goes_by_the_names_of_plain_columns_not_by_their_order(self, tmp_path: Path) -> None:
         X = np.random.default_rng(0).normal(size=(300, 3)) * (1, 10, 100)

@@ -10,7 +10,7 @@ Where not all rows are normal, `core` chooses those it is learned from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -54,6 +54,8 @@ LIGHT = 0.25
 """Weight of the denoising autoencoder beside the other scores, which have 1."""
 CORE = 0.75
 """Share of the rows that counts as certainly normal, where no more are known to be anomalies."""
+AT_ONCE = 2**20
+"""Values that are scored at a time: what is made of them takes ten times their memory."""
 COMPARED = 2_500
 """Rows, at most, with which each is compared to find the core."""
 WIDE, LOCAL = 0.1, 0.03
@@ -232,8 +234,19 @@ class Ensemble:
         normal does not outweigh another that finds it anomalous, and neither does one with a
         distance out of all bounds.
         """
-        total: Floats = self._scores(Rows(X, matrix(X, self.preparation), self.views)).sum(axis=1)
-        return total
+        return np.concatenate([self._scores(rows).sum(axis=1) for rows in self._rows(X)])
+
+    def _rows(self, X: Any) -> Iterator[Rows]:
+        """Yield rows, some at a time where they can be cut: what is made of them is much larger."""
+        x = matrix(X, self.preparation)
+        size = BLOCK * max(1, AT_ONCE // (BLOCK * x.shape[1]))
+        needs_data = any(member.view is None for member in self.members)
+        if len(x) <= size or (needs_data and not isinstance(X, np.ndarray)):
+            yield Rows(X, x, self.views)
+            return
+        for start in range(0, len(x), size):
+            some = slice(start, start + size)
+            yield Rows(X[some] if needs_data else None, x[some], self.views)
 
     def _scores(self, rows: Rows) -> Floats:
         """Return what each member adds to the score of each row, (n, members)."""
@@ -244,7 +257,9 @@ class Ensemble:
 
     def contributions(self, X: Any) -> Floats:
         """Return what each value of a prepared row adds to its score, (n, columns)."""
-        rows = Rows(X, matrix(X, self.preparation), self.views)
+        return np.concatenate([self._contributions(rows) for rows in self._rows(X)])
+
+    def _contributions(self, rows: Rows) -> Floats:
         shares = np.zeros_like(rows.x)
         for member, score in zip(self.members, self._scores(rows).T, strict=True):
             parts = member.score.differences(rows.viewed(member.view))

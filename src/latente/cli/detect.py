@@ -48,7 +48,7 @@ HEATMAPS = ".png"
 REASONS = 3
 """Columns named for each row."""
 MOST = 1000
-"""Flagged rows shown of those that are streamed, where --top does not say."""
+"""Flagged rows shown, where --top does not say."""
 SHOWN = 24
 """Pictures on a sheet of heat maps, where --top does not say."""
 
@@ -97,8 +97,8 @@ Top = Annotated[
         "--top",
         metavar="K",
         min=1,
-        help="Show the K most anomalous rows, flagged or not; by default all that are flagged, "
-        "of streamed rows at most 1,000.",
+        help="Show the K most anomalous rows, flagged or not; by default those that are flagged, "
+        "1,000 at most.",
     ),
 ]
 
@@ -235,7 +235,7 @@ def find(
     streamed = passing(rows.X)
     by_column = explain and len(preparation_of(detector).shape) == 1
     maps = path is not None and format_of(path) == HEATMAPS
-    most = (len(rows) if streamed is None else MOST) if top is None else top
+    most = MOST if top is None else top
     lowest = Lowest(most, detector.offset_ if top is None else np.inf)
     flagged_rows = 0
 
@@ -317,6 +317,8 @@ def write_heat_maps(detector: AnomalyDetector, X: Any, order: NDArray[Any], path
 def print_worst(result: dict[str, Any], worst: list[dict[str, Any]]) -> None:
     """Print the most anomalous rows as a table."""
     typer.echo(f"{result['flagged']} of {result['rows']} rows are flagged")
+    if len(worst) == MOST < result["flagged"]:
+        typer.echo(f"shown are the {MOST:,} most anomalous; --output FILE takes all, --top K more")
     if not worst:
         return
     lines = []
