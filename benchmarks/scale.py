@@ -36,8 +36,8 @@ COLUMNS, RANK, HIDDEN = 64, 8, [128, 64]
 MODEL_BYTES = 20
 """Of each learned number: it, its gradient, two moments of Adam, and the best one so far."""
 ROWS_AT_ONCE = 2**17
-RESERVE = {"MIMALLOC_ARENA_RESERVE": "64MiB"}
-"""The allocator of pyarrow reserves a gigabyte otherwise, used or not, which counts here."""
+RESERVE = {"ARROW_DEFAULT_MEMORY_POOL": "system"}
+"""pyarrow's own allocator reserves up to a gigabyte, used or not, which would count here."""
 SIDE = 128
 PICTURE_BYTES = SIDE * SIDE * 3
 
@@ -397,9 +397,12 @@ def drawn(count: int, seed: Any) -> np.ndarray:
     colour = generator.uniform(0.2, 1.0, (count, 2, 3))
     ticks = np.arange(SIDE) / SIDE
     y, x = (np.exp(-(((ticks - each) / size) ** 2)).astype(np.float32) for each in at)
-    bright = x[..., None] * colour[:, :, None].astype(np.float32)
-    pictures = y.transpose(0, 2, 1) @ bright.reshape(count, 2, -1)
-    return (255 * np.minimum(pictures, 1)).astype(np.uint8).reshape(count, SIDE, SIDE, 3)
+    pictures = np.empty((count, SIDE, SIDE, 3), np.uint8)
+    for some in (slice(i, i + 50) for i in range(0, count, 50)):  # few, as their floats are large
+        bright = x[some, :, :, None] * colour[some, :, None].astype(np.float32)
+        values = y[some].transpose(0, 2, 1) @ bright.reshape(len(bright), 2, -1)
+        pictures[some] = (255 * np.minimum(values, 1)).reshape(-1, SIDE, SIDE, 3)
+    return pictures
 
 
 APART = {rows_of: 20_000, drawn: 1000}

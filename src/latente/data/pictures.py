@@ -185,19 +185,21 @@ def as_classes(found: PictureFiles, X: Any, folder: Path) -> Dataset:
 def pictures(folder: Path) -> Iterator[str]:
     """Yield the pictures in a folder and below, in natural order; links are followed once."""
     seen: set[tuple[int, int]] = set()
-    found = [(str(folder), True)]
-    while found:
-        path, is_folder = found.pop()
-        if not is_folder:
+    entered = [iter([(str(folder), True)])]
+    while entered:
+        path, is_folder = next(entered[-1], ("", False))
+        if not path:
+            entered.pop()
+        elif not is_folder:
             yield path
-            continue
-        status = os.stat(path)
-        if (status.st_dev, status.st_ino) not in seen:
-            seen.add((status.st_dev, status.st_ino))
-            found += reversed(_inside(path))
+        else:
+            status = os.stat(path)
+            if (status.st_dev, status.st_ino) not in seen:
+                seen.add((status.st_dev, status.st_ino))
+                entered.append(_inside(path))
 
 
-def _inside(folder: str) -> list[tuple[str, bool]]:
+def _inside(folder: str) -> Iterator[tuple[str, bool]]:
     """Return the pictures and folders in a folder, in natural order, and which are folders."""
     try:
         with os.scandir(folder) as entries:
@@ -205,9 +207,11 @@ def _inside(folder: str) -> list[tuple[str, bool]]:
     except OSError as error:
         raise FileError(f"{folder} cannot be read: {error.strerror}") from error
     files = {n for n in is_folder if not is_folder[n] and n.lower().endswith(SUFFIXES)}
+    folders = {n for n in is_folder if is_folder[n]}
     own = {n for n in files if n.rpartition(".")[0] not in files}
-    kept = [n for n in is_folder if is_folder[n] or n in own]
-    return [(os.path.join(folder, n), is_folder[n]) for n in sorted(kept, key=natural)]
+    inside: list[str] = sorted(own | folders, key=natural)
+    names = Names.of(inside)  # a folder may hold millions
+    return ((os.path.join(folder, name), name in folders) for name in names)
 
 
 def is_hidden(name: str) -> bool:
