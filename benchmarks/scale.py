@@ -408,7 +408,7 @@ def drawn(count: int, seed: Any) -> np.ndarray:
 APART = {rows_of: 20_000, drawn: 1000}
 """How many rows are validated on and tested on, beside those trained on."""
 
-BATCH = {rows_of: 256, drawn: 128}
+BATCH = {rows_of: 256, drawn: 64}
 
 
 if __name__ == "__main__":
