@@ -507,6 +507,16 @@ def test_gradients_are_sent_while_others_are_computed(twin: list[int]) -> None:
     assert unused.grad is None
 
 
+def test_what_connects_processes_ends_before_the_interpreter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = Processes(0, 2, "control")
+    monkeypatch.setattr(distributed, "_joined", {1: (None, own)})
+    distributed._leave()
+    assert own.control is None
+    assert not distributed._joined
+
+
 def test_a_gradient_that_changes_once_it_is_sent_is_refused(twin: list[int]) -> None:
     layer = nn.Linear(4, 4)
     sums = GradientSum(Processes(0, 2), list(layer.parameters()))

@@ -612,6 +612,9 @@ def _meeting(store: Any, rank: int, size: int) -> str:
 def _leave() -> None:
     if dist.is_initialized():
         dist.destroy_process_group()
+    for _, own in _joined.values():
+        own.control = None  # its threads have to end before the interpreter does
+    _joined.clear()
 
 
 def _patience() -> float:
