@@ -171,6 +171,9 @@ def page(
         )
     lines += [
         "",
+        "Two machines with a core each, joined by a link of 1 or 10 Gbit/s, were [measured "
+        "too](machines.md).",
+        "",
         "A ratio above 1 means that two processes are faster; that of single rounds says how much "
         "other work disturbed them. The message is 4 bytes for each "
         "parameter, and a few numbers for the losses; bottlenecks that look at the whole batch "
