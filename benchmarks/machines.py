@@ -110,8 +110,8 @@ def page(rows: dict[str, list[dict[str, Any]]]) -> str:
         "",
         f"{processor()}; load {os.getloadavg()[0]:.1f} at the end. The machines are two network "
         "namespaces of one machine, with a core each, joined by a link that Linux holds to a "
-        f"speed; {rounds} round{'s' * (rounds > 1)}, of which the fastest epoch counts. Random pictures of "
-        "28 × 28, global batches of 256 (the largest net: 1,024), float32. Made by "
+        f"speed; {rounds} round{'s' * (rounds > 1)}, of which the fastest epoch counts. Random "
+        "pictures of 28 × 28, global batches of 256 (the largest net: 1,024), float32. Made by "
         "`python -m benchmarks.machines`.",
         "",
         "| model | link | message | one machine | two machines | times as fast | "
