@@ -314,7 +314,7 @@ def resident(source: Any) -> np.ndarray:
 
 COMMANDS = ("encode", "score", "evaluate", "detect")
 """Commands that work row by row."""
-SLOWER = 4
+SLOWER = 5
 """By so many the rows to `detect` are fewer: each is compared with 10,000 others."""
 
 
